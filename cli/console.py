@@ -1,0 +1,55 @@
+"""What people see on standard error: notes, summaries, and a progress bar on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from tabvae.model import Step
+
+
+def say(message: str) -> None:
+    """One line on standard error."""
+    click.echo(message, err=True)
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[[Step], None]]:
+    """A progress bar with held-out loss and time left; nothing unless stderr is a terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TaskProgressColumn,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda step: None
+        return
+    columns = (
+        TextColumn("fit {task.fields[net]}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("held-out loss {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("fit", total=1.0, net="", loss="–")
+
+        def show(step: Step) -> None:
+            done = (step.net - 1 + step.point.step / step.steps) / step.nets
+            progress.update(
+                task,
+                completed=done,
+                net=f"{step.net}/{step.nets}",
+                loss=f"{step.point.held_out:.3f}",
+            )
+
+        yield show

@@ -1,0 +1,48 @@
+"""tabvae detect: rows and cells that do not fit."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+
+
+@click.command("detect")
+@options.data_argument
+@options.model_option
+@options.output_options
+@click.option(
+    "--fpr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of ordinary rows that may be called outliers.",
+)
+@options.keep_option
+@options.reading_options
+@options.debug_option
+def command(
+    data: tuple[str, ...],
+    model: str | None,
+    output: str | None,
+    fmt: str | None,
+    force: bool,
+    fpr: float,
+    keep: tuple[str, ...],
+    delimiter: str | None,
+    encoding: str | None,
+    na: tuple[str, ...],
+) -> None:
+    """Write how odd each row of DATA is, and the cells that make it so.
+
+    score: mean surprise of the row's cells. p_value: share of ordinary rows at least as odd.
+    outlier: p_value is at most --fpr. column_1, observed_1, expected_1: the most surprising cell.
+    """
+    from . import session
+
+    fitted = session.load_model(model)
+    target = session.Output.checked(output, fmt, force, session.inputs_of(fitted, data))
+    loaded = session.read_rows(fitted, data, delimiter, encoding, na)
+    found = fitted.detect_table(loaded.table, fpr)
+    result = session.keep_columns(loaded.table, keep, found)
+    target.write(result, session.text_dialect(loaded))

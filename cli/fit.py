@@ -1,0 +1,163 @@
+"""tabvae fit: learn a table."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+from .console import say, training_progress
+from .session import MODEL_SUFFIX
+
+if TYPE_CHECKING:
+    from tabvae.model import TabVAE
+    from tabvae.schema import ColumnKind
+
+INTERRUPTED = 130
+
+
+@click.command("fit")
+@click.argument("data", nargs=-1, required=True)
+@click.option(
+    "-o",
+    "--output",
+    metavar="MODEL",
+    help="The model file to write. [default: DATA's stem with .tabvae, in this folder]",
+)
+@click.option("--force", is_flag=True, help="Replace a model that exists.")
+@click.option(
+    "--effort",
+    type=click.Choice(["fast", "default", "best"]),
+    default="default",
+    show_default=True,
+    help="How long to work.",
+)
+@click.option(
+    "--latent", type=click.IntRange(min=1), help="Dimensions of the embedding. [default: 8]"
+)
+@click.option(
+    "--beta",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Weight of the KL term.",
+)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to train.",
+)
+@options.seed_option
+@options.kind_options
+@options.reading_options
+@options.debug_option
+def command(
+    data: tuple[str, ...],
+    output: str | None,
+    force: bool,
+    effort: str,
+    latent: int | None,
+    beta: float,
+    device: str,
+    seed: int | None,
+    categorical: tuple[str, ...],
+    numeric: tuple[str, ...],
+    datetime: tuple[str, ...],
+    ignore: tuple[str, ...],
+    schema: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    na: tuple[str, ...],
+) -> int:
+    """Learn DATA, one or many CSV or Parquet files with the same columns, and write a model.
+
+    Kinds of columns, formats and everything about the training are found in the data and
+    printed; the options override them. Ctrl-C keeps the best model so far.
+    """
+    from tabvae.tables import Dialect, check_output, read_tables
+
+    target = output or default_model_path(data[0])
+    check_output(target, force, data)
+    loaded = read_tables(data, Dialect(delimiter, encoding))
+    from tabvae.model import TabVAE
+
+    model = TabVAE(
+        effort=effort,
+        latent=latent,
+        beta=beta,
+        seed=seed or 0,
+        device=device,
+        categorical=categorical,
+        numeric=numeric,
+        datetime=datetime,
+        ignore=ignore,
+        na_values=na or None,
+    )
+    started = time.perf_counter()
+    with training_progress() as progress:
+        model.fit_table(loaded.table, read_kinds(schema), progress)
+    model.source_ = {
+        "paths": list(data),
+        "delimiter": loaded.dialect.delimiter,
+        "encoding": encoding,
+    }
+    check_output(target, force, data)
+    model.save(target)
+    say(summary(model, target, time.perf_counter() - started))
+    if any(record.interrupted for record in model.card_.records):
+        say("tabvae: note: interrupted; the best model so far was kept")
+        return INTERRUPTED
+    return 0
+
+
+def default_model_path(data: str) -> str:
+    """DATA's stem with the suffix of a model, in the working folder."""
+    name: str = "stdin" if data == "-" else Path(data).name
+    for extension in (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq"):
+        name = name.removesuffix(extension)
+    return name + MODEL_SUFFIX
+
+
+def read_kinds(path: str | None) -> dict[str, ColumnKind] | None:
+    """The kinds in a schema file.
+
+    Raises:
+        SchemaError: the file cannot be read, or is no schema.
+    """
+    from tabvae.errors import SchemaError, shown
+    from tabvae.schema import kinds_from_json
+
+    if path is None:
+        return None
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SchemaError(f"cannot read schema file {shown(path)}") from error
+    return kinds_from_json(text)
+
+
+def summary(model: TabVAE, target: str, seconds: float) -> str:
+    """What was learned, in a few lines."""
+    schema, card = model.schema_, model.card_
+    kinds = [str(column.kind) for column in schema.columns]
+    counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+    best = card.records[0]
+    lines = [
+        f"{schema.rows} rows, {len(kinds)} columns: {counted}",
+        f"{len(card.records)} network(s), best at step {best.best_step}, "
+        f"{card.active} of {len(card.kl)} latent dimensions active",
+        f"wrote {target} in {seconds:.0f} s",
+    ]
+    recoveries = sum(record.recoveries for record in card.records)
+    if recoveries:
+        lines.append(
+            f"note: the loss was not finite {recoveries} time(s); stepped back with a lower rate"
+        )
+    if card.collapsed:
+        lines.append("note: the posterior has collapsed; the embedding says little (lower --beta)")
+    return "\n".join(lines)

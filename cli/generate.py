@@ -1,0 +1,60 @@
+"""tabvae generate: synthetic rows."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+
+
+@click.command("generate")
+@click.option("-n", "--rows", type=click.IntRange(min=1), required=True, help="How many rows.")
+@options.model_option
+@options.output_options
+@click.option(
+    "--where",
+    metavar="COL=VALUE",
+    multiple=True,
+    help="Set a cell in every row, draw the others given it; repeatable.",
+)
+@click.option("--complete", is_flag=True, help="Leave no gaps where the table had some.")
+@click.option(
+    "--one-shot",
+    is_flag=True,
+    help="Decode one draw of the latent space per row: faster, less faithful.",
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Below 1: more typical rows. Above 1: more varied ones.",
+)
+@options.seed_option
+@options.debug_option
+def command(
+    rows: int,
+    model: str | None,
+    output: str | None,
+    fmt: str | None,
+    force: bool,
+    where: tuple[str, ...],
+    complete: bool,
+    one_shot: bool,
+    temperature: float,
+    seed: int | None,
+) -> None:
+    """Write new rows with the columns, types and formats of the table the model has learned.
+
+    Gaps come as often as in that table, unless --complete. Identifiers are new and unique, free
+    text stays empty.
+    """
+    from . import session
+
+    target = session.Output.checked(output, fmt, force)
+    cells = options.parse_assignments(where)
+    fitted = session.load_model(model)
+    result = fitted.generate_table(
+        rows, where=cells, one_shot=one_shot, complete=complete, temperature=temperature, seed=seed
+    )
+    target.write(session.same_kind_of_file(fitted, result, target), session.fitted_dialect(fitted))

@@ -1,0 +1,62 @@
+"""tabvae impute: fill the gaps."""
+
+from __future__ import annotations
+
+import click
+
+from . import options
+
+
+@click.command("impute")
+@options.data_argument
+@options.model_option
+@options.output_options
+@click.option(
+    "--draws",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Write K completed tables, each drawn anew, with a column 'draw' in front.",
+)
+@options.seed_option
+@options.reading_options
+@options.debug_option
+def command(
+    data: tuple[str, ...],
+    model: str | None,
+    output: str | None,
+    fmt: str | None,
+    force: bool,
+    draws: int | None,
+    seed: int | None,
+    delimiter: str | None,
+    encoding: str | None,
+    na: tuple[str, ...],
+) -> None:
+    """Write DATA with its gaps filled; every cell that is there stays as it is.
+
+    A number becomes its expected value given the rest of its row, a category the most probable
+    one. Columns of free text and identifiers are not modelled and keep their gaps.
+    """
+    import pyarrow as pa
+
+    from tabvae.errors import SchemaError
+
+    from . import session
+
+    fitted = session.load_model(model)
+    target = session.Output.checked(output, fmt, force, session.inputs_of(fitted, data))
+    loaded = session.read_rows(fitted, data, delimiter, encoding, na)
+    table = loaded.table
+    if seed is not None:
+        fitted.set_params(seed=seed)
+    if draws is None:
+        result = fitted.impute_table(table)
+    elif "draw" in table.column_names:
+        raise SchemaError("the table has a column 'draw' of its own", "rename it")
+    else:
+        numbered = [
+            one.add_column(0, "draw", pa.array([number] * len(one), pa.int64()))
+            for number, one in enumerate(fitted.draw_tables(table, draws), start=1)
+        ]
+        result = pa.concat_tables(numbered)
+    target.write(session.same_kind_of_file(fitted, result, target), session.text_dialect(loaded))

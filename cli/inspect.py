@@ -1,0 +1,121 @@
+"""tabvae inspect: what a table's columns are taken for, or a model's card."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+from .session import MODEL_SUFFIX
+
+if TYPE_CHECKING:
+    from tabvae.model import TabVAE
+    from tabvae.schema import Schema
+
+
+@click.command("inspect")
+@click.argument("file")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; for a table, a schema file.")
+@options.kind_options
+@options.reading_options
+@options.debug_option
+def command(
+    file: str,
+    as_json: bool,
+    categorical: tuple[str, ...],
+    numeric: tuple[str, ...],
+    datetime: tuple[str, ...],
+    ignore: tuple[str, ...],
+    schema: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    na: tuple[str, ...],
+) -> None:
+    """Show what each column of a table is taken for and why, or the card of a model."""
+    from rich.console import Console
+
+    if file.endswith(MODEL_SUFFIX):
+        from tabvae.model import TabVAE
+
+        model = TabVAE.load(file)
+        if as_json:
+            click.echo(json.dumps(card_json(model), indent=2))
+        else:
+            show_card(Console(), model)
+        return
+    from tabvae.cells import DEFAULT_NA_VALUES
+    from tabvae.schema import Overrides, Schema
+    from tabvae.tables import Dialect, read_tables
+
+    from .fit import read_kinds
+
+    loaded = read_tables([file], Dialect(delimiter, encoding))
+    asked = Overrides(categorical, numeric, datetime, ignore).kinds()
+    kinds = {**(read_kinds(schema) or {}), **asked}
+    inferred = Schema.infer(loaded.table, na or DEFAULT_NA_VALUES, kinds)
+    if as_json:
+        click.echo(json.dumps(inferred.to_json(), indent=2))
+    else:
+        show_schema(Console(), inferred, file)
+
+
+def show_schema(console: Any, schema: Schema, title: str) -> None:
+    """A table of decisions."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tabvae.errors import shown
+
+    table = Table(title=escape(f"{title}: {schema.rows} rows"), title_justify="left")
+    for heading in ("column", "kind", "missing", "distinct", "range", "reason"):
+        table.add_column(heading, overflow="fold")
+    for column in schema.columns:
+        between = ""
+        if column.minimum is not None and column.maximum is not None and column.numbers:
+            between = f"{column.minimum:g} .. {column.maximum:g}"
+        name = escape(shown(column.name)[1:-1])
+        missing, distinct = str(column.missing or ""), str(column.distinct)
+        table.add_row(name, column.kind, missing, distinct, between, escape(column.reason))
+    console.print(table)
+
+
+def show_card(console: Any, model: TabVAE) -> None:
+    """The model's columns, training and diagnostics."""
+    from rich.table import Table
+
+    show_schema(console, model.schema_, "fitted on")
+    card = model.card_
+    table = Table(title="training", title_justify="left")
+    for heading in ("network", "step", "reconstruction", "KL", "held-out loss"):
+        table.add_column(heading, justify="right")
+    for number, record in enumerate(card.records, start=1):
+        for point in record.curve[:: max(1, len(record.curve) // 8)]:
+            table.add_row(
+                str(number),
+                str(point.step),
+                f"{point.reconstruction:.3f}",
+                f"{point.kl:.3f}",
+                f"{point.held_out:.4f}",
+            )
+    console.print(table)
+    dimensions = ", ".join(f"{value:.2f}" for value in card.kl)
+    console.print(f"KL per latent dimension: {dimensions}")
+    console.print(f"active: {card.active} of {len(card.kl)}")
+    if card.collapsed:
+        console.print("warning: the posterior has collapsed; the embedding says little")
+
+
+def card_json(model: TabVAE) -> dict[str, Any]:
+    """The card as a JSON document."""
+    card = model.card_
+    return {
+        "parameters": model.get_params(),
+        "schema": model.schema_.to_json(),
+        "training": [asdict(record) for record in card.records],
+        "kl_per_dimension": card.kl.tolist(),
+        "active_dimensions": card.active,
+        "collapsed": card.collapsed,
+    }

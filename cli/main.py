@@ -1,0 +1,114 @@
+"""Entry point: finds the command, phrases every error in one line, chooses the exit code.
+
+Nothing here imports torch, pandas or Arrow; commands import the library when they run, so that
+``tabvae --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import warnings
+from difflib import get_close_matches
+from typing import Any
+
+import click
+
+from tabvae import __version__
+from tabvae.errors import ParameterError, TabVAEError, shown
+
+COMMANDS = ("fit", "embed", "impute", "generate", "detect", "inspect")
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules, imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __package__)
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and name not in COMMANDS:
+            near = get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {shown(name)} ({hint})", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="tabvae")
+def tabvae() -> None:
+    """One model of a table with gaps, many uses.
+
+    \b
+    tabvae fit data.csv          learn a table; writes data.tabvae
+    tabvae impute                the table with its gaps filled
+    tabvae embed                 low-dimensional features of each row
+    tabvae generate -n 1000      new rows like those of the table
+    tabvae detect                rows and cells that do not fit
+    tabvae inspect data.csv      what each column is taken for, and why
+
+    Tables are CSV, TSV or Parquet, gzipped or not. Data goes to standard output or to -o FILE,
+    everything else to standard error. Without -m, a command uses $TABVAE_MODEL or the only
+    .tabvae file in the folder; without DATA, the table the model was fitted on.
+
+    Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; the exit code."""
+    warnings.showwarning = _show_warning
+    try:
+        code = tabvae.main(args=arguments, prog_name="tabvae", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "tabvae"
+        return _fail(where, error.format_message(), USAGE)
+    except click.ClickException as error:
+        return _fail("tabvae", error.format_message(), FAILED)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail("tabvae", "interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader has what it wants. Python would complain once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except ParameterError as error:
+        return _fail("tabvae", str(error), USAGE, error)
+    except TabVAEError as error:
+        return _fail("tabvae", str(error), FAILED, error)
+    except MemoryError as error:
+        return _fail("tabvae", "not enough memory for this table", FAILED, error)
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        message = f"unexpected {type(error).__name__}: {reason} (--debug shows where)"
+        return _fail("tabvae", message, FAILED, error)
+
+
+def _fail(where: str, message: str, code: int, error: Exception | None = None) -> int:
+    if error is not None and "--debug" in sys.argv:
+        raise error
+    line = " ".join(message.split())
+    click.echo(f"{where}: error: {line}", err=True)
+    return code
+
+
+def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    if category.__name__ == "TabVAEWarning" or "--debug" in sys.argv:
+        click.echo(f"tabvae: note: {message}", err=True)

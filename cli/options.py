@@ -1,0 +1,105 @@
+"""The options that several commands share: one name and one meaning everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, TypeVar
+
+import click
+
+from tabvae.errors import ParameterError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
+
+DEFAULT_NA_HELP = "the empty cell, NA, NaN, null, None, ?"
+
+
+def _together(*decorators: Decorator) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        return reduce(lambda inner, decorator: decorator(inner), reversed(decorators), command)
+
+    return decorate
+
+
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
+)
+
+reading_options = _together(
+    click.option(
+        "--delimiter",
+        metavar="CHAR",
+        help="Between cells of a CSV file; found in the header by default.",
+    ),
+    click.option("--encoding", metavar="NAME", help="Of a CSV file; UTF-8 by default."),
+    click.option(
+        "--na",
+        "na",
+        metavar="TEXT",
+        multiple=True,
+        help=f"Means a missing cell; repeatable. Replaces: {DEFAULT_NA_HELP}.",
+    ),
+)
+
+kind_options = _together(
+    click.option("--categorical", metavar="COL", multiple=True, help="COL holds categories."),
+    click.option("--numeric", metavar="COL", multiple=True, help="COL holds numbers."),
+    click.option("--datetime", metavar="COL", multiple=True, help="COL holds dates or times."),
+    click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
+    click.option("--schema", metavar="FILE", help="Kinds from a file that 'inspect --json' wrote."),
+)
+
+model_option = click.option(
+    "-m",
+    "--model",
+    metavar="MODEL",
+    help="The model file. [default: $TABVAE_MODEL, else the only .tabvae here]",
+)
+
+data_argument = click.argument("data", nargs=-1)
+
+output_options = _together(
+    click.option(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="Write to .csv, .tsv or .parquet, also .gz. [default: standard output]",
+    ),
+    click.option(
+        "--format",
+        "fmt",
+        type=click.Choice(["csv", "tsv", "parquet"]),
+        help="Of the output. [default: by its extension]",
+    ),
+    click.option("--force", is_flag=True, help="Replace an output that exists."),
+)
+
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=None,
+    help="Of all randomness; the same seed gives the same bytes.",
+)
+
+keep_option = click.option(
+    "--keep", metavar="COL", multiple=True, help="Carry COL along in front; repeatable."
+)
+
+
+def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
+    """``COL=VALUE`` texts as a mapping.
+
+    Raises:
+        ParameterError: a text has no equals sign, or a column is set twice.
+    """
+    cells: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ParameterError(f"--where takes COL=VALUE, however: {text!r}")
+        if name in cells:
+            raise ParameterError(f"--where sets column {name!r} twice")
+        cells[name] = value
+    return cells

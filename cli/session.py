@@ -1,0 +1,152 @@
+"""What most commands do around their task: find the model, read the rows, write the result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tabvae.errors import DataError, ModelFileError, SchemaError, shown, suggestion
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tabvae.model import TabVAE
+    from tabvae.tables import Dialect, Loaded
+
+MODEL_VARIABLE = "TABVAE_MODEL"
+MODEL_SUFFIX = ".tabvae"
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes; checked before any work is done."""
+
+    path: str | None
+    format: str
+    force: bool
+
+    @classmethod
+    def checked(
+        cls, path: str | None, fmt: str | None, force: bool, inputs: Sequence[str] = ()
+    ) -> Output:
+        """Find out at once whether the output can be written.
+
+        Raises:
+            OutputError: it cannot.
+        """
+        from tabvae.tables import check_output, output_format
+
+        chosen = output_format(path, fmt)
+        if path is not None:
+            check_output(path, force, inputs)
+        return cls(path, chosen, force)
+
+    def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
+        from tabvae.tables import check_output, write_table
+
+        if self.path is not None:
+            check_output(self.path, self.force)
+        write_table(table, self.path, self.format, dialect)
+
+
+def find_model(given: str | None) -> str:
+    """The model file: given, or $TABVAE_MODEL, or the only one in the working folder.
+
+    Raises:
+        ModelFileError: there is none, or more than one.
+    """
+    if given or (given := os.environ.get(MODEL_VARIABLE)):
+        return given
+    found = sorted(p.name for p in Path().iterdir() if p.suffix == MODEL_SUFFIX and p.is_file())
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise ModelFileError("no .tabvae file in this folder", "'tabvae fit DATA' makes one, or -m")
+    listed = ", ".join(shown(name) for name in found[:10])
+    raise ModelFileError(f"several models in this folder: {listed}", "choose one with -m")
+
+
+def load_model(given: str | None) -> TabVAE:
+    """Load the model ``find_model`` finds."""
+    from tabvae.model import TabVAE
+
+    return TabVAE.load(find_model(given))
+
+
+def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
+    """The files to read: those given, or the table the model was fitted on.
+
+    Raises:
+        DataError: none is given and the model knows of none, or it is gone.
+    """
+    if data:
+        return list(data)
+    source: dict[str, Any] | None = getattr(model, "source_", None)
+    if not source:
+        raise DataError("the model does not know its table", "name the file to read")
+    for path in source["paths"]:
+        if path == "-" or not Path(path).exists():
+            raise DataError(
+                f"the table the model was fitted on, {shown(path)}, is not here",
+                "name the file to read",
+            )
+    return list(source["paths"])
+
+
+def read_rows(
+    model: TabVAE,
+    data: Sequence[str],
+    delimiter: str | None,
+    encoding: str | None,
+    na: Sequence[str],
+) -> Loaded:
+    """Read rows for a fitted model; what is not given is as it was in ``fit``."""
+    from tabvae.tables import Dialect, read_tables
+
+    source = getattr(model, "source_", None) or {}
+    if not data:
+        delimiter = delimiter or source.get("delimiter")
+    if na:
+        model.encoder_.set_params(na_values=tuple(na))
+    dialect = Dialect(delimiter, encoding or source.get("encoding"))
+    return read_tables(inputs_of(model, data), dialect)
+
+
+def same_kind_of_file(model: TabVAE, table: pa.Table, output: Output) -> pa.Table:
+    """``table`` ready for ``output``: text columns get types when they go to Parquet."""
+    if output.format != "parquet":
+        return table
+    return model.schema_.typed(table, model.encoder_.na_values)
+
+
+def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.Table:
+    """``result`` with columns ``keep`` of ``table`` in front.
+
+    Raises:
+        SchemaError: there is no such column, or the result has one of that name.
+    """
+    import pyarrow as pa
+
+    for name in keep:
+        if name not in table.column_names:
+            raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
+        if name in result.column_names:
+            raise SchemaError(f"the result has a column {shown(name)} of its own")
+    columns = [*table.select(list(keep)).columns, *result.columns]
+    return pa.Table.from_arrays(columns, names=[*keep, *result.column_names])
+
+
+def text_dialect(loaded: Loaded) -> Dialect:
+    """The dialect for the output: that of the input, with UTF-8 for a Parquet input."""
+    return loaded.dialect if loaded.format == "csv" else replace(loaded.dialect, encoding=None)
+
+
+def fitted_dialect(model: TabVAE) -> Dialect:
+    """The dialect of the table the model was fitted on."""
+    from tabvae.tables import Dialect
+
+    source = getattr(model, "source_", None) or {}
+    return Dialect(source.get("delimiter"), source.get("encoding"))

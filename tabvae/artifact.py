@@ -1,0 +1,198 @@
+"""The .tabvae file: safetensors with a JSON header and a format version; nothing executable.
+
+All arrays are tensors of the file; everything else is one JSON document in its header. Loading
+parses JSON and copies numbers, so a file from a stranger cannot run anything.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import sklearn
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+import tabvae
+from tabvae.card import Calibration, Card
+from tabvae.encoding import Bins, CategoricalBins, ContinuousBins, TableEncoder
+from tabvae.ensemble import Ensemble
+from tabvae.errors import ModelFileError, TabVAEError, shown
+from tabvae.model import TabVAE
+from tabvae.network import Shape
+from tabvae.schema import Schema
+from tabvae.tables import whole_file
+from tabvae.training import Point, Record
+from tabvae.vae import VAE
+
+FORMAT = 1
+HEADER = "tabvae"
+Tensors = dict[str, Tensor]
+
+
+def save(model: TabVAE, path: str) -> None:
+    """Write a fitted model to ``path``; the same model gives the same bytes.
+
+    Raises:
+        OutputError: the file system refuses.
+    """
+    tensors: Tensors = {}
+    for i, net in enumerate(model.ensemble_.nets):
+        for name, tensor in net.state_dict().items():
+            tensors[f"net.{i}.{name}"] = tensor.contiguous()
+    columns = [
+        _write_bins(tensors, f"column.{j}", bins) for j, bins in enumerate(model.encoder_.bins_)
+    ]
+    card = model.card_
+    tensors["card.kl"] = torch.from_numpy(card.kl)
+    tensors["card.scales"] = torch.from_numpy(card.scales)
+    tensors["card.quantiles"] = torch.from_numpy(card.calibration.quantiles)
+    document = {
+        "format": FORMAT,
+        "versions": _versions(),
+        "parameters": model.get_params(),
+        "source": getattr(model, "source_", None),
+        "schema": model.schema_.to_json(),
+        "columns": columns,
+        "shape": asdict(model.ensemble_.nets[0].shape),
+        "nets": len(model.ensemble_.nets),
+        "records": [asdict(r) for r in card.records],
+        "calibration": {"rows": card.calibration.rows, "tail": card.calibration.tail},
+    }
+    header = {HEADER: json.dumps(document, sort_keys=True, allow_nan=False)}
+    with whole_file(path) as file:
+        file.write(save_tensors(tensors, header))
+
+
+def load(path: str) -> TabVAE:
+    """Read a model file.
+
+    Raises:
+        ModelFileError: the file is not a model, is damaged, or comes from a newer release.
+    """
+    document, tensors = _read(path)
+    try:
+        return _rebuild(document, tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, TabVAEError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelFileError(
+            f"{shown(path)} is damaged: {shown(reason)}", "fit the model again"
+        ) from error
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "tabvae": tabvae.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "pandas": pd.__version__,
+        "pyarrow": pa.__version__,
+        "scikit-learn": sklearn.__version__,
+    }
+
+
+def _write_bins(tensors: Tensors, prefix: str, bins: Bins) -> dict[str, Any]:
+    if isinstance(bins, CategoricalBins):
+        return {"vocabulary": bins.vocabulary, "counts": bins.counts, "size": bins.size}
+    for name in ("knots", "means", "mass"):
+        tensors[f"{prefix}.{name}"] = torch.from_numpy(np.ascontiguousarray(getattr(bins, name)))
+    return {"center": bins.center, "scale": bins.scale}
+
+
+def _read_bins(tensors: Tensors, prefix: str, document: Mapping[str, Any]) -> Bins:
+    if "vocabulary" in document:
+        return CategoricalBins(
+            tuple(document["vocabulary"]), tuple(document["counts"]), int(document["size"])
+        )
+    arrays = {name: tensors[f"{prefix}.{name}"].numpy() for name in ("knots", "means", "mass")}
+    return ContinuousBins(center=document["center"], scale=document["scale"], **arrays)
+
+
+def _read(path: str) -> tuple[dict[str, Any], Tensors]:
+    if not Path(path).is_file():
+        raise ModelFileError(f"no model file {shown(path)}", "make one with 'tabvae fit'")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(HEADER)
+        tensors = load_tensors(Path(path).read_bytes())
+    except (SafetensorError, OSError) as error:
+        raise ModelFileError(
+            f"{shown(path)} is not a tabvae model", "make one with 'tabvae fit'"
+        ) from error
+    if header is None:
+        raise ModelFileError(f"{shown(path)} is not a tabvae model", "make one with 'tabvae fit'")
+    try:
+        document = json.loads(header)
+        version = int(document["format"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"{shown(path)} is damaged", "fit the model again") from error
+    if version > FORMAT:
+        raise ModelFileError(
+            f"{shown(path)} has format {version}, this release reads up to {FORMAT}",
+            "pip install --upgrade tabvae",
+        )
+    return document, tensors
+
+
+def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> TabVAE:
+    parameters: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in document["parameters"].items()
+    }
+    model = TabVAE(**parameters)
+    model.source_ = document["source"]
+    model.schema_ = Schema.from_json(document["schema"])
+    encoder = TableEncoder(model.schema_, model._na_values)
+    encoder.columns_ = model.schema_.modelled
+    encoder.bins_ = tuple(
+        _read_bins(tensors, f"column.{j}", column) for j, column in enumerate(document["columns"])
+    )
+    model.encoder_ = encoder
+    model.ensemble_ = Ensemble(_read_nets(document, tensors))
+    model.card_ = Card(
+        records=tuple(_read_record(r) for r in document["records"]),
+        kl=tensors["card.kl"].numpy(),
+        scales=tensors["card.scales"].numpy(),
+        calibration=_read_calibration(tensors, document["calibration"]),
+    )
+    model.n_features_in_ = len(model.schema_.columns)
+    return model
+
+
+def _read_nets(document: Mapping[str, Any], tensors: Tensors) -> list[VAE]:
+    fields = dict(document["shape"])
+    fields["sizes"] = tuple(fields["sizes"])
+    nets = []
+    for i in range(int(document["nets"])):
+        prefix = f"net.{i}."
+        shape = Shape(**fields)
+        net = VAE(shape, torch.zeros(shape.offsets[-1]), float(document["parameters"]["beta"]))
+        net.load_state_dict(
+            {
+                name.removeprefix(prefix): tensor
+                for name, tensor in tensors.items()
+                if name.startswith(prefix)
+            }
+        )
+        nets.append(net.eval())
+    return nets
+
+
+def _read_calibration(tensors: Tensors, document: Mapping[str, Any]) -> Calibration:
+    tail = None if document["tail"] is None else tuple(document["tail"])
+    return Calibration(int(document["rows"]), tensors["card.quantiles"].numpy(), tail)
+
+
+def _read_record(document: Mapping[str, Any]) -> Record:
+    return Record(**{**document, "curve": [Point(**p) for p in document["curve"]]})

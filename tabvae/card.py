@@ -1,0 +1,135 @@
+"""The model's card: the training curve, diagnostics of the latent space, and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from scipy.stats import genpareto
+
+from tabvae.cells import Floats
+from tabvae.detect import surprise
+from tabvae.encoding import Codes, ContinuousBins, Ints, TableEncoder
+from tabvae.ensemble import Ensemble
+from tabvae.training import Record
+
+ACTIVE_NATS = 0.01
+"""A latent dimension with less KL than this on average carries nothing."""
+COLLAPSED_SHARE = 0.25
+MOST_CALIBRATION_ROWS = 2000
+SMALLEST_SCALE = 1e-3
+"""Least residual deviation, in column deviations: no column is predicted better than this."""
+TAIL_SHARE = 0.1
+FEWEST_TAIL_ROWS = 5
+LEVELS = 201
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The distribution of the score over rows like those of the training table.
+
+    Below the tail it is empirical; beyond, a generalised Pareto distribution (Pickands 1975), so
+    that p-values go on falling past the largest score seen.
+
+    Attributes:
+        rows: how many rows it was measured on.
+        quantiles: (LEVELS,) of the score.
+        tail: shape, start and scale of the Pareto tail; ``None`` with too few rows.
+    """
+
+    rows: int
+    quantiles: Floats
+    tail: tuple[float, float, float] | None
+
+    @classmethod
+    def measure(cls, scores: Floats) -> Calibration:
+        """Fit to the scores of rows the networks did not train on."""
+        quantiles = np.quantile(scores, np.linspace(0, 1, LEVELS))
+        start = float(np.quantile(scores, 1 - TAIL_SHARE))
+        beyond = scores[scores > start] - start
+        tail = None
+        if len(beyond) >= FEWEST_TAIL_ROWS:
+            shape, _, scale = genpareto.fit(beyond, floc=0)
+            tail = (float(max(shape, 0.0)), start, float(scale))
+        return cls(len(scores), quantiles, tail)
+
+    def p_values(self, scores: Floats) -> Floats:
+        """(N,) the share of ordinary rows that score at least as high."""
+        below = np.interp(scores, self.quantiles, np.linspace(0, 1, LEVELS), left=0.0, right=1.0)
+        p_values = (1 + self.rows * (1 - below)) / (1 + self.rows)
+        if self.tail is None:
+            return p_values
+        shape, start, scale = self.tail
+        in_tail = TAIL_SHARE * genpareto.sf(scores - start, shape, loc=0, scale=scale)
+        return cast(Floats, np.where(scores > start, in_tail, p_values))
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a fitted model beyond its weights.
+
+    Attributes:
+        records: what happened in the training of each network.
+        kl: (latent,) mean KL per latent dimension over held-out rows, in nats.
+        scales: (columns,) residual standard deviation of each continuous column when hidden; 1
+            for categories.
+        calibration: distribution of the detection score.
+    """
+
+    records: tuple[Record, ...]
+    kl: Floats
+    scales: Floats
+    calibration: Calibration
+
+    @property
+    def active(self) -> int:
+        """Number of latent dimensions in use."""
+        return int((self.kl > ACTIVE_NATS).sum())
+
+    @property
+    def collapsed(self) -> bool:
+        """Most of the latent space is unused."""
+        return self.active < COLLAPSED_SHARE * len(self.kl)
+
+    @classmethod
+    def measure(
+        cls,
+        ensemble: Ensemble,
+        encoder: TableEncoder,
+        codes: Codes,
+        records: Sequence[Record],
+    ) -> Card:
+        """Measure each network on the rows it did not train on."""
+        parts = [
+            (Ensemble([net]), codes[_examined(record, len(codes))])
+            for net, record in zip(ensemble.nets, records, strict=True)
+        ]
+        scales = _residual_scales(parts, encoder)
+        scores = [surprise(net, encoder, rows, scales).rows for net, rows in parts]
+        return cls(
+            records=tuple(records),
+            kl=ensemble.kl(parts[0][1]),
+            scales=scales,
+            calibration=Calibration.measure(np.concatenate(scores)),
+        )
+
+
+def _examined(record: Record, rows: int) -> Ints:
+    """The rows the network did not train on, or all if there are none."""
+    return np.array(record.held_out_rows or range(rows), dtype=np.int64)[:MOST_CALIBRATION_ROWS]
+
+
+def _residual_scales(parts: Sequence[tuple[Ensemble, Codes]], encoder: TableEncoder) -> Floats:
+    ones = np.ones(len(encoder.bins_))
+    residuals = np.concatenate(
+        [rows.values - surprise(net, encoder, rows, ones).expected for net, rows in parts]
+    )
+    scales = ones
+    for j, coder in enumerate(encoder.bins_):
+        known = residuals[np.isfinite(residuals[:, j]), j]
+        if isinstance(coder, ContinuousBins):
+            spread = float(np.sqrt(np.mean(known**2))) if len(known) else coder.scale
+            scales[j] = max(spread, SMALLEST_SCALE * coder.scale)
+    return scales

@@ -1,0 +1,284 @@
+"""What one cell means: missing or not, number, date, and how such a value is written back.
+
+Every function works on a whole Arrow column. Text columns (CSV) and typed columns (Parquet,
+pandas) go through the same functions, so that twins of one table give the same numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
+LEADING_ZERO_PATTERN = r"^[+-]?0\d"
+MOST_DECIMALS = 12
+LARGEST_EXACT_INTEGER = 2.0**53
+SECONDS_PER_DAY = 86_400
+
+DEFAULT_NA_VALUES = ("", "NA", "NaN", "null", "None", "?")
+
+DATETIME_FORMATS = (
+    "%Y-%m-%d",
+    "%Y-%m-%d %H:%M:%S",
+    "%Y-%m-%dT%H:%M:%S",
+    "%Y-%m-%d %H:%M",
+    "%Y-%m-%dT%H:%M",
+    "%Y-%m-%dT%H:%M:%SZ",
+    "%Y-%m-%d %H:%M:%S.%f",
+    "%Y-%m-%dT%H:%M:%S.%f",
+    "%Y-%m-%dT%H:%M:%S.%fZ",
+    "%Y/%m/%d",
+    "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M",
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%m/%d/%Y %H:%M",
+    "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S",
+    "%d.%m.%Y",
+    "%d.%m.%Y %H:%M",
+    "%d.%m.%Y %H:%M:%S",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%Y-%m",
+    "%H:%M:%S",
+    "%H:%M",
+)
+
+
+@dataclass(frozen=True)
+class NumberFormat:
+    """How a column writes its numbers.
+
+    Attributes:
+        decimals: digits after the point; ``None`` if they vary too much to round to.
+        fewest: digits after the point that even a round number shows (``1.10``, ``2.0``).
+        step: numbers are ``origin`` plus multiples of this; 0 if there is no common step.
+        origin: a number on the grid.
+        padding: white space in front of each number.
+    """
+
+    decimals: int | None
+    fewest: int
+    step: float
+    origin: float
+    padding: str = ""
+
+    def snap(self, values: Floats) -> Floats:
+        """Move ``values`` to the column's grid and number of decimals."""
+        if self.step > 0:
+            values = self.origin + np.round((values - self.origin) / self.step) * self.step
+        return values if self.decimals is None else np.round(values, self.decimals)
+
+    def write(self, values: Floats) -> list[str]:
+        """The text of each of ``values``, which are on the grid already."""
+        return [self.padding + self._write(float(v)) for v in values]
+
+    def _write(self, value: float) -> str:
+        if self.decimals is None:
+            return f"{value:.15g}"
+        text = f"{value + 0.0:.{self.decimals}f}"
+        while text.endswith("0") and len(text) - text.find(".") - 1 > self.fewest and "." in text:
+            text = text[:-1]
+        return text.removesuffix(".")
+
+
+def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """``column`` in one piece, with dictionaries replaced by their values."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if isinstance(column, pa.ChunkedArray):
+        column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
+    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+
+
+def is_text(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def is_number(kind: pa.DataType) -> bool:
+    return bool(
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    )
+
+
+def is_moment(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
+
+
+def as_mask(array: pa.Array) -> Mask:
+    """A boolean Arrow array as NumPy, nulls as False."""
+    return np.asarray(pc.fill_null(array, False).to_numpy(zero_copy_only=False), dtype=np.bool_)
+
+
+def missing_mask(array: pa.Array, na_values: tuple[str, ...]) -> Mask:
+    """Which cells are missing: null, NaN, or text that is one of ``na_values`` once stripped."""
+    if pa.types.is_floating(array.type):
+        return as_mask(pc.is_null(array, nan_is_null=True))
+    missing = pc.is_null(array)
+    if is_text(array.type):
+        stripped = pc.utf8_trim_whitespace(array)
+        missing = pc.or_(missing, pc.is_in(stripped, value_set=pa.array(na_values, array.type)))
+    return as_mask(missing)
+
+
+def to_numbers(array: pa.Array) -> Floats:
+    """Cells as float64, NaN where a cell is null or is not a finite number."""
+    if is_text(array.type):
+        stripped = pc.utf8_trim_whitespace(array)
+        number = pc.match_substring_regex(stripped, NUMBER_PATTERN)
+        # Arrow's cast knows no leading plus sign.
+        plain = pc.replace_substring_regex(stripped, r"^\+", "")
+        array = pc.if_else(number, plain, pa.scalar(None, array.type))
+    elif pa.types.is_boolean(array.type):
+        array = pc.cast(array, pa.int8())
+    elif not is_number(array.type):
+        array = pa.nulls(len(array), pa.float64())
+    numbers = np.array(
+        pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64
+    )
+    numbers[~np.isfinite(numbers)] = np.nan
+    return numbers
+
+
+def to_text(array: pa.Array) -> pa.Array:
+    """Cells as text, the way a CSV file would show them; text stays as it is."""
+    if is_text(array.type):
+        return pc.cast(array, pa.string())
+    if is_moment(array.type) and getattr(array.type, "tz", None):
+        return pc.strftime(array, format="%Y-%m-%dT%H:%M:%S%z")
+    return pc.cast(array, pa.string())
+
+
+def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
+    """Moments as float64 seconds since 1970, NaN where a cell is null or does not parse."""
+    if is_moment(array.type):
+        micros = pc.cast(
+            pc.cast(array, pa.timestamp("us", getattr(array.type, "tz", None)), safe=False),
+            pa.int64(),
+            safe=False,
+        )
+        return (
+            np.array(
+                pc.cast(micros, pa.float64(), safe=False).to_numpy(zero_copy_only=False),
+                dtype=np.float64,
+            )
+            / 1e6
+        )
+    texts = pd.Series(pc.utf8_trim_whitespace(to_text(array)).to_pandas())
+    moments = pd.to_datetime(texts, format=datetime_format, errors="coerce", utc=False)
+    seconds = moments.astype("datetime64[us]").astype("int64").to_numpy() / 1e6
+    return np.where(moments.isna().to_numpy(), np.nan, seconds)
+
+
+def find_datetime_format(array: pa.Array, share: float) -> str | None:
+    """The format that reads at least ``share`` of the cells, the first of the list on a tie."""
+    sample = array.slice(0, 200)
+    likely = [f for f in DATETIME_FORMATS if np.isfinite(to_seconds(sample, f)).mean() >= share]
+    for datetime_format in likely:
+        if np.isfinite(to_seconds(array, datetime_format)).mean() >= share:
+            return datetime_format
+    return None
+
+
+def from_numbers(values: Floats, target: pa.DataType, numbers: NumberFormat) -> pa.Array:
+    """Numbers on the column's grid as cells of type ``target``."""
+    if is_text(target):
+        return pa.array(numbers.write(values), target)
+    if pa.types.is_integer(target):
+        values = np.round(values)
+    return pc.cast(pa.array(values), target, safe=False)
+
+
+def from_seconds(seconds: Floats, target: pa.DataType, datetime_format: str | None) -> pa.Array:
+    """Seconds since 1970 as cells of type ``target``."""
+    micros = np.round(seconds * 1e6).astype(np.int64)
+    if is_text(target):
+        moments = pd.to_datetime(micros, unit="us")
+        return pa.array(moments.strftime(datetime_format or "%Y-%m-%d %H:%M:%S"), target)
+    moment = pa.array(micros, pa.timestamp("us", getattr(target, "tz", None)))
+    return pc.cast(moment, target, safe=False)
+
+
+def from_text(texts: pa.Array, target: pa.DataType) -> pa.Array:
+    """Texts, as ``to_text`` writes them, as cells of type ``target``."""
+    if pa.types.is_dictionary(target):
+        return pc.cast(pc.dictionary_encode(pc.cast(texts, target.value_type)), target)
+    return pc.cast(texts, target)
+
+
+def choose(mask: Mask, chosen: pa.Array, other: pa.Array | pa.Scalar) -> pa.Array:
+    """``chosen`` where ``mask`` is set, ``other`` elsewhere; of the type of ``chosen``."""
+    if pa.types.is_dictionary(chosen.type):
+        plain = other.cast(chosen.type.value_type) if isinstance(other, pa.Scalar) else flat(other)
+        mixed = pc.if_else(pa.array(mask), flat(chosen), plain)
+        return pc.cast(pc.dictionary_encode(mixed), chosen.type)
+    return pc.if_else(pa.array(mask), chosen, other)
+
+
+def number_format(array: pa.Array, values: Floats) -> NumberFormat:
+    """How the finite ``values`` of ``array`` are written.
+
+    Args:
+        array: the cells, typed or text; cells that are not numbers are left out.
+        values: the same cells as ``to_numbers`` reads them.
+    """
+    known = np.isfinite(values)
+    texts = to_text(array.filter(pa.array(known)))
+    values = values[known]
+    decimals, fewest = _decimals(texts, integral=pa.types.is_integer(array.type))
+    step, origin = grid(values, decimals)
+    return NumberFormat(decimals, fewest, step, origin, _padding(texts))
+
+
+def _decimals(texts: pa.Array, integral: bool) -> tuple[int | None, int]:
+    """The most and the fewest digits after the point; no most where they vary too much."""
+    if integral:
+        return 0, 0
+    stripped = pc.utf8_trim_whitespace(texts)
+    if pc.any(pc.match_substring_regex(stripped, "[eE]")).as_py():
+        return None, 0
+    point = pc.find_substring(stripped, ".")
+    after = pc.subtract(pc.subtract(pc.utf8_length(stripped), point), 1)
+    digits = pc.if_else(pc.less(point, 0), 0, after)
+    most, least = int(pc.max(digits).as_py()), int(pc.min(digits).as_py())
+    return (most, least) if most <= MOST_DECIMALS else (None, 0)
+
+
+def _padding(texts: pa.Array) -> str:
+    leading = pc.replace_substring_regex(texts, r"^(\s*).*$", r"\1")
+    common = pc.mode(pc.utf8_length(leading))
+    width = int(common[0]["mode"].as_py()) if len(common) else 0
+    return " " * width
+
+
+def grid(values: Floats, decimals: int | None) -> tuple[float, float]:
+    """The largest step and an origin such that all finite ``values`` lie on one grid.
+
+    >>> grid(np.array([5.0, 15.0, 35.0]), 0)
+    (10.0, 5.0)
+    """
+    if decimals is None or len(values) == 0:
+        return 0.0, 0.0
+    origin = float(values.min())
+    scaled = (values - origin) * 10.0**decimals
+    if np.abs(scaled).max() >= LARGEST_EXACT_INTEGER:
+        return 0.0, 0.0
+    step = int(np.gcd.reduce(np.round(scaled).astype(np.int64)))
+    return step / 10.0**decimals, origin

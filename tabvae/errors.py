@@ -1,0 +1,68 @@
+"""What can go wrong, each with a hint that says which step or flag mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+SHOWN_CHARACTERS = 80
+
+
+class TabVAEError(Exception):
+    """Base of every error this library raises on purpose.
+
+    Attributes:
+        message: what is wrong and where, in one line.
+        hint: the step or flag that mends it, or an empty string.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} ({hint})" if hint else message)
+        self.message = message
+        self.hint = hint
+
+
+class DataError(TabVAEError, ValueError):
+    """A table cannot be read, or does not hold what the task needs."""
+
+
+class OutputError(TabVAEError):
+    """A result cannot be written where it was asked for."""
+
+
+class SchemaError(TabVAEError, ValueError):
+    """A column is unknown, missing, or cannot be of the kind asked for."""
+
+
+class ModelFileError(TabVAEError):
+    """A file is not a model, is damaged, or comes from a newer release."""
+
+
+class ParameterError(TabVAEError, ValueError):
+    """A parameter has a value outside its domain."""
+
+
+def shown(text: object) -> str:
+    """Quote ``text`` for a message: one line, control characters escaped, at most 80 characters.
+
+    >>> shown("a\\nb")
+    "'a\\\\nb'"
+    """
+    plain = str(text)
+    if len(plain) > SHOWN_CHARACTERS:
+        plain = plain[: SHOWN_CHARACTERS - 1] + "…"
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
+    return f"'{escaped}'"
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Name the known word nearest to ``name``, or list the known ones when none is near.
+
+    >>> suggestion("agee", ["age", "sex"])
+    "did you mean 'age'?"
+    """
+    names = [str(k) for k in known]
+    if near := get_close_matches(name, names, n=1):
+        return f"did you mean {shown(near[0])}?"
+    listed = ", ".join(shown(n) for n in names[:10])
+    return f"known: {listed}{', …' if len(names) > 10 else ''}"

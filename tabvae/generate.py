@@ -1,0 +1,78 @@
+"""Generate: new rows, sampled column by column in random order, or in one shot from the prior."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.ensemble import Ensemble, batches, sample_bins
+from tabvae.sampling import ROWS_PER_BLOCK, Sample, copy_codes, empty_codes, sample, set_column
+
+
+def generate(
+    ensemble: Ensemble,
+    encoder: TableEncoder,
+    given: Codes,
+    seed: int,
+    gaps: bool = True,
+    one_shot: bool = False,
+    temperature: float = 1.0,
+) -> Sample:
+    """Complete the rows of ``given``, in which nothing, or the cells asked for, is observed.
+
+    Args:
+        ensemble: the networks.
+        encoder: knows the bins of each column.
+        given: (N, columns) rows to complete.
+        seed: of all randomness.
+        gaps: leave cells missing as often as the training table does.
+        one_shot: sample z from the prior and decode all cells at once (Kingma & Welling 2014).
+        temperature: divides the logits.
+    """
+    if one_shot:
+        return _one_shot(ensemble, encoder, given, seed, gaps, temperature)
+    return sample(ensemble, encoder, given, (seed,), gaps, temperature)
+
+
+def _one_shot(
+    ensemble: Ensemble,
+    encoder: TableEncoder,
+    given: Codes,
+    seed: int,
+    gaps: bool,
+    temperature: float,
+) -> Sample:
+    done = copy_codes(given)
+    levels = np.zeros(done.bins.shape)
+    for number, rows in enumerate(batches(len(given), ROWS_PER_BLOCK)):
+        rng = np.random.default_rng([seed, number])
+        block = done[rows]
+        mean, scale = ensemble.prior(block)
+        noise = rng.standard_normal((ROWS_PER_BLOCK, mean.shape[1]))[: len(block)]
+        hidden = ensemble.prior_hidden(block, mean + scale * noise)
+        for j in range(block.bins.shape[1]):
+            uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(block)]
+            bins = sample_bins(ensemble.probabilities(hidden, j, gaps, temperature), uniforms[0])
+            todo = np.flatnonzero(~block.observed[:, j])
+            levels[rows][todo, j] = uniforms[1, todo]
+            set_column(encoder, block, j, todo, bins[todo], uniforms[1, todo])
+    return Sample(done, levels)
+
+
+def rows_where(
+    encoder: TableEncoder, rows: int, cells: Mapping[int, tuple[int, float, float]]
+) -> Codes:
+    """``rows`` rows in which only the cells asked for are observed.
+
+    Args:
+        encoder: knows the number of columns.
+        rows: how many.
+        cells: for each modelled column that is set, its bin, score and value.
+    """
+    codes = empty_codes(rows, len(encoder.sizes))
+    for j, (bin_, score, value) in cells.items():
+        codes.bins[:, j], codes.scores[:, j], codes.values[:, j] = bin_, score, value
+        codes.observed[:, j] = True
+    return codes

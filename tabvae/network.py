@@ -1,0 +1,175 @@
+"""The two halves of the network: Encoder and Decoder. Tensors in, a distribution or logits out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Normal
+from torch.nn.functional import linear
+
+
+class Cells(NamedTuple):
+    """A batch of rows as tensors.
+
+    Attributes:
+        bins: (B, D) bin of each cell; ``sizes[j]`` in a cell that is known to be missing.
+        scores: (B, D) position of a number on its column's line, 0 for categories.
+        observed: (B, D) the data has the cell.
+    """
+
+    bins: Tensor
+    scores: Tensor
+    observed: Tensor
+
+    def rows(self, index: Tensor | slice) -> Cells:
+        return Cells(self.bins[index], self.scores[index], self.observed[index])
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The sizes that define the two modules.
+
+    Attributes:
+        sizes: number of bins of each column, the state "missing" not counted.
+        latent: dimensions of z.
+        width: width of every hidden layer.
+        depth: residual blocks in each half.
+        dropout: rate after each block's activation, in training.
+    """
+
+    sizes: tuple[int, ...]
+    latent: int
+    width: int
+    depth: int = 2
+    dropout: float = 0.0
+
+    @property
+    def offsets(self) -> list[int]:
+        """First output of each column, and the total behind them: each has one more for missing."""
+        total = [0]
+        for size in self.sizes:
+            total.append(total[-1] + size + 1)
+        return total
+
+    @property
+    def column_of(self) -> Tensor:
+        """(total bins,) the column each logit belongs to."""
+        sizes = torch.tensor(self.sizes)
+        return torch.arange(len(sizes)).repeat_interleave(sizes + 1)
+
+
+class Block(nn.Module):
+    """A residual block: normalise, two linear layers, add.
+
+    **Shape** (B, width) -> (B, width)
+    """
+
+    def __init__(self, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, width)
+        self.contract = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, h: Tensor) -> Tensor:
+        inner = torch.relu(self.expand(self.norm(h)))
+        out: Tensor = h + self.contract(self.dropout(inner))
+        return out
+
+
+class Encoder(nn.Module):
+    """Visible cells to features, and to q(z | x_v).
+
+    A cell enters as the embedding of its bin plus a linear map of its score; a hidden one as the
+    embedding "hidden" of its column, whatever its value is.
+
+    **Shape** Cells (B, D), visible (B, D) -> features (B, width), Normal (B, latent)
+    """
+
+    offsets: Tensor
+    hidden_token: Tensor
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        columns, total = len(shape.sizes), shape.offsets[-1]
+        self.register_buffer("offsets", torch.tensor(shape.offsets[:-1]), persistent=False)
+        self.register_buffer("hidden_token", total + torch.arange(columns), persistent=False)
+        self.embedding = nn.EmbeddingBag(total + columns, shape.width, mode="sum")
+        nn.init.normal_(self.embedding.weight, std=columns**-0.5)
+        self.scores = nn.Linear(columns, shape.width)
+        self.blocks = nn.Sequential(
+            *(Block(shape.width, shape.dropout) for _ in range(shape.depth))
+        )
+        self.norm = nn.LayerNorm(shape.width)
+        self.posterior = nn.Linear(shape.width, 2 * shape.latent)
+
+    def forward(self, cells: Cells, visible: Tensor) -> tuple[Tensor, Normal]:
+        tokens = torch.where(visible, self.offsets + cells.bins, self.hidden_token)
+        scores = torch.where(visible, cells.scores, torch.zeros_like(cells.scores))
+        h = self.norm(self.blocks(self.embedding(tokens) + self.scores(scores)))
+        mean, log_scale = self.posterior(h).chunk(2, dim=-1)
+        return h, Normal(mean, torch.exp(log_scale.clamp(-7.0, 3.0)), validate_args=False)
+
+
+class BinLogits(nn.Module):
+    """A linear layer to the logits of all bins that knows the bins of a number are in order.
+
+    The logit of bin k of column j is w_k h + b_k, plus a_j h s_k + c_j h (s_k^2 - 1) / sqrt(2)
+    with s_k the bin's position: a Gaussian over the bins, corrected bin by bin. Without the
+    ordered part each bin would have to learn from its own rows alone.
+
+    **Shape** (B, width) -> (B, total bins)
+
+    Args:
+        shape: sizes of the columns.
+        positions: (total bins,) place of each bin on its column's line as a normal score, 0 for
+            categories and for the state "missing".
+    """
+
+    basis: Tensor
+    column_of: Tensor
+
+    def __init__(self, shape: Shape, positions: Tensor) -> None:
+        super().__init__()
+        self.free = nn.Linear(shape.width, shape.offsets[-1])
+        self.ordered = nn.Parameter(torch.zeros(2, len(shape.sizes), shape.width))
+        curve = torch.where(positions == 0, 0.0, (positions**2 - 1) / 2**0.5)
+        self.register_buffer("basis", torch.stack([positions, curve]))
+        self.register_buffer("column_of", shape.column_of, persistent=False)
+
+    def weight(self, bins: slice = slice(None)) -> Tensor:
+        """(bins, width) the weights of some of the logits."""
+        ordered = self.ordered[:, self.column_of[bins]] * self.basis[:, bins, None]
+        return self.free.weight[bins] + ordered.sum(0)
+
+    def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
+        return linear(h, self.weight(bins), self.free.bias[bins])
+
+
+class Decoder(nn.Module):
+    """z and the features of the visible cells to the logits of every bin of every column.
+
+    **Shape** z (B, latent), features (B, width) -> (B, total bins)
+    """
+
+    def __init__(self, shape: Shape, positions: Tensor) -> None:
+        super().__init__()
+        self.latent = nn.Linear(shape.latent, shape.width)
+        self.features = nn.Linear(shape.width, shape.width)
+        self.blocks = nn.Sequential(
+            *(Block(shape.width, shape.dropout) for _ in range(shape.depth))
+        )
+        self.norm = nn.LayerNorm(shape.width)
+        self.logits = BinLogits(shape, positions)
+
+    def hidden(self, z: Tensor, features: Tensor) -> Tensor:
+        """(B, width) the last hidden layer."""
+        h: Tensor = self.norm(self.blocks(self.latent(z) + self.features(features)))
+        return h
+
+    def forward(self, z: Tensor, features: Tensor) -> Tensor:
+        logits: Tensor = self.logits(self.hidden(z, features))
+        return logits

@@ -1,0 +1,126 @@
+"""Any-order sampling: visit the columns in random order, sample each given what is set so far.
+
+Hoogeboom et al. 2022, "Autoregressive diffusion models", section 2; Uria et al. 2014.
+Random numbers belong to blocks of rows counted from the first row of the table, so that neither
+batch size nor the number of rows asked for changes a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tabvae.cells import Floats, Mask
+from tabvae.encoding import Codes, ContinuousBins, Ints, TableEncoder
+from tabvae.ensemble import Ensemble, batches, sample_bins
+
+ROWS_PER_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Completed rows.
+
+    Attributes:
+        codes: (N, columns) every cell set, or known to be missing.
+        levels: (N, columns) the quantile within its bin that each sampled cell took.
+    """
+
+    codes: Codes
+    levels: Floats
+
+
+def empty_codes(rows: int, columns: int) -> Codes:
+    """Rows in which nothing is observed."""
+    return Codes(
+        bins=np.zeros((rows, columns), dtype=np.int64),
+        scores=np.zeros((rows, columns), dtype=np.float32),
+        values=np.full((rows, columns), np.nan),
+        observed=np.zeros((rows, columns), dtype=np.bool_),
+        missing=np.zeros((rows, columns), dtype=np.bool_),
+    )
+
+
+def sample(
+    ensemble: Ensemble,
+    encoder: TableEncoder,
+    codes: Codes,
+    seed: tuple[int, ...],
+    gaps: bool,
+    temperature: float = 1.0,
+    first_block: int = 0,
+) -> Sample:
+    """Sample every cell that is not observed, given those that are.
+
+    Args:
+        ensemble: the networks.
+        encoder: knows the bins of each column.
+        codes: (N, columns) rows; observed cells are kept.
+        seed: with the number of the block, the seed of the random numbers.
+        gaps: whether a cell may come out as missing, as often as in the training table.
+        temperature: divides the logits; below 1 gives more typical rows.
+        first_block: number of the first block, when ``codes`` continues a longer table.
+    """
+    done = copy_codes(codes)
+    levels = np.zeros(done.bins.shape)
+    for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK), start=first_block):
+        rng = np.random.default_rng([*seed, number])
+        _sample_block(ensemble, encoder, done[rows], levels[rows], rng, gaps, temperature)
+    return Sample(done, levels)
+
+
+def copy_codes(codes: Codes) -> Codes:
+    """A copy whose arrays may be changed."""
+    return Codes(
+        codes.bins.copy(),
+        codes.scores.copy(),
+        codes.values.copy(),
+        codes.observed.copy(),
+        codes.missing.copy(),
+    )
+
+
+def _sample_block(
+    ensemble: Ensemble,
+    encoder: TableEncoder,
+    block: Codes,
+    levels: Floats,
+    rng: np.random.Generator,
+    gaps: bool,
+    temperature: float,
+) -> None:
+    """Fill the views in ``block`` and ``levels`` in place."""
+    visible = block.observed.copy()
+    for j in rng.permutation(block.bins.shape[1]):
+        uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(block)]
+        todo = np.flatnonzero(~block.observed[:, j])
+        if len(todo) == 0:
+            continue
+        hidden = ensemble.hidden(block[todo], visible[todo])
+        probabilities = ensemble.probabilities(hidden, int(j), gaps, temperature)
+        bins = sample_bins(probabilities, uniforms[0, todo])
+        levels[todo, j] = uniforms[1, todo]
+        visible[todo, j] = True
+        set_column(encoder, block, int(j), todo, bins, uniforms[1, todo])
+
+
+def set_column(
+    encoder: TableEncoder,
+    codes: Codes,
+    j: int,
+    rows: Ints,
+    bins: Ints,
+    levels: Floats,
+) -> None:
+    """Set cells of column ``j`` to ``bins``, in place; bin ``sizes[j]`` is the state missing."""
+    coder = encoder.bins_[j]
+    gap: Mask = bins == len(coder)
+    codes.bins[rows, j] = bins
+    codes.missing[rows, j] = gap
+    codes.observed[rows, j] = ~gap
+    if isinstance(coder, ContinuousBins):
+        known = np.where(gap, 0, bins)
+        values = encoder.snap(j, coder.decode(known, levels))
+        codes.values[rows, j] = np.where(gap, np.nan, values)
+        codes.scores[rows, j] = np.where(gap, 0.0, coder.scores(values, known))

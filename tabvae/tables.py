@@ -1,0 +1,426 @@
+"""CSV and Parquet files: read with the text of every cell kept, written whole or not at all."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import os
+import stat
+import sys
+import tempfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import IO, BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tabvae import cells
+from tabvae.errors import DataError, OutputError, ParameterError, shown, suggestion
+
+STDIN = "-"
+DELIMITERS = (",", ";", "\t", "|")
+FORMATS = ("csv", "tsv", "parquet")
+ROWS_PER_CHUNK = 50_000
+PARQUET_MAGIC = b"PAR1"
+GZIP_MAGIC = b"\x1f\x8b"
+BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written.
+
+    Attributes:
+        delimiter: between cells; ``None`` to find it in the header.
+        encoding: of the bytes; ``None`` for UTF-8, or what a byte order mark says.
+        newline: at the end of each row.
+    """
+
+    delimiter: str | None = None
+    encoding: str | None = None
+    newline: str = "\n"
+
+    def __post_init__(self) -> None:
+        if self.delimiter is not None and len(self.delimiter) != 1:
+            raise ParameterError(
+                f"the delimiter must be one character, however: {shown(self.delimiter)}",
+                "--delimiter ';'",
+            )
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError as error:
+                raise ParameterError(
+                    f"unknown encoding {shown(self.encoding)}", "--encoding utf-8"
+                ) from error
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A table and the way it was written, so that it can go back the same way.
+
+    Attributes:
+        table: all rows; text columns when it came from CSV.
+        format: ``csv`` or ``parquet``.
+        dialect: delimiter, encoding and newline of a CSV file.
+    """
+
+    table: pa.Table
+    format: str
+    dialect: Dialect
+
+
+def read_tables(paths: Sequence[str], dialect: Dialect | None = None) -> Loaded:
+    """Read one or many files with the same columns, in order.
+
+    Args:
+        paths: CSV, TSV or Parquet files, gzipped or not; ``-`` is standard input.
+        dialect: what is known of a text table.
+
+    Raises:
+        DataError: a file cannot be read, or has other columns than the first.
+    """
+    loaded = [_read_table(path, dialect or Dialect()) for path in paths]
+    first = loaded[0]
+    if len(loaded) == 1:
+        return first
+    for path, other in zip(paths[1:], loaded[1:], strict=True):
+        _check_same_columns(paths[0], first, path, other)
+    tables = [other.table.select(first.table.column_names) for other in loaded]
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise DataError(f"the files have columns of different types: {_one_line(error)}") from error
+    return replace(first, table=table)
+
+
+def _check_same_columns(path: str, first: Loaded, other_path: str, other: Loaded) -> None:
+    names, others = first.table.column_names, other.table.column_names
+    for name in [*names, *others]:
+        if name not in others or name not in names:
+            raise DataError(
+                f"column {shown(name)} is in only one of {shown(path)} and {shown(other_path)}",
+                suggestion(name, others if name in names else names),
+            )
+    if first.format != other.format:
+        raise DataError(
+            f"{shown(path)} is {first.format} and {shown(other_path)} is {other.format}",
+            "give files of one format",
+        )
+
+
+def _read_table(path: str, dialect: Dialect) -> Loaded:
+    name = "standard input" if path == STDIN else path
+    try:
+        with _open_input(path) as file:
+            start = file.read(4)
+            file.seek(0)
+            if not start:
+                raise DataError(f"{shown(name)} is empty")
+            if start == PARQUET_MAGIC or Path(path).suffix.lower() in (".parquet", ".pq"):
+                return Loaded(_read_parquet(file, name, start), "parquet", dialect)
+            if Path(path).suffixes[-1:] == [".tsv"] or path.lower().endswith(".tsv.gz"):
+                dialect = replace(dialect, delimiter=dialect.delimiter or "\t")
+            return _read_csv(file, name, start, dialect)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{shown(name)} is not a whole gzip file: {_one_line(error)}") from error
+    except OSError as error:
+        raise DataError(f"cannot read {shown(name)}: {error.strerror or error}") from error
+
+
+@contextmanager
+def _open_input(path: str) -> Iterator[BinaryIO | gzip.GzipFile]:
+    if path == STDIN:
+        raw: BinaryIO = io.BytesIO(sys.stdin.buffer.read())
+    elif Path(path).is_dir():
+        raise DataError(f"{shown(path)} is a folder", "name a CSV or Parquet file")
+    elif not Path(path).exists():
+        folder = Path(path).parent
+        siblings = (
+            [str(folder / p.name) if str(folder) != "." else p.name for p in folder.iterdir()]
+            if folder.is_dir()
+            else []
+        )
+        hint = suggestion(path, siblings)
+        raise DataError(
+            f"no such file {shown(path)}", hint if hint.startswith("did") else "check the path"
+        )
+    else:
+        raw = Path(path).open("rb")  # noqa: SIM115 - closed below
+        if not raw.seekable():
+            raw = io.BytesIO(raw.read())
+    with raw:
+        start = raw.read(2)
+        raw.seek(0)
+        if start == GZIP_MAGIC:
+            with gzip.GzipFile(fileobj=raw) as file:
+                yield file
+        else:
+            yield raw
+
+
+def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes) -> pa.Table:
+    if start != PARQUET_MAGIC:
+        raise DataError(
+            f"{shown(name)} is not a Parquet file", "if it holds text, rename it to .csv"
+        )
+    try:
+        table = pq.read_table(pa.PythonFile(file, mode="r"))
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise DataError(f"{shown(name)} is a damaged Parquet file: {_one_line(error)}") from error
+    _check_header(table.column_names, name)
+    if table.num_rows == 0:
+        raise DataError(f"{shown(name)} has no rows")
+    return table
+
+
+def _read_csv(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, dialect: Dialect) -> Loaded:
+    encoding = dialect.encoding or next(
+        (e for mark, e in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8"
+    )
+    text = io.TextIOWrapper(file, encoding=encoding, newline="")
+    try:
+        first_line = text.readline()
+        text.seek(0)
+        delimiter = dialect.delimiter or _find_delimiter(first_line)
+        newline = "\r\n" if first_line.endswith("\r\n") else "\n"
+        table = _parse_csv(text, name, delimiter)
+    except UnicodeError as error:
+        text.detach()
+        line = _first_undecodable_line(file, encoding)
+        raise DataError(
+            f"{shown(name)}{line} is not {encoding} text", "name its encoding: --encoding latin-1"
+        ) from error
+    text.detach()
+    return Loaded(table, "csv", Dialect(delimiter, encoding, newline))
+
+
+def _first_undecodable_line(file: BinaryIO | gzip.GzipFile, encoding: str) -> str:
+    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
+        return ""
+    file.seek(0)
+    for number, line in enumerate(file, start=1):
+        try:
+            line.decode(encoding)
+        except UnicodeError:
+            return f", line {number},"
+    return ""
+
+
+def _find_delimiter(header: str) -> str:
+    """The delimiter that splits the header into most cells; a comma on a tie."""
+    return max(DELIMITERS, key=lambda d: len(next(csv.reader([header], delimiter=d), [])))
+
+
+def _parse_csv(text: IO[str], name: str, delimiter: str) -> pa.Table:
+    csv.field_size_limit(sys.maxsize)
+    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    try:
+        header = next(reader, None)
+        while header == []:
+            header = next(reader, None)
+        if header is None:
+            raise DataError(f"{shown(name)} is empty")
+        _check_header(header, name)
+        chunks = list(_csv_chunks(reader, header, name))
+    except csv.Error as error:
+        raise DataError(
+            f"{shown(name)}, line {reader.line_num}: {_one_line(error)}",
+            "a quote is not closed, or stands inside a cell without being doubled",
+        ) from error
+    if not chunks:
+        raise DataError(f"{shown(name)} has a header but no rows")
+    return pa.concat_tables(chunks)
+
+
+def _csv_chunks(reader: Iterator[list[str]], header: list[str], name: str) -> Iterator[pa.Table]:
+    rows = _checked_rows(reader, header, name)
+    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+        columns = [pa.array(column, pa.string()) for column in zip(*chunk, strict=True)]
+        yield pa.Table.from_arrays(columns, names=header)
+
+
+def _checked_rows(reader: Iterator[list[str]], header: list[str], name: str) -> Iterator[list[str]]:
+    """The rows, each as wide as the header. A blank line is a missing cell in a table of one
+    column, and no row in any other."""
+    width = len(header)
+    for row in reader:
+        if len(row) == width:
+            yield row
+        elif row:
+            line = reader.line_num  # type: ignore[attr-defined]
+            raise DataError(
+                f"{shown(name)}, line {line}: {len(row)} cells, but the header has {width}",
+                "quote cells that hold the delimiter, or name it: --delimiter ';'",
+            )
+        elif width == 1:
+            yield [""]
+
+
+def _check_header(header: Sequence[str], name: str) -> None:
+    seen: dict[str, int] = {}
+    for number, column in enumerate(header, start=1):
+        if column in seen:
+            raise DataError(
+                f"{shown(name)}: columns {seen[column]} and {number} are both called "
+                f"{shown(column)}",
+                "give each column its own name in the first line",
+            )
+        seen[column] = number
+
+
+def _one_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
+def output_format(path: str | None, asked: str | None) -> str:
+    """``csv``, ``tsv`` or ``parquet``: what was asked for, else what the extension says.
+
+    Raises:
+        OutputError: the extension says nothing.
+    """
+    if asked is not None or path is None:
+        return asked or "csv"
+    if not _is_ordinary(path):
+        return "csv"
+    name = path.lower().removesuffix(".gz")
+    for extension in FORMATS:
+        if name.endswith(f".{extension}"):
+            return extension
+    raise OutputError(
+        f"cannot tell the format of {shown(path)}", "end it in .csv, .tsv or .parquet, or --format"
+    )
+
+
+def _is_ordinary(path: str) -> bool:
+    """A regular file, or a path where one can be made; not a device or a pipe."""
+    return not Path(path).exists() or stat.S_ISREG(Path(path).stat().st_mode)
+
+
+def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
+    """Find out before any work whether ``path`` can be written.
+
+    Raises:
+        OutputError: it exists and ``force`` is not set, is an input, is a folder, or its folder
+            is missing or not writable.
+    """
+    target = Path(path)
+    if target.is_dir():
+        raise OutputError(f"{shown(path)} is a folder", "name a file in it")
+    if not target.parent.is_dir():
+        raise OutputError(f"no folder {shown(target.parent)}", "make it first")
+    if not _is_ordinary(path):
+        return
+    if target.exists():
+        if any(p != STDIN and Path(p).exists() and target.samefile(p) for p in inputs):
+            raise OutputError(f"{shown(path)} is an input", "write to another file")
+        if not force:
+            raise OutputError(f"{shown(path)} exists", "--force replaces it")
+    if not os.access(target.parent, os.W_OK):
+        raise OutputError(f"cannot write in folder {shown(target.parent)}")
+
+
+@contextmanager
+def whole_file(path: str) -> Iterator[BinaryIO]:
+    """A file to write that appears under ``path`` when the block ends, or not at all.
+
+    Raises:
+        OutputError: the file system refuses.
+    """
+    if not _is_ordinary(path):
+        with Path(path).open("wb") as device:
+            yield device
+        return
+    target = Path(path).resolve()
+    try:
+        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:
+        raise OutputError(f"cannot write {shown(path)}: {error.strerror}") from error
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
+        Path(temporary).chmod(stat.S_IMODE(mode))
+        Path(temporary).replace(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {shown(path)}: {error.strerror or error}") from error
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_table(
+    table: pa.Table, path: str | None, fmt: str = "csv", dialect: Dialect | None = None
+) -> None:
+    """Write ``table`` to ``path``, gzipped if that ends in ``.gz``, or to standard output.
+
+    Raises:
+        OutputError: the file system refuses, or the encoding lacks a character.
+    """
+    dialect = dialect or Dialect()
+    if fmt == "tsv":
+        dialect = replace(dialect, delimiter="\t")
+    if path is None:
+        _write_rows(table, sys.stdout.buffer, fmt, dialect)
+        sys.stdout.buffer.flush()
+        return
+    with whole_file(path) as file:
+        if path.lower().endswith(".gz"):
+            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+                _write_rows(table, packed, fmt, dialect)
+        else:
+            _write_rows(table, file, fmt, dialect)
+
+
+def _write_rows(
+    table: pa.Table, file: BinaryIO | gzip.GzipFile, fmt: str, dialect: Dialect
+) -> None:
+    if fmt == "parquet":
+        pq.write_table(table, pa.PythonFile(file, mode="w"))
+        return
+    encoding = dialect.encoding or "utf-8"
+    text = io.TextIOWrapper(file, encoding=encoding, newline="", write_through=False)
+    try:
+        _write_csv(table, text, dialect)
+        text.flush()
+    except UnicodeEncodeError as error:
+        raise OutputError(
+            f"{encoding} has no character {shown(error.object[error.start])}", "--encoding utf-8"
+        ) from error
+    finally:
+        text.detach()
+
+
+def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
+    delimiter = dialect.delimiter or ","
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=dialect.newline)
+    # The writer leaves a lone carriage return unquoted, which readers take for the end of a row.
+    quoting = csv.writer(
+        text, delimiter=delimiter, lineterminator=dialect.newline, quoting=csv.QUOTE_ALL
+    )
+    writer.writerow(table.column_names)
+    for batch in table.to_batches(max_chunksize=ROWS_PER_CHUNK):
+        columns = [cells.to_text(cells.flat(column)).to_pylist() for column in batch.columns]
+        for row in zip(*columns, strict=True):
+            unsafe = any(cell is not None and "\r" in cell for cell in row)
+            (quoting if unsafe else writer).writerow(row)
