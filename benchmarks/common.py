@@ -62,7 +62,7 @@ def imputation_error(
         if not scored.any():
             continue
         if name in categorical:
-            same = truth[name][scored].astype(str) == filled[name][scored].astype(str)
+            same = truth[name][scored].astype(object) == filled[name][scored].astype(object)
             errors.append(1 - same.mean())
         else:
             difference = truth[name][scored].astype(float) - filled[name][scored].astype(float)

@@ -112,3 +112,7 @@ def _fail(where: str, message: str, code: int, error: Exception | None = None) -
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if category.__name__ == "TabVAEWarning" or "--debug" in sys.argv:
         click.echo(f"tabvae: note: {message}", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, TabVAEError, shown
 from tabvae.model import TabVAE
 from tabvae.network import Shape
+from tabvae.refine import Forest, Refiner
 from tabvae.schema import Schema
 from tabvae.tables import whole_file
 from tabvae.training import Point, Record
@@ -53,6 +54,9 @@ def save(model: TabVAE, path: str) -> None:
     columns = [
         _write_bins(tensors, f"column.{j}", bins) for j, bins in enumerate(model.encoder_.bins_)
     ]
+    for j, forest in enumerate(model.refiner_.forests):
+        for name, array in vars(forest).items():
+            tensors[f"forest.{j}.{name}"] = torch.from_numpy(array)
     card = model.card_
     tensors["card.kl"] = torch.from_numpy(card.kl)
     tensors["card.scales"] = torch.from_numpy(card.scales)
@@ -156,9 +160,13 @@ def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> TabVAE:
     encoder = TableEncoder(model.schema_, model._na_values)
     encoder.columns_ = model.schema_.modelled
     encoder.bins_ = tuple(
-        _read_bins(tensors, f"column.{j}", column) for j, column in enumerate(document["columns"])
+        _read_bins(tensors, f"column.{j}", bins)
+        for j, (bins, _) in enumerate(zip(document["columns"], encoder.columns_, strict=True))
     )
     model.encoder_ = encoder
+    model.refiner_ = Refiner(
+        tuple(_read_forest(tensors, f"forest.{j}") for j in range(len(encoder.columns_)))
+    )
     model.ensemble_ = Ensemble(_read_nets(document, tensors))
     model.card_ = Card(
         records=tuple(_read_record(r) for r in document["records"]),
@@ -171,12 +179,12 @@ def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> TabVAE:
 
 
 def _read_nets(document: Mapping[str, Any], tensors: Tensors) -> list[VAE]:
-    fields = dict(document["shape"])
-    fields["sizes"] = tuple(fields["sizes"])
+    dimensions = dict(document["shape"])
+    dimensions["sizes"] = tuple(dimensions["sizes"])
     nets = []
     for i in range(int(document["nets"])):
         prefix = f"net.{i}."
-        shape = Shape(**fields)
+        shape = Shape(**dimensions)
         net = VAE(shape, torch.zeros(shape.offsets[-1]), float(document["parameters"]["beta"]))
         net.load_state_dict(
             {
@@ -187,6 +195,10 @@ def _read_nets(document: Mapping[str, Any], tensors: Tensors) -> list[VAE]:
         )
         nets.append(net.eval())
     return nets
+
+
+def _read_forest(tensors: Tensors, prefix: str) -> Forest:
+    return Forest(**{f.name: tensors[f"{prefix}.{f.name}"].numpy() for f in fields(Forest)})
 
 
 def _read_calibration(tensors: Tensors, document: Mapping[str, Any]) -> Calibration:

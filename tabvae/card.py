@@ -11,14 +11,14 @@ from scipy.stats import genpareto
 
 from tabvae.cells import Floats
 from tabvae.detect import surprise
-from tabvae.encoding import Codes, ContinuousBins, Ints, TableEncoder
+from tabvae.encoding import Codes, ContinuousBins, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.training import Record
 
 ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""
 COLLAPSED_SHARE = 0.25
-MOST_CALIBRATION_ROWS = 2000
+FEWEST_CALIBRATION_ROWS = 100
 SMALLEST_SCALE = 1e-3
 """Least residual deviation, in column deviations: no column is predicted better than this."""
 TAIL_SHARE = 0.1
@@ -101,10 +101,18 @@ class Card:
         codes: Codes,
         records: Sequence[Record],
     ) -> Card:
-        """Measure each network on the rows it did not train on."""
+        """Measure each network on the rows it did not train on.
+
+        Where these are too few for the tail of a distribution, on all rows.
+        """
+        held_out = sum(len(record.held_out_rows) for record in records)
+        rows = [
+            record.held_out_rows if held_out >= FEWEST_CALIBRATION_ROWS else range(len(codes))
+            for record in records
+        ]
         parts = [
-            (Ensemble([net]), codes[_examined(record, len(codes))])
-            for net, record in zip(ensemble.nets, records, strict=True)
+            (Ensemble([net]), codes[np.array(examined, dtype=np.int64)])
+            for net, examined in zip(ensemble.nets, rows, strict=True)
         ]
         scales = _residual_scales(parts, encoder)
         scores = [surprise(net, encoder, rows, scales).rows for net, rows in parts]
@@ -114,11 +122,6 @@ class Card:
             scales=scales,
             calibration=Calibration.measure(np.concatenate(scores)),
         )
-
-
-def _examined(record: Record, rows: int) -> Ints:
-    """The rows the network did not train on, or all if there are none."""
-    return np.array(record.held_out_rows or range(rows), dtype=np.int64)[:MOST_CALIBRATION_ROWS]
 
 
 def _residual_scales(parts: Sequence[tuple[Ensemble, Codes]], encoder: TableEncoder) -> Floats:

@@ -229,6 +229,8 @@ def choose(mask: Mask, chosen: pa.Array, other: pa.Array | pa.Scalar) -> pa.Arra
         plain = other.cast(chosen.type.value_type) if isinstance(other, pa.Scalar) else flat(other)
         mixed = pc.if_else(pa.array(mask), flat(chosen), plain)
         return pc.cast(pc.dictionary_encode(mixed), chosen.type)
+    if pa.types.is_null(other.type):
+        other = pa.scalar(None, chosen.type)
     return pc.if_else(pa.array(mask), chosen, other)
 
 

@@ -64,4 +64,7 @@ def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Fl
                 own = probabilities[np.arange(len(block)), block.bins[:, j]]
                 cell = -np.log(own.clip(min=FEWEST_PROBABILITY))
             result.cells[rows, j] = np.where(block.observed[:, j], cell, 0.0)
+        # A word or number the column has never held: as rare as anything can be.
+        foreign = ~block.observed & ~block.missing
+        result.cells[rows][foreign] = np.log1p(encoder.schema.rows)
     return result

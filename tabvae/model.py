@@ -25,8 +25,9 @@ from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggest
 from tabvae.frames import fill_frame, to_arrow, to_frame
 from tabvae.generate import generate, rows_where
 from tabvae.identifiers import fresh_identifiers
-from tabvae.impute import draw, impute
+from tabvae.impute import complete, draw, impute
 from tabvae.network import Shape
+from tabvae.refine import Refiner, features
 from tabvae.sampling import Sample
 from tabvae.schema import Column, ColumnKind, Overrides, Schema
 from tabvae.training import EFFORTS, Point, Trainer, plan_for
@@ -77,6 +78,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         schema_: what each column is.
         encoder_: the fitted ``TableEncoder``.
         ensemble_: the trained networks.
+        refiner_: the trees that take a second look at imputed cells.
         card_: what happened in training, and diagnostics.
 
     Examples:
@@ -90,6 +92,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     schema_: Schema
     encoder_: TableEncoder
     ensemble_: Ensemble
+    refiner_: Refiner
     card_: Card
 
     def __init__(
@@ -220,13 +223,14 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def embed_table(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
-        z = embed(self.ensemble_, self._encode(table))
+        codes = self._encode(table)
+        z = embed(self.ensemble_, codes)
         return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
 
     def impute_table(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
         codes = self._encode(table)
-        filled = impute(self.ensemble_, self.encoder_, codes)
+        filled = impute(self.ensemble_, self.encoder_, self.refiner_, codes)
         return self._fill(table, codes, Sample(filled, np.zeros(filled.bins.shape)))
 
     def draw_tables(self, table: pa.Table, draws: int) -> Iterator[pa.Table]:
@@ -362,7 +366,6 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             tuple(self.encoder_.sizes),
             self.latent or DEFAULT_LATENT,
             plan.width,
-            dropout=plan.dropout,
         )
         rows = cells_of(codes)
         rows = type(rows)(*(tensor.to(device) for tensor in rows))
@@ -383,6 +386,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if record.interrupted:
                 break
         self.ensemble_ = Ensemble(nets)
+        completed = features(self.encoder_, complete(self.ensemble_, self.encoder_, codes))
+        self.refiner_ = Refiner.fit(self.encoder_, codes, completed, self.seed)
         self.card_ = Card.measure(self.ensemble_, self.encoder_, codes, records)
 
     def _encode(self, table: pa.Table) -> Codes:
@@ -415,7 +420,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if not gaps.any():
                 continue
             position = table.column_names.index(column.name)
-            field, original = table.field(position), table.column(position)
+            field, original = self._field(table, position), table.column(position)
             written = self.encoder_.write_column(
                 j,
                 sample.codes.bins[:, j],
@@ -429,12 +434,17 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
         return self._fill_constants(table)
 
+    def _field(self, table: pa.Table, position: int) -> pa.Field:
+        """The type a filled column has: its own, or the model's if all of it was missing."""
+        field = table.field(position)
+        return self.schema_.types.field(field.name) if pa.types.is_null(field.type) else field
+
     def _fill_constants(self, table: pa.Table) -> pa.Table:
         for column in self.schema_.columns:
             if column.kind is not ColumnKind.CONSTANT or column.name not in table.column_names:
                 continue
             position = table.column_names.index(column.name)
-            field, array = table.field(position), cells.flat(table.column(position))
+            field, array = self._field(table, position), cells.flat(table.column(position))
             gaps = cells.missing_mask(array, self.encoder_.na_values)
             if gaps.any():
                 written = cells.from_text(pa.array([column.constant] * len(array)), field.type)

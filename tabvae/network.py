@@ -37,14 +37,12 @@ class Shape:
         latent: dimensions of z.
         width: width of every hidden layer.
         depth: residual blocks in each half.
-        dropout: rate after each block's activation, in training.
     """
 
     sizes: tuple[int, ...]
     latent: int
     width: int
     depth: int = 2
-    dropout: float = 0.0
 
     @property
     def offsets(self) -> list[int]:
@@ -67,16 +65,15 @@ class Block(nn.Module):
     **Shape** (B, width) -> (B, width)
     """
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, width)
         self.contract = nn.Linear(width, width)
-        self.dropout = nn.Dropout(dropout)
 
     def forward(self, h: Tensor) -> Tensor:
         inner = torch.relu(self.expand(self.norm(h)))
-        out: Tensor = h + self.contract(self.dropout(inner))
+        out: Tensor = h + self.contract(inner)
         return out
 
 
@@ -100,9 +97,7 @@ class Encoder(nn.Module):
         self.embedding = nn.EmbeddingBag(total + columns, shape.width, mode="sum")
         nn.init.normal_(self.embedding.weight, std=columns**-0.5)
         self.scores = nn.Linear(columns, shape.width)
-        self.blocks = nn.Sequential(
-            *(Block(shape.width, shape.dropout) for _ in range(shape.depth))
-        )
+        self.blocks = nn.Sequential(*(Block(shape.width) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(shape.width)
         self.posterior = nn.Linear(shape.width, 2 * shape.latent)
 
@@ -142,7 +137,7 @@ class BinLogits(nn.Module):
 
     def weight(self, bins: slice = slice(None)) -> Tensor:
         """(bins, width) the weights of some of the logits."""
-        ordered = self.ordered[:, self.column_of[bins]] * self.basis[:, bins, None]
+        ordered = self.ordered.index_select(1, self.column_of[bins]) * self.basis[:, bins, None]
         return self.free.weight[bins] + ordered.sum(0)
 
     def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
@@ -159,9 +154,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.latent = nn.Linear(shape.latent, shape.width)
         self.features = nn.Linear(shape.width, shape.width)
-        self.blocks = nn.Sequential(
-            *(Block(shape.width, shape.dropout) for _ in range(shape.depth))
-        )
+        self.blocks = nn.Sequential(*(Block(shape.width) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(shape.width)
         self.logits = BinLogits(shape, positions)
 

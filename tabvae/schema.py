@@ -369,8 +369,6 @@ def _inferred(base: Column, observed: pa.Array) -> Column:
         return boolean
     if base.type.startswith("dictionary"):
         return replace(base, kind=ColumnKind.CATEGORICAL, reason="stored as a dictionary")
-    if base.distinct == 2:
-        return replace(base, kind=ColumnKind.CATEGORICAL, reason="two distinct values")
     if cells.is_number(observed.type):
         numeric = _numeric(base, observed, SHARE_THAT_DECIDES)
         return _identifier_number(numeric, observed) if numeric else base

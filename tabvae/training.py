@@ -36,13 +36,12 @@ class Plan:
         steps: optimiser steps at most, per network.
         batch: rows per step.
         width: of the hidden layers.
-        dropout: rate in the hidden layers.
         rate: peak learning rate of AdamW (Loshchilov & Hutter 2019).
         weight_decay: of AdamW.
         elbo_share: share of each batch that trains on the ELBO; the rest on the predictive term.
         held_out: share of rows kept out for the held-out masked loss.
         evaluations: how often the held-out loss is measured, evenly over ``steps``.
-        patience: evaluations without a better held-out loss before training stops.
+        patience: evaluations without a better held-out error before training stops.
         averaging: decay per step of the exponential moving average of the weights.
         clip: largest norm of the gradient.
     """
@@ -51,11 +50,10 @@ class Plan:
     steps: int
     batch: int
     width: int
-    dropout: float
-    rate: float = 1e-3
+    rate: float = 2e-3
     weight_decay: float = 0.01
     elbo_share: float = 0.15
-    held_out: float = 0.1
+    held_out: float = 0.05
     evaluations: int = 50
     patience: int = 12
     averaging: float = 0.99
@@ -73,18 +71,31 @@ def plan_for(effort: str, rows: int) -> Plan:
     share, nets = {"fast": (0.4, 1), "default": (1.0, 2 if small else 1), "best": (1.25, 4)}[effort]
     steps = float(np.clip(32 * np.sqrt(rows), FEWEST_STEPS, MOST_STEPS))
     return Plan(
-        nets=nets, steps=round(share * steps), batch=256, width=256, dropout=0.1 if small else 0.0
+        nets=nets,
+        steps=round(share * steps),
+        batch=128 if small else 256,
+        width=256,
+        weight_decay=0.3 if small else 0.01,
     )
 
 
 @dataclass(frozen=True)
 class Point:
-    """One point of the training curve: losses in nats, since the point before."""
+    """One point of the training curve.
+
+    Attributes:
+        step: of the optimiser.
+        reconstruction: loss of the hidden cells in nats per row, mean since the point before.
+        kl: nats per row, likewise.
+        held_out: masked loss of held-out rows in nats per cell.
+        error: their squared error, see ``VAE.held_out_error``; what decides when to stop.
+    """
 
     step: int
     reconstruction: float
     kl: float
     held_out: float
+    error: float
 
 
 @dataclass
@@ -106,8 +117,8 @@ class Record:
     recoveries: int = 0
 
 
-Progress = Callable[[Point, int], None]
-"""Called at each evaluation with the newest point and the planned number of steps."""
+Progress = Callable[[Point], None]
+"""Called at each evaluation with the newest point of the curve."""
 
 
 def draw_visible(observed: Tensor, generator: torch.Generator) -> Tensor:
@@ -135,7 +146,7 @@ def show_gaps(cells: Cells, missing: Tensor, sizes: Tensor, share: Tensor) -> Ce
 
 @dataclass
 class _Best:
-    loss: float
+    error: float
     step: int
     weights: dict[str, Tensor]
 
@@ -180,7 +191,7 @@ class Trainer:
         self.rate = plan.rate
 
     def run(self, progress: Progress | None = None) -> tuple[VAE, Record]:
-        """Train until the held-out loss stops improving, the plan ends, or Ctrl-C.
+        """Train until the held-out error stops falling, the plan ends, or Ctrl-C.
 
         Returns:
             The averaged weights at the best evaluation, and the record.
@@ -201,10 +212,10 @@ class Trainer:
                     continue
                 self.record.curve.append(point)
                 if progress is not None:
-                    progress(point, self.plan.steps)
+                    progress(point)
                 bad += 1
-                if point.held_out < best.loss:
-                    best = _Best(point.held_out, step, _snapshot(self.average))
+                if point.error < best.error:
+                    best = _Best(point.error, step, _snapshot(self.average))
                     bad = 0
                 if bad >= self.plan.patience:
                     break
@@ -249,11 +260,13 @@ class Trainer:
     def _evaluate(self, step: int, losses: list[Loss]) -> Point:
         target = self.examined.observed & ~self.examined_visible
         held_out = self.average.held_out_loss(self.examined, self.examined_visible, target)
+        error = self.average.held_out_error(self.examined, self.examined_visible, target)
         return Point(
             step,
             float(torch.stack([loss.reconstruction for loss in losses]).mean()),
             float(torch.stack([loss.kl for loss in losses]).mean()),
             float(held_out),
+            float(error),
         )
 
     def _step_back(self, best: _Best) -> None:

@@ -1,0 +1,60 @@
+"""Tables and models that several test files share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabvae import TabVAE
+
+
+def make_frame(rows: int = 240, seed: int = 0, gaps: float = 0.1) -> pd.DataFrame:
+    """A small table with every kind of column and structure between them."""
+    rng = np.random.default_rng(seed)
+    group = rng.choice(["north", "south", "east"], rows)
+    size = rng.normal(np.where(group == "north", 10, 30), 3).round(1)
+    frame = pd.DataFrame(
+        {
+            "id": [f"r-{i:04d}" for i in range(rows)],
+            "group": group,
+            "size": size,
+            "count": rng.poisson(np.abs(size) / 5),
+            "big": np.where(size > 20, "yes", "no"),
+            "day": pd.Timestamp("2024-01-01") + pd.to_timedelta(rng.integers(0, 300, rows), "D"),
+            "unit": "cm",
+        }
+    )
+    frame["day"] = frame["day"].dt.strftime("%d.%m.%Y")
+    hidden = rng.random(frame.shape) < gaps
+    hidden[:, 0] = False
+    return frame.astype(object).mask(hidden).infer_objects()
+
+
+@pytest.fixture(scope="session")
+def frame() -> pd.DataFrame:
+    return make_frame()
+
+
+@pytest.fixture(scope="session")
+def model(frame: pd.DataFrame) -> TabVAE:
+    return TabVAE(effort="fast").fit(frame)
+
+
+@pytest.fixture(scope="session")
+def csv_text(frame: pd.DataFrame) -> str:
+    return str(frame.to_csv(index=False))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory, csv_text: str) -> Path:
+    """A folder with data.csv and the model fitted on it by the command line."""
+    from .helpers import tabvae
+
+    path = tmp_path_factory.mktemp("work")
+    (path / "data.csv").write_text(csv_text)
+    result = tabvae(path, "fit", "data.csv", "--effort", "fast")
+    assert result.code == 0, result.err
+    return path

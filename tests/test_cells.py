@@ -1,0 +1,82 @@
+"""Cells: missing, numbers, moments, and their way back to text."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabvae import cells
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("7", 7.0), (" 7 ", 7.0), ("-1.50", -1.5), ("+3", 3.0), ("1e5", 1e5), (".5", 0.5)],
+)
+def test_numbers_are_read_as_people_write_them(text: str, value: float) -> None:
+    assert cells.to_numbers(pa.array([text]))[0] == value
+
+
+@pytest.mark.parametrize("text", ["1,234", "abc", "0x10", "1_000", "inf", "1e400", "--1", "1 2"])
+def test_what_is_no_finite_number_is_nan(text: str) -> None:
+    assert np.isnan(cells.to_numbers(pa.array([text]))[0])
+
+
+def test_missing_is_null_nan_or_a_stripped_marker() -> None:
+    texts = pa.array(["", " ? ", "NA", None, "NAN", "x", "0"])
+    found = cells.missing_mask(texts, cells.DEFAULT_NA_VALUES)
+    assert found.tolist() == [True, True, True, True, False, False, False]
+    assert cells.missing_mask(pa.array([1.0, np.nan, None]), ()).tolist() == [False, True, True]
+
+
+def test_only_the_markers_given_are_missing() -> None:
+    assert cells.missing_mask(pa.array(["NA", "", "-9"]), ("-9",)).tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("texts", "value", "written"),
+    [
+        (["1.10", "2.25", "3.01"], 3.5, "3.50"),
+        (["1", "2.25", "3.01"], 3.5, "3.5"),
+        (["1", "2.25", "3.01"], 4.0, "4"),
+        (["1.0", "2.25", "3.01"], 4.0, "4.0"),
+        (["10", "20", "40"], 33.0, "30"),
+        ([" 7", " 8"], 7.4, " 7"),
+        (["-1", "1"], -0.2, "-1"),
+        (["1e-7", "2.5"], 0.5, "0.5"),
+    ],
+)
+def test_a_number_is_written_in_the_columns_format(
+    texts: list[str], value: float, written: str
+) -> None:
+    array = pa.array(texts)
+    numbers = cells.number_format(array, cells.to_numbers(array))
+    assert numbers.write(numbers.snap(np.array([value]))) == [written]
+
+
+@given(st.lists(st.decimals(-10_000, 10_000, places=2), min_size=1))
+def test_numbers_of_a_column_survive_the_way_to_text(values: list[object]) -> None:
+    array = pa.array([str(v) for v in values])
+    numbers = cells.to_numbers(array)
+    written = cells.number_format(array, numbers).write(numbers)
+    assert np.array_equal(cells.to_numbers(pa.array(written)), numbers)
+
+
+@pytest.mark.parametrize("datetime_format", cells.DATETIME_FORMATS)
+def test_every_datetime_format_is_found_and_written_back(datetime_format: str) -> None:
+    import pandas as pd
+
+    days = pd.Timestamp("2021-03-25 14:45:30") + pd.to_timedelta(np.arange(40) * 1.7, "D")
+    texts = pa.array(days.strftime(datetime_format))
+    found = cells.find_datetime_format(texts, 0.95)
+    assert found is not None
+    seconds = cells.to_seconds(texts, found)
+    assert cells.from_seconds(seconds, pa.string(), found).to_pylist() == texts.to_pylist()
+
+
+def test_typed_and_text_moments_are_the_same_seconds() -> None:
+    text = pa.array(["2020-02-29", "1969-12-31"])
+    typed = text.cast(pa.date32())
+    assert cells.to_seconds(text, "%Y-%m-%d").tolist() == cells.to_seconds(typed, None).tolist()

@@ -1,0 +1,96 @@
+"""Training: learns, stops, recovers, keeps the best, repeats."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tabvae.network import Cells, Shape
+from tabvae.training import EFFORTS, Plan, Point, Trainer, plan_for
+
+SHAPE = Shape(sizes=(4, 4), latent=2, width=32)
+POSITIONS = torch.zeros(10)
+PLAN = Plan(nets=1, steps=200, batch=64, width=32, rate=3e-3, evaluations=10)
+
+
+def copies(rows: int = 400) -> Cells:
+    """Two columns, the second a copy of the first."""
+    bins = torch.randint(4, (rows, 1), generator=torch.Generator().manual_seed(0)).expand(-1, 2)
+    return Cells(bins.contiguous(), torch.zeros(rows, 2), torch.ones(rows, 2, dtype=torch.bool))
+
+
+def trainer(plan: Plan = PLAN, seed: int = 0, rows: int = 400) -> Trainer:
+    cells = copies(rows)
+    generator = torch.Generator().manual_seed(seed)
+    return Trainer(cells, ~cells.observed, SHAPE, POSITIONS, plan, 1.0, generator)
+
+
+def test_a_copied_column_is_predicted_from_its_twin() -> None:
+    vae, record = trainer().run()
+    cells = copies()
+    visible = torch.tensor([True, False]).expand(400, 2)
+    log_prob = vae.predictive(cells, visible).log_prob(cells.bins)[:, 1]
+    assert log_prob.exp().mean() > 0.9
+    assert record.curve[-1].held_out < record.curve[0].held_out
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    first, second, third = (trainer(seed=seed).run()[0].state_dict() for seed in (0, 0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], third[name]) for name in first)
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    before = torch.random.get_rng_state()
+    trainer().run()
+    assert torch.equal(before, torch.random.get_rng_state())
+
+
+def test_training_stops_when_the_held_out_loss_no_longer_falls() -> None:
+    plan = Plan(nets=1, steps=5000, batch=16, width=32, rate=2e-2, patience=2)
+    _, record = trainer(plan, rows=60).run()
+    assert record.curve[-1].step < 5000
+    assert record.best_step <= record.curve[-1].step
+
+
+def test_held_out_rows_are_not_trained_on() -> None:
+    run = trainer()
+    assert len(run.record.held_out_rows) == 40
+    assert not set(run.record.held_out_rows) & set(run.rows.tolist())
+
+
+def test_ctrl_c_keeps_the_best_model_so_far() -> None:
+    def interrupt(point: Point) -> None:
+        if point.step >= 100:
+            raise KeyboardInterrupt
+
+    vae, record = trainer().run(interrupt)
+    assert record.interrupted
+    assert 0 < record.best_step <= 100
+    assert all(torch.isfinite(t).all() for t in vae.state_dict().values())
+
+
+def test_a_non_finite_loss_steps_back_with_a_lower_rate() -> None:
+    run = trainer()
+    poisoned = False
+
+    def poison(point: Point) -> None:
+        nonlocal poisoned
+        if point.step >= 100 and not poisoned:
+            poisoned = True
+            with torch.no_grad():
+                run.vae.encoder.posterior.weight.fill_(torch.nan)
+
+    vae, record = run.run(poison)
+    assert record.recoveries == 1
+    assert run.rate == PLAN.rate / 2
+    assert all(torch.isfinite(t).all() for t in vae.state_dict().values())
+    assert record.curve[-1].step == PLAN.steps
+
+
+@pytest.mark.parametrize("rows", [10, 1000, 100_000])
+def test_more_effort_means_more_work(rows: int) -> None:
+    plans = [plan_for(effort, rows) for effort in EFFORTS]
+    work = [plan.nets * plan.steps for plan in plans]
+    assert work == sorted(work)
+    assert len(set(work)) == 3

@@ -1,0 +1,155 @@
+"""The network, its distributions and its objective."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+from torch.distributions import Categorical
+
+from tabvae.network import Cells, Shape
+from tabvae.training import draw_visible, show_gaps
+from tabvae.vae import VAE, BinnedCells
+
+SHAPE = Shape(sizes=(3, 5, 2), latent=4, width=16)
+POSITIONS = torch.tensor([0, 0, 0, 0, -1.2, -0.5, 0.1, 0.5, 1.2, 0, 0, 0, 0])
+
+
+@pytest.fixture
+def vae() -> VAE:
+    torch.manual_seed(0)
+    return VAE(SHAPE, POSITIONS).eval()
+
+
+@pytest.fixture
+def cells() -> Cells:
+    generator = torch.Generator().manual_seed(0)
+    bins = torch.stack([torch.randint(k, (20,), generator=generator) for k in SHAPE.sizes], 1)
+    scores = torch.randn(20, 3, generator=generator)
+    observed = torch.rand(20, 3, generator=generator) < 0.8
+    return Cells(bins, scores, observed)
+
+
+def changed(cells: Cells, where: Tensor) -> Cells:
+    """The same rows with other values, NaN scores included, in the cells of ``where``."""
+    return Cells(
+        torch.where(where, (cells.bins + 1) % torch.tensor(SHAPE.sizes), cells.bins),
+        torch.where(where, torch.nan, cells.scores),
+        cells.observed,
+    )
+
+
+def test_probabilities_of_each_column_sum_to_one(vae: VAE, cells: Cells) -> None:
+    likelihood = vae.predictive(cells, cells.observed)
+    for j, size in enumerate(SHAPE.sizes):
+        every = torch.arange(size + 1)
+        bins = torch.zeros(size + 1, 3, dtype=torch.long)
+        bins[:, j] = every
+        one_row = BinnedCells(
+            likelihood.logits[:1].expand(size + 1, -1), vae.column_of, vae.encoder.offsets
+        )
+        total = one_row.log_prob(bins)[:, j].exp().sum()
+        assert total.item() == pytest.approx(1, abs=1e-6)
+
+
+def test_log_prob_is_that_of_torchs_categorical(vae: VAE, cells: Cells) -> None:
+    likelihood = vae.predictive(cells, cells.observed)
+    expected = Categorical(logits=likelihood.logits[:, 4:10]).log_prob(cells.bins[:, 1])
+    assert torch.allclose(likelihood.log_prob(cells.bins)[:, 1], expected, atol=1e-5)
+
+
+def test_hidden_cells_change_nothing(vae: VAE, cells: Cells) -> None:
+    visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
+    before = vae.predictive(cells, visible).logits
+    after = vae.predictive(changed(cells, ~visible), visible).logits
+    assert torch.equal(before, after)
+
+
+def test_hidden_and_missing_cells_have_no_gradient_as_inputs(vae: VAE, cells: Cells) -> None:
+    visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
+    scores = cells.scores.clone().requires_grad_()
+    rows = Cells(cells.bins, scores, cells.observed)
+    target = cells.observed & ~visible
+    noise = torch.zeros(0, SHAPE.latent)
+    vae.loss(rows, visible, target, 0, noise).total.backward()
+    assert scores.grad is not None
+    assert (scores.grad[~visible] == 0).all()
+    assert (scores.grad[visible] != 0).any()
+
+
+def test_cells_missing_in_the_data_do_not_enter_the_loss(vae: VAE, cells: Cells) -> None:
+    visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
+    target = cells.observed & ~visible
+    noise = torch.randn(6, SHAPE.latent, generator=torch.Generator().manual_seed(2))
+    losses = [
+        vae.loss(rows, visible, target, 6, noise).total
+        for rows in (cells, changed(cells, ~cells.observed))
+    ]
+    assert torch.equal(*losses)
+
+
+def test_kl_vanishes_when_nothing_is_hidden(vae: VAE, cells: Cells) -> None:
+    nothing = torch.zeros_like(cells.observed)
+    noise = torch.zeros(20, SHAPE.latent)
+    loss = vae.loss(cells, cells.observed, nothing, 20, noise)
+    assert loss.kl == pytest.approx(0, abs=1e-6)
+    assert loss.reconstruction == 0
+
+
+def test_the_elbo_is_below_the_importance_weighted_bound(vae: VAE, cells: Cells) -> None:
+    """Burda et al. 2016: averaging weights inside the logarithm can only raise the bound."""
+    row = Cells(*(t[:1].expand(4000, -1) for t in cells))
+    everything = torch.ones_like(row.observed)
+    nothing = ~everything
+    noise = torch.randn(4000, SHAPE.latent, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        elbo = -vae.loss(row, nothing, everything, 4000, noise).total
+        features, prior = vae.encoder(row, nothing)
+        posterior = vae.posterior(row, everything)
+        z = posterior.mean + posterior.stddev * noise
+        log_weight = (
+            vae.likelihood(z, features).log_prob(row.bins).sum(1)
+            + prior.log_prob(z).sum(1)
+            - posterior.log_prob(z).sum(1)
+        )
+        bound = torch.logsumexp(log_weight, 0) - torch.log(torch.tensor(4000.0))
+    assert log_weight.mean() == pytest.approx(float(elbo), abs=0.05)
+    assert bound >= elbo - 1e-4
+
+
+def test_ordered_logits_shift_mass_along_the_line(vae: VAE) -> None:
+    layer = vae.decoder.logits
+    with torch.no_grad():
+        layer.free.weight.zero_()
+        layer.ordered.zero_()
+        layer.ordered[0, 1] = 1.0
+    h = torch.ones(1, SHAPE.width)
+    rising = layer(h)[0, 4:9] - layer.free.bias[4:9]
+    assert (rising.diff() > 0).all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_visible_cells_are_a_proper_subset_of_observed_ones(share: float) -> None:
+    generator = torch.Generator().manual_seed(0)
+    observed = torch.rand(500, 7, generator=generator) < share
+    visible = draw_visible(observed, generator)
+    assert not (visible & ~observed).any()
+    assert (visible.sum(1) < observed.sum(1))[observed.any(1)].all()
+
+
+def test_one_row_in_ten_sees_nothing_and_the_rest_a_uniform_share() -> None:
+    observed = torch.ones(20_000, 10, dtype=torch.bool)
+    counts = draw_visible(observed, torch.Generator().manual_seed(0)).sum(1)
+    shares = torch.bincount(counts, minlength=10) / len(counts)
+    assert shares[0] == pytest.approx(0.1 + 0.9 * 0.1, abs=0.01)
+    assert torch.allclose(shares[1:10], torch.tensor(0.09), atol=0.01)
+
+
+def test_gaps_become_a_state_in_the_rows_marked(cells: Cells) -> None:
+    missing = ~cells.observed
+    marked = torch.arange(20)[:, None] < 10
+    shown = show_gaps(cells, missing, torch.tensor(SHAPE.sizes), marked)
+    assert shown.observed[:10].all()
+    assert torch.equal(shown.observed[10:], cells.observed[10:])
+    gaps = missing & marked
+    assert (shown.bins[gaps] == torch.tensor(SHAPE.sizes).expand(20, 3)[gaps]).all()
