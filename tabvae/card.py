@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import genpareto
 
 from tabvae.cells import Floats
-from tabvae.detect import surprise
+from tabvae.detect import Comparison, compare, row_scores
 from tabvae.encoding import Codes, ContinuousBins, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.training import Record
@@ -114,8 +114,9 @@ class Card:
             (Ensemble([net]), codes[np.array(examined, dtype=np.int64)])
             for net, examined in zip(ensemble.nets, rows, strict=True)
         ]
-        scales = _residual_scales(parts, encoder)
-        scores = [surprise(net, encoder, rows, scales).rows for net, rows in parts]
+        compared = [compare(net, encoder, examined) for net, examined in parts]
+        scales = _residual_scales(compared, encoder)
+        scores = [row_scores(found.surprise(scales)) for found in compared]
         return cls(
             records=tuple(records),
             kl=ensemble.kl(parts[0][1]),
@@ -124,12 +125,9 @@ class Card:
         )
 
 
-def _residual_scales(parts: Sequence[tuple[Ensemble, Codes]], encoder: TableEncoder) -> Floats:
-    ones = np.ones(len(encoder.bins_))
-    residuals = np.concatenate(
-        [rows.values - surprise(net, encoder, rows, ones).expected for net, rows in parts]
-    )
-    scales = ones
+def _residual_scales(compared: Sequence[Comparison], encoder: TableEncoder) -> Floats:
+    residuals = np.concatenate([found.residual for found in compared])
+    scales = np.ones(len(encoder.bins_))
     for j, coder in enumerate(encoder.bins_):
         known = residuals[np.isfinite(residuals[:, j]), j]
         if isinstance(coder, ContinuousBins):

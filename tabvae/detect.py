@@ -19,52 +19,57 @@ FEWEST_PROBABILITY = 1e-6
 
 
 @dataclass(frozen=True)
-class Surprise:
-    """How far each cell is from what the rest of its row says.
+class Comparison:
+    """Each observed cell beside what the rest of its row says.
 
     Attributes:
-        cells: (N, columns) surprise in nats, 0 where the cell is not observed.
-        expected: (N, columns) predictive mean of a number, in data units; NaN for categories.
+        residual: (N, columns) number minus its predictive mean, in data units; NaN for
+            categories and cells that are not observed.
+        rarity: (N, columns) minus log-probability of a category, in nats; 0 for numbers and
+            cells that are missing.
+        expected: (N, columns) predictive mean of a number; NaN for categories.
         likely: (N, columns) most probable bin.
     """
 
-    cells: Floats
+    residual: Floats
+    rarity: Floats
     expected: Floats
     likely: Ints
 
-    @property
-    def rows(self) -> Floats:
-        """(N,) score of each row: the mean surprise of its observed cells."""
-        return cast(Floats, self.cells.mean(1))
+    def surprise(self, scales: Floats) -> Floats:
+        """(N, columns) surprise in nats: half the squared residual in units of ``scales``
+        (columns,) for a number, the rarity of a category, 0 where there is nothing to compare."""
+        scaled = np.where(np.isnan(self.residual), 0.0, self.residual) / scales
+        return 0.5 * scaled**2 + self.rarity
 
 
-def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Floats) -> Surprise:
-    """Hide each cell in turn and compare it with its prediction.
+def compare(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Comparison:
+    """Hide each cell in turn and predict it from the others of its row.
 
-    Args:
-        ensemble: the networks.
-        encoder: knows the bins of each column.
-        codes: (N, columns) rows.
-        scales: (columns,) standard deviation of the residual of each continuous column.
+    A category that the column has never held is as rare as one among all rows of ``fit``.
     """
     shape = codes.bins.shape
-    result = Surprise(np.zeros(shape), np.full(shape, np.nan), np.zeros(shape, dtype=np.int64))
+    rarity = np.where(codes.observed | codes.missing, 0.0, np.log1p(encoder.schema.rows))
+    found = Comparison(
+        np.full(shape, np.nan), rarity, np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
+    )
     for rows in batches(len(codes)):
         block = codes[rows]
         for j, coder in enumerate(encoder.bins_):
             visible = block.observed.copy()
             visible[:, j] = False
             probabilities = ensemble.probabilities(ensemble.hidden(block, visible), j)
-            result.likely[rows, j] = probabilities.argmax(1)
+            found.likely[rows, j] = probabilities.argmax(1)
             if isinstance(coder, ContinuousBins):
-                expected = probabilities @ coder.means
-                result.expected[rows, j] = expected
-                cell = 0.5 * ((block.values[:, j] - expected) / scales[j]) ** 2
-            else:
-                own = probabilities[np.arange(len(block)), block.bins[:, j]]
-                cell = -np.log(own.clip(min=FEWEST_PROBABILITY))
-            result.cells[rows, j] = np.where(block.observed[:, j], cell, 0.0)
-        # A word or number the column has never held: as rare as anything can be.
-        foreign = ~block.observed & ~block.missing
-        result.cells[rows][foreign] = np.log1p(encoder.schema.rows)
-    return result
+                found.expected[rows, j] = probabilities @ coder.means
+                found.residual[rows, j] = block.values[:, j] - found.expected[rows, j]
+                continue
+            own = probabilities[np.arange(len(block)), block.bins[:, j]]
+            seen = block.observed[:, j]
+            found.rarity[rows, j][seen] = -np.log(own[seen].clip(min=FEWEST_PROBABILITY))
+    return found
+
+
+def row_scores(surprise: Floats) -> Floats:
+    """(N,) score of each row: the mean surprise of its cells."""
+    return cast(Floats, surprise.mean(1))

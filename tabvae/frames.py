@@ -1,4 +1,4 @@
-"""pandas frames and NumPy arrays as Arrow tables, and back."""
+"""pandas frames as Arrow tables, and back."""
 
 from __future__ import annotations
 
@@ -10,23 +10,6 @@ import pyarrow as pa
 
 from tabvae.cells import Mask, flat
 from tabvae.errors import DataError, shown
-
-
-def to_frame(data: Any) -> pd.DataFrame:
-    """A frame from a frame, or from anything 2-dimensional.
-
-    Raises:
-        DataError: ``data`` has not two dimensions.
-    """
-    if isinstance(data, pd.DataFrame):
-        return data
-    array = np.asarray(data)
-    if array.ndim != 2:
-        raise DataError(
-            f"expected a table of two dimensions, however: {array.ndim}",
-            "give a pandas DataFrame",
-        )
-    return pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
 
 
 def to_arrow(frame: pd.DataFrame) -> pa.Table:

@@ -12,17 +12,17 @@ import pandas as pd
 import pyarrow as pa
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tabvae import cells
 from tabvae.card import Card
 from tabvae.cells import Floats
-from tabvae.detect import Surprise, surprise
+from tabvae.detect import Comparison, compare, row_scores
 from tabvae.embed import embed
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
-from tabvae.frames import fill_frame, to_arrow, to_frame
+from tabvae.frames import fill_frame, to_arrow
 from tabvae.generate import generate, rows_where
 from tabvae.identifiers import fresh_identifiers
 from tabvae.impute import complete, draw, impute
@@ -134,7 +134,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             SchemaError: a column named in a parameter does not exist or cannot be of that kind.
             ParameterError: a parameter has a value outside its domain.
         """
-        frame = to_frame(X)
+        frame = self._frame(X, reset=True)
         self.n_features_in_ = frame.shape[1]
         if isinstance(X, pd.DataFrame):
             self.feature_names_in_ = np.array([str(c) for c in X.columns], dtype=object)
@@ -142,7 +142,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def embed(self, X: Any) -> pd.DataFrame:
         """(rows, latent) coordinates ``z1..zk`` of each row, on the index of ``X``."""
-        frame = to_frame(X)
+        frame = self._frame(X)
         table = self.embed_table(to_arrow(frame))
         return table.to_pandas().set_index(frame.index)
 
@@ -158,7 +158,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             draws: give that many completed tables instead, each a draw from the posterior
                 predictive distribution, below each other with the number in a column ``draw``.
         """
-        frame = to_frame(X)
+        frame = self._frame(X)
         table = to_arrow(frame)
         if draws is None:
             return fill_frame(frame, table, self.impute_table(table))
@@ -191,7 +191,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def detect(self, X: Any, fpr: float = 0.01) -> pd.DataFrame:
         """How odd each row is, and why, on the index of ``X``; see ``detect_table``."""
-        frame = to_frame(X)
+        frame = self._frame(X)
         return self.detect_table(to_arrow(frame), fpr).to_pandas().set_index(frame.index)
 
     # Arrow in, Arrow out
@@ -304,14 +304,16 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
         codes = self._encode(table)
-        found = surprise(self.ensemble_, self.encoder_, codes, self.card_.scales)
-        p_values = self.card_.calibration.p_values(found.rows)
+        found = compare(self.ensemble_, self.encoder_, codes)
+        surprise = found.surprise(self.card_.scales)
+        scores = row_scores(surprise)
+        p_values = self.card_.calibration.p_values(scores)
         columns: dict[str, Any] = {
-            "score": found.rows,
+            "score": scores,
             "p_value": p_values,
             "outlier": p_values <= fpr,
         }
-        columns.update(self._explain(table, codes, found))
+        columns.update(self._explain(table, codes, found, surprise))
         return pa.table(columns)
 
     # files
@@ -345,6 +347,33 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @property
     def _na_values(self) -> tuple[str, ...]:
         return cells.DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
+
+    def _frame(self, X: Any, reset: bool = False) -> pd.DataFrame:
+        """A frame as it is; an array, checked by scikit-learn, with the columns of ``fit``."""
+        if isinstance(X, pd.DataFrame):
+            return X
+        if not reset:
+            check_is_fitted(self, "ensemble_")
+        array = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=None,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=FEWEST_ROWS if reset else 1,
+            ensure_min_features=FEWEST_COLUMNS if reset else 1,
+        )
+        names = None if reset else getattr(self, "feature_names_in_", None)
+        return pd.DataFrame(
+            array, columns=[f"x{j}" for j in range(array.shape[1])] if names is None else names
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
 
     def _check_parameters(self) -> None:
         if self.effort not in EFFORTS:
@@ -479,7 +508,9 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return pa.array([column.missing_text] * rows, target)
         return pa.nulls(rows, target)
 
-    def _explain(self, table: pa.Table, codes: Codes, found: Surprise) -> dict[str, pa.Array]:
+    def _explain(
+        self, table: pa.Table, codes: Codes, found: Comparison, surprise: Floats
+    ) -> dict[str, pa.Array]:
         """The most surprising cells of each row, with observed and expected value as text."""
         names = np.array([c.name for c in self.encoder_.columns_], dtype=object)
         expected_codes = Codes(
@@ -492,7 +523,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         expected_table = self.encoder_.inverse_transform(expected_codes)
         expected = _texts(expected_table)
         observed = _texts(table.select(list(names)))
-        order = np.argsort(-found.cells, axis=1, kind="stable")
+        order = np.argsort(-surprise, axis=1, kind="stable")
         rows = np.arange(len(codes))
         columns: dict[str, pa.Array] = {}
         for rank in range(min(CELLS_SHOWN, len(names))):

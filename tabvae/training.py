@@ -88,7 +88,7 @@ class Point:
         reconstruction: loss of the hidden cells in nats per row, mean since the point before.
         kl: nats per row, likewise.
         held_out: masked loss of held-out rows in nats per cell.
-        error: their squared error, see ``VAE.held_out_error``; what decides when to stop.
+        error: their squared error, see ``VAE.held_out``; what decides when to stop.
     """
 
     step: int
@@ -259,8 +259,7 @@ class Trainer:
 
     def _evaluate(self, step: int, losses: list[Loss]) -> Point:
         target = self.examined.observed & ~self.examined_visible
-        held_out = self.average.held_out_loss(self.examined, self.examined_visible, target)
-        error = self.average.held_out_error(self.examined, self.examined_visible, target)
+        held_out, error = self.average.held_out(self.examined, self.examined_visible, target)
         return Point(
             step,
             float(torch.stack([loss.reconstruction for loss in losses]).mean()),

@@ -144,27 +144,26 @@ class VAE(nn.Module):
         )
 
     @torch.no_grad()
-    def held_out_loss(self, cells: Cells, visible: Tensor, target: Tensor) -> Tensor:
-        """Scalar: minus the mean log-probability of the target cells, in nats per cell."""
-        log_prob = self.predictive(cells, visible).log_prob(cells.bins)
-        return -(log_prob * target).sum() / target.sum().clamp(min=1)
+    def held_out(self, cells: Cells, visible: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """How well the target cells are predicted from the visible ones.
 
-    @torch.no_grad()
-    def held_out_error(self, cells: Cells, visible: Tensor, target: Tensor) -> Tensor:
-        """Scalar: mean squared error of the predictions of the target cells.
-
-        For a number, of its predictive mean, on the line of normal scores; for a category, the
-        Brier score (1950). Both are proper and, unlike the log score, do not punish a prediction
-        that is right and a little too sure, so they tell better when to stop.
+        Returns:
+            loss: scalar, minus the mean log-probability of the target cells, in nats per cell.
+            error: scalar, their mean squared error: for a number, of its predictive mean on the
+                line of normal scores; for a category, the score of Brier (1950). It is proper as
+                well and does not punish a prediction that is right and a little too sure, so it
+                tells better when to stop.
         """
         likelihood = self.predictive(cells, visible)
         probabilities = likelihood.probabilities()
         own, line = likelihood.offsets + cells.bins, self.decoder.logits.basis[0]
+        likely = probabilities.gather(1, own)
         expected = likelihood.column_sums(probabilities * line)
-        brier = likelihood.column_sums(probabilities**2) - 2 * probabilities.gather(1, own) + 1
+        brier = likelihood.column_sums(probabilities**2) - 2 * likely + 1
         ordered = likelihood.column_sums(line.abs()[None]) > 0
         error = torch.where(ordered, (expected - line[own]) ** 2, brier)
-        return (error * target).sum() / target.sum().clamp(min=1)
+        count = target.sum().clamp(min=1)
+        return -(likely.log() * target).sum() / count, (error * target).sum() / count
 
     def copy_as(self, dtype: torch.dtype) -> Self:
         """A copy for inference, in ``dtype``."""

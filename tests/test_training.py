@@ -55,7 +55,7 @@ def test_training_stops_when_the_held_out_loss_no_longer_falls() -> None:
 
 def test_held_out_rows_are_not_trained_on() -> None:
     run = trainer()
-    assert len(run.record.held_out_rows) == 40
+    assert len(run.record.held_out_rows) == 20
     assert not set(run.record.held_out_rows) & set(run.rows.tolist())
 
 
