@@ -27,7 +27,7 @@ def main() -> None:
     ):
         scores = classifier.fit(z, labels[0]).predict_proba(z_out)[:, 1]
         print(f"{name:20} {roc_auc_score(labels[1], scores):.3f}")
-    card = model.card_
+    card = model.fitted_.card
     print(f"active dimensions {card.active} of {len(card.kl)}; KL {card.kl.round(2)}")
 
 

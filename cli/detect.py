@@ -40,9 +40,9 @@ def command(
     """
     from . import session
 
-    fitted = session.load_model(model)
-    target = session.Output.checked(output, fmt, force, session.inputs_of(fitted, data))
-    loaded = session.read_rows(fitted, data, delimiter, encoding, na)
-    found = fitted.detect_table(loaded.table, fpr)
+    estimator = session.load_model(model)
+    target = session.Output.checked(output, fmt, force, session.inputs_of(estimator, data))
+    loaded = session.read_rows(estimator, data, delimiter, encoding, na)
+    found = estimator.fitted_.detect(loaded.table, fpr)
     result = session.keep_columns(loaded.table, keep, found)
     target.write(result, session.text_dialect(loaded))

@@ -28,8 +28,8 @@ def command(
     """Write the latent coordinates z1..zk of each row of DATA, in the same order."""
     from . import session
 
-    fitted = session.load_model(model)
-    target = session.Output.checked(output, fmt, force, session.inputs_of(fitted, data))
-    loaded = session.read_rows(fitted, data, delimiter, encoding, na)
-    result = session.keep_columns(loaded.table, keep, fitted.embed_table(loaded.table))
-    target.write(session.same_kind_of_file(fitted, result, target), session.text_dialect(loaded))
+    estimator = session.load_model(model)
+    target = session.Output.checked(output, fmt, force, session.inputs_of(estimator, data))
+    loaded = session.read_rows(estimator, data, delimiter, encoding, na)
+    result = session.keep_columns(loaded.table, keep, estimator.fitted_.embed(loaded.table))
+    target.write(session.same_kind_of_file(estimator, result, target), session.text_dialect(loaded))

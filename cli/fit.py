@@ -109,7 +109,7 @@ def command(
     check_output(target, force, data)
     model.save(target)
     say(summary(model, target, time.perf_counter() - started))
-    if any(record.interrupted for record in model.card_.records):
+    if any(record.interrupted for record in model.fitted_.card.records):
         say("tabvae: note: interrupted; the best model so far was kept")
         return INTERRUPTED
     return 0
@@ -143,7 +143,7 @@ def read_kinds(path: str | None) -> dict[str, ColumnKind] | None:
 
 def summary(model: TabVAE, target: str, seconds: float) -> str:
     """What was learned, in a few lines."""
-    schema, card = model.schema_, model.card_
+    schema, card = model.fitted_.schema, model.fitted_.card
     kinds = [str(column.kind) for column in schema.columns]
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     best = card.records[0]

@@ -53,8 +53,14 @@ def command(
 
     target = session.Output.checked(output, fmt, force)
     cells = options.parse_assignments(where)
-    fitted = session.load_model(model)
-    result = fitted.generate_table(
-        rows, where=cells, one_shot=one_shot, complete=complete, temperature=temperature, seed=seed
+    estimator = session.load_model(model)
+    result = estimator.fitted_.generate(
+        rows,
+        where=cells,
+        one_shot=one_shot,
+        complete=complete,
+        temperature=temperature,
+        seed=estimator.seed if seed is None else seed,
     )
-    target.write(session.same_kind_of_file(fitted, result, target), session.fitted_dialect(fitted))
+    table = session.same_kind_of_file(estimator, result, target)
+    target.write(table, session.fitted_dialect(estimator))

@@ -43,20 +43,19 @@ def command(
 
     from . import session
 
-    fitted = session.load_model(model)
-    target = session.Output.checked(output, fmt, force, session.inputs_of(fitted, data))
-    loaded = session.read_rows(fitted, data, delimiter, encoding, na)
+    estimator = session.load_model(model)
+    target = session.Output.checked(output, fmt, force, session.inputs_of(estimator, data))
+    loaded = session.read_rows(estimator, data, delimiter, encoding, na)
     table = loaded.table
-    if seed is not None:
-        fitted.set_params(seed=seed)
+    seed = estimator.seed if seed is None else seed
     if draws is None:
-        result = fitted.impute_table(table)
+        result = estimator.fitted_.impute(table)
     elif "draw" in table.column_names:
         raise SchemaError("the table has a column 'draw' of its own", "rename it")
     else:
         numbered = [
             one.add_column(0, "draw", pa.array([number] * len(one), pa.int64()))
-            for number, one in enumerate(fitted.draw_tables(table, draws), start=1)
+            for number, one in enumerate(estimator.fitted_.draw(table, draws, seed), start=1)
         ]
         result = pa.concat_tables(numbered)
-    target.write(session.same_kind_of_file(fitted, result, target), session.text_dialect(loaded))
+    target.write(session.same_kind_of_file(estimator, result, target), session.text_dialect(loaded))

@@ -86,8 +86,8 @@ def show_card(console: Any, model: TabVAE) -> None:
     """The model's columns, training and diagnostics."""
     from rich.table import Table
 
-    show_schema(console, model.schema_, "fitted on")
-    card = model.card_
+    show_schema(console, model.fitted_.schema, "fitted on")
+    card = model.fitted_.card
     table = Table(title="training", title_justify="left")
     for heading in ("network", "step", "reconstruction", "KL", "held-out loss"):
         table.add_column(heading, justify="right")
@@ -110,10 +110,10 @@ def show_card(console: Any, model: TabVAE) -> None:
 
 def card_json(model: TabVAE) -> dict[str, Any]:
     """The card as a JSON document."""
-    card = model.card_
+    card = model.fitted_.card
     return {
         "parameters": model.get_params(),
-        "schema": model.schema_.to_json(),
+        "schema": model.fitted_.schema.to_json(),
         "training": [asdict(record) for record in card.records],
         "kl_per_dimension": card.kl.tolist(),
         "active_dimensions": card.active,

@@ -110,7 +110,7 @@ def read_rows(
     if not data:
         delimiter = delimiter or source.get("delimiter")
     if na:
-        model.encoder_.set_params(na_values=tuple(na))
+        model.fitted_.encoder.set_params(na_values=tuple(na))
     dialect = Dialect(delimiter, encoding or source.get("encoding"))
     return read_tables(inputs_of(model, data), dialect)
 
@@ -119,7 +119,7 @@ def same_kind_of_file(model: TabVAE, table: pa.Table, output: Output) -> pa.Tabl
     """``table`` ready for ``output``: text columns get types when they go to Parquet."""
     if output.format != "parquet":
         return table
-    return model.schema_.typed(table, model.encoder_.na_values)
+    return model.fitted_.schema.typed(table, model.fitted_.encoder.na_values)
 
 
 def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.Table:

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tabvae.fitted import TabVAEWarning as TabVAEWarning
     from tabvae.model import TabVAE as TabVAE
-    from tabvae.model import TabVAEWarning as TabVAEWarning
 
 # OpenMP's threads spin for milliseconds while they wait for each other. On a machine that is busy
 # with something else that makes training up to forty times slower; a short spin costs a tenth.
@@ -20,8 +20,12 @@ __all__ = ["TabVAE", "TabVAEWarning", "__version__"]
 
 def __getattr__(name: str) -> object:
     # torch loads when the estimator is first touched, not when the package is imported.
-    if name in ("TabVAE", "TabVAEWarning"):
-        from tabvae import model
+    if name == "TabVAE":
+        from tabvae.model import TabVAE
 
-        return getattr(model, name)
+        return TabVAE
+    if name == "TabVAEWarning":
+        from tabvae.fitted import TabVAEWarning
+
+        return TabVAEWarning
     raise AttributeError(f"module 'tabvae' has no attribute {name!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,8 @@ import tabvae
 from tabvae.card import Calibration, Card
 from tabvae.encoding import Bins, CategoricalBins, ContinuousBins, TableEncoder
 from tabvae.ensemble import Ensemble
-from tabvae.errors import ModelFileError, TabVAEError, shown
-from tabvae.model import TabVAE
+from tabvae.errors import ModelFileError, shown
+from tabvae.fitted import Fitted
 from tabvae.network import Shape
 from tabvae.refine import Forest, Refiner
 from tabvae.schema import Schema
@@ -41,35 +41,53 @@ HEADER = "tabvae"
 Tensors = dict[str, Tensor]
 
 
-def save(model: TabVAE, path: str) -> None:
+@dataclass(frozen=True)
+class Saved:
+    """What a model file holds.
+
+    Attributes:
+        fitted: everything learned.
+        parameters: of the estimator, as JSON values.
+        source: paths and dialect of the table it was fitted on, if it came from files.
+    """
+
+    fitted: Fitted
+    parameters: dict[str, Any]
+    source: dict[str, Any] | None
+
+
+def save(path: str, saved: Saved) -> None:
     """Write a fitted model to ``path``; the same model gives the same bytes.
 
     Raises:
         OutputError: the file system refuses.
     """
+    fitted = saved.fitted
+    card = fitted.card
     tensors: Tensors = {}
-    for i, net in enumerate(model.ensemble_.nets):
+    for i, net in enumerate(fitted.ensemble.nets):
         for name, tensor in net.state_dict().items():
             tensors[f"net.{i}.{name}"] = tensor.contiguous()
     columns = [
-        _write_bins(tensors, f"column.{j}", bins) for j, bins in enumerate(model.encoder_.bins_)
+        _write_bins(tensors, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
     ]
-    for j, forest in enumerate(model.refiner_.forests):
+    for j, forest in enumerate(fitted.refiner.forests):
         for name, array in vars(forest).items():
             tensors[f"forest.{j}.{name}"] = torch.from_numpy(array)
-    card = model.card_
     tensors["card.kl"] = torch.from_numpy(card.kl)
     tensors["card.scales"] = torch.from_numpy(card.scales)
     tensors["card.quantiles"] = torch.from_numpy(card.calibration.quantiles)
     document = {
         "format": FORMAT,
         "versions": _versions(),
-        "parameters": model.get_params(),
-        "source": getattr(model, "source_", None),
-        "schema": model.schema_.to_json(),
+        "parameters": saved.parameters,
+        "source": saved.source,
+        "schema": fitted.schema.to_json(),
+        "na_values": fitted.encoder.na_values,
         "columns": columns,
-        "shape": asdict(model.ensemble_.nets[0].shape),
-        "nets": len(model.ensemble_.nets),
+        "shape": asdict(fitted.ensemble.nets[0].shape),
+        "beta": fitted.ensemble.nets[0].beta,
+        "nets": len(fitted.ensemble.nets),
         "records": [asdict(r) for r in card.records],
         "calibration": {"rows": card.calibration.rows, "tail": card.calibration.tail},
     }
@@ -78,7 +96,7 @@ def save(model: TabVAE, path: str) -> None:
         file.write(save_tensors(tensors, header))
 
 
-def load(path: str) -> TabVAE:
+def load(path: str) -> Saved:
     """Read a model file.
 
     Raises:
@@ -86,8 +104,12 @@ def load(path: str) -> TabVAE:
     """
     document, tensors = _read(path)
     try:
-        return _rebuild(document, tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, TabVAEError) as error:
+        parameters = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document["parameters"].items()
+        }
+        return Saved(_rebuild(document, tensors), parameters, document["source"])
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelFileError(
             f"{shown(path)} is damaged: {shown(reason)}", "fit the model again"
@@ -149,33 +171,22 @@ def _read(path: str) -> tuple[dict[str, Any], Tensors]:
     return document, tensors
 
 
-def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> TabVAE:
-    parameters: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in document["parameters"].items()
-    }
-    model = TabVAE(**parameters)
-    model.source_ = document["source"]
-    model.schema_ = Schema.from_json(document["schema"])
-    encoder = TableEncoder(model.schema_, model._na_values)
-    encoder.columns_ = model.schema_.modelled
+def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> Fitted:
+    schema = Schema.from_json(document["schema"])
+    encoder = TableEncoder(schema, tuple(document["na_values"]))
+    encoder.columns_ = schema.modelled
     encoder.bins_ = tuple(
         _read_bins(tensors, f"column.{j}", bins)
-        for j, (bins, _) in enumerate(zip(document["columns"], encoder.columns_, strict=True))
+        for j, (bins, _) in enumerate(zip(document["columns"], schema.modelled, strict=True))
     )
-    model.encoder_ = encoder
-    model.refiner_ = Refiner(
-        tuple(_read_forest(tensors, f"forest.{j}") for j in range(len(encoder.columns_)))
-    )
-    model.ensemble_ = Ensemble(_read_nets(document, tensors))
-    model.card_ = Card(
+    forests = (_read_forest(tensors, f"forest.{j}") for j in range(len(schema.modelled)))
+    card = Card(
         records=tuple(_read_record(r) for r in document["records"]),
         kl=tensors["card.kl"].numpy(),
         scales=tensors["card.scales"].numpy(),
         calibration=_read_calibration(tensors, document["calibration"]),
     )
-    model.n_features_in_ = len(model.schema_.columns)
-    return model
+    return Fitted(encoder, Ensemble(_read_nets(document, tensors)), Refiner(tuple(forests)), card)
 
 
 def _read_nets(document: Mapping[str, Any], tensors: Tensors) -> list[VAE]:
@@ -185,7 +196,7 @@ def _read_nets(document: Mapping[str, Any], tensors: Tensors) -> list[VAE]:
     for i in range(int(document["nets"])):
         prefix = f"net.{i}."
         shape = Shape(**dimensions)
-        net = VAE(shape, torch.zeros(shape.offsets[-1]), float(document["parameters"]["beta"]))
+        net = VAE(shape, torch.zeros(shape.offsets[-1]), float(document["beta"]))
         net.load_state_dict(
             {
                 name.removeprefix(prefix): tensor

@@ -255,7 +255,7 @@ def test_the_same_seed_gives_the_same_rows(model: TabVAE, frame: pd.DataFrame) -
 
 
 def test_the_card_tells_what_happened_in_training(model: TabVAE) -> None:
-    card = model.card_
+    card = model.fitted_.card
     assert len(card.kl) == 8
     assert 0 < card.active <= 8
     assert not card.collapsed
@@ -264,7 +264,7 @@ def test_the_card_tells_what_happened_in_training(model: TabVAE) -> None:
 
 def test_a_collapsed_posterior_is_noticed(frame: pd.DataFrame) -> None:
     model = TabVAE(effort="fast", beta=100.0).fit(frame)
-    assert model.card_.collapsed
+    assert model.fitted_.card.collapsed
 
 
 @pytest.mark.slow

@@ -1,0 +1,120 @@
+"""Learning: from the codes of a table to trained networks, trees and the model's card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from tabvae.card import Card
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.ensemble import Ensemble, cells_of
+from tabvae.errors import ParameterError, shown
+from tabvae.impute import complete
+from tabvae.network import Cells, Shape
+from tabvae.refine import Refiner, features
+from tabvae.training import EFFORTS, Point, Trainer, plan_for
+
+DEFAULT_LATENT = 8
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose about learning; the plan derives the rest from the table.
+
+    Attributes:
+        effort: one of ``EFFORTS``.
+        latent: dimensions of the latent space.
+        beta: weight of the KL term.
+        seed: of all randomness.
+        device: one of ``DEVICES``.
+
+    Raises:
+        ParameterError: a value is outside its domain.
+    """
+
+    effort: str = "default"
+    latent: int = DEFAULT_LATENT
+    beta: float = 1.0
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("effort", self.effort, EFFORTS),
+            ("device", self.device, DEVICES),
+        ):
+            if value not in known:
+                raise ParameterError(
+                    f"{name} must be one of {', '.join(known)}, however: {shown(value)}"
+                )
+        if self.latent < 1:
+            raise ParameterError(f"latent must be at least 1, however: {self.latent}")
+        if not 0 <= self.beta < float("inf"):
+            raise ParameterError(f"beta must be finite and not negative, however: {self.beta}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ParameterError("this machine has no CUDA device", "--device cpu")
+
+    @property
+    def torch_device(self) -> torch.device:
+        cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
+        return torch.device("cuda" if cuda else "cpu")
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where learning is, for a progress display.
+
+    Attributes:
+        net: which network is trained, from 1.
+        nets: how many there are.
+        steps: planned steps of this network.
+        point: the newest point of its training curve.
+    """
+
+    net: int
+    nets: int
+    steps: int
+    point: Point
+
+
+Progress = Callable[[Step], None]
+
+
+def learn(
+    encoder: TableEncoder, codes: Codes, settings: Settings, progress: Progress | None = None
+) -> tuple[Ensemble, Refiner, Card]:
+    """Train the networks, then the trees on the table as the networks complete it.
+
+    Args:
+        encoder: fitted to the table.
+        codes: (N, columns) the table.
+        settings: what the user chose.
+        progress: called at each point of a training curve.
+    """
+    device = settings.torch_device
+    plan = plan_for(settings.effort, len(codes))
+    shape = Shape(tuple(encoder.sizes), settings.latent, plan.width)
+    rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
+    missing = torch.from_numpy(codes.missing).to(device)
+    positions = torch.from_numpy(encoder.positions).float()
+    nets, records = [], []
+    for net in range(plan.nets):
+        generator = torch.Generator(device).manual_seed(1000 * settings.seed + net)
+        trainer = Trainer(rows, missing, shape, positions, plan, settings.beta, generator)
+
+        def report(point: Point, net: int = net) -> None:
+            if progress is not None:
+                progress(Step(net + 1, plan.nets, plan.steps, point))
+
+        vae, record = trainer.run(report)
+        nets.append(vae.to("cpu"))
+        records.append(record)
+        if record.interrupted:
+            break
+    ensemble = Ensemble(nets)
+    completed = features(encoder, complete(ensemble, encoder, codes))
+    refiner = Refiner.fit(encoder, codes, completed, settings.seed)
+    return ensemble, refiner, Card.measure(ensemble, encoder, codes, records)
