@@ -73,9 +73,7 @@ def show_schema(console: Any, schema: Schema, title: str) -> None:
     for heading in ("column", "kind", "missing", "distinct", "range", "reason"):
         table.add_column(heading, overflow="fold")
     for column in schema.columns:
-        between = ""
-        if column.minimum is not None and column.maximum is not None and column.numbers:
-            between = f"{column.minimum:g} .. {column.maximum:g}"
+        between = " .. ".join(column.range_as_text)
         name = escape(shown(column.name)[1:-1])
         missing, distinct = str(column.missing or ""), str(column.distinct)
         table.add_row(name, column.kind, missing, distinct, between, escape(column.reason))

@@ -166,6 +166,15 @@ def to_text(array: pa.Array) -> pa.Array:
     return pc.cast(array, pa.string())
 
 
+def has_text(kind: pa.DataType) -> bool:
+    """Whether ``to_text`` can write cells of this type."""
+    try:
+        to_text(pa.array([], kind if not pa.types.is_dictionary(kind) else kind.value_type))
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return False
+    return True
+
+
 def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
     """Moments as float64 seconds since 1970, NaN where a cell is null or does not parse."""
     if is_moment(array.type):

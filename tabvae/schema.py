@@ -98,6 +98,17 @@ class Column:
     maximum: float | None = None
     foreign: int = 0
 
+    @property
+    def range_as_text(self) -> list[str]:
+        """Smallest and largest number or moment, as people write them; empty for other kinds."""
+        if self.minimum is None or self.maximum is None or not self.kind.continuous:
+            return []
+        if self.kind is ColumnKind.NUMERIC:
+            return [f"{self.minimum:g}", f"{self.maximum:g}"]
+        ends = np.array([self.minimum, self.maximum])
+        ends_as_text = cells.from_seconds(ends, pa.string(), self.datetime_format)
+        return [str(end) for end in ends_as_text.to_pylist()]
+
     def values(self, array: pa.Array) -> Floats:
         """The cells of a continuous column as float64, NaN where they cannot be read."""
         if self.kind is ColumnKind.DATETIME:

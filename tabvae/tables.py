@@ -398,6 +398,12 @@ def _write_rows(
     if fmt == "parquet":
         pq.write_table(table, pa.PythonFile(file, mode="w"))
         return
+    for field in table.schema:
+        if not cells.has_text(field.type):
+            raise OutputError(
+                f"column {shown(field.name)} of type {field.type} cannot be written as text",
+                "write to .parquet",
+            )
     encoding = dialect.encoding or "utf-8"
     text = io.TextIOWrapper(file, encoding=encoding, newline="", write_through=False)
     try:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
+from tabvae.errors import DataError
 from tabvae.network import Cells, Shape
 from tabvae.vae import VAE, Loss
 
@@ -272,7 +273,10 @@ class Trainer:
         """After a non-finite loss: return to the best weights with half the rate."""
         self.record.recoveries += 1
         if self.record.recoveries > MOST_RECOVERIES:
-            raise FloatingPointError("the loss stays non-finite")
+            raise DataError(
+                f"the loss was not finite {MOST_RECOVERIES} times in a row",
+                "look for extreme numbers with 'tabvae inspect', or lower --beta",
+            )
         self.vae.load_state_dict(best.weights)
         self.average.load_state_dict(best.weights)
         self.optimizer.state.clear()

@@ -241,6 +241,30 @@ def test_the_estimator_has_scikit_learns_manners() -> None:
     assert not [name for name in vars(estimator) if name.endswith("_")]
 
 
+def test_every_pandas_dtype_comes_back_as_it_was() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=80)
+    frame = pd.DataFrame(
+        {
+            "float32": x.astype("float32"),
+            "Int64": pd.array((10 * x).astype(int), dtype="Int64"),
+            "boolean": pd.array(x > 0, dtype="boolean"),
+            "category": pd.Categorical(np.where(x > 0.5, "p", "q")),
+            "object": pd.Series(np.where(x > 0, "a", "b"), dtype=object),
+            "datetime": pd.Timestamp("2024-05-01") + pd.to_timedelta((5 * x).round(), "D"),
+            "mixed": pd.Series([1, "one"] * 40, dtype=object),
+        },
+        index=np.arange(80) * 2,
+    )
+    frame.iloc[3:6] = None
+    frame = frame.astype({"category": "category"})
+    filled = TabVAE(effort="fast").fit(frame).impute(frame)
+    assert (filled.dtypes == frame.dtypes).all()
+    assert filled.index.equals(frame.index)
+    assert not filled.isna().any().any()
+    assert all(same_cells(frame[c], filled[c]) for c in frame)
+
+
 def test_tiny_tables_work(frame: pd.DataFrame) -> None:
     rows = frame.head(10)
     model = TabVAE(effort="fast", latent=2).fit(rows)

@@ -177,6 +177,13 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
 
 
+def test_what_has_no_text_is_not_written_as_csv(tmp_path: Path) -> None:
+    table = pa.table({"a": [1], "nested": [[1, 2]]})
+    with pytest.raises(OutputError, match=r"'nested' of type list.*\.parquet"):
+        write_table(table, str(tmp_path / "a.csv"))
+    assert not list(tmp_path.iterdir())
+
+
 CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00"), max_size=8)
 
 
