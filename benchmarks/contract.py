@@ -23,7 +23,8 @@ import pyarrow.parquet as pq
 from common import DATA, machine
 
 from tabvae import cells
-from tabvae.schema import Column, ColumnKind, Schema
+from tabvae.inference import infer_schema
+from tabvae.schema import Column, ColumnKind
 
 NAMES = (
     "penguins",
@@ -78,7 +79,7 @@ def check_cells(column: Column, old: pa.Array, new: pa.Array) -> None:
 def check(folder: Path, data: str) -> None:
     table = read(folder / data)
     suffix = Path(data).suffix
-    schema = Schema.infer(table)
+    schema = infer_schema(table)
     run(folder, "impute", "-o", "filled" + suffix)
     run(folder, "generate", "-n", "1000", "-o", "new" + suffix)
     filled, new = read(folder / ("filled" + suffix)), read(folder / ("new" + suffix))

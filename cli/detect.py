@@ -10,7 +10,7 @@ from . import options
 @click.command("detect")
 @options.data_argument
 @options.model_option
-@options.output_options
+@options.target_options
 @click.option(
     "--fpr",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -24,14 +24,10 @@ from . import options
 def command(
     data: tuple[str, ...],
     model: str | None,
-    output: str | None,
-    fmt: str | None,
-    force: bool,
+    target: options.Target,
     fpr: float,
     keep: tuple[str, ...],
-    delimiter: str | None,
-    encoding: str | None,
-    na: tuple[str, ...],
+    reading: options.Reading,
 ) -> None:
     """Write how odd each row of DATA is, and the cells that make it so.
 
@@ -41,8 +37,8 @@ def command(
     from . import session
 
     estimator = session.load_model(model)
-    target = session.Output.checked(output, fmt, force, session.inputs_of(estimator, data))
-    loaded = session.read_rows(estimator, data, delimiter, encoding, na)
+    output = session.Output.checked(target, session.inputs_of(estimator, data))
+    loaded = session.read_rows(estimator, data, reading)
     found = estimator.fitted_.detect(loaded.table, fpr)
     result = session.keep_columns(loaded.table, keep, found)
-    target.write(result, session.text_dialect(loaded))
+    output.write(result, session.text_dialect(loaded))

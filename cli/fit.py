@@ -65,25 +65,20 @@ def command(
     beta: float,
     device: str,
     seed: int | None,
-    categorical: tuple[str, ...],
-    numeric: tuple[str, ...],
-    datetime: tuple[str, ...],
-    ignore: tuple[str, ...],
-    schema: str | None,
-    delimiter: str | None,
-    encoding: str | None,
-    na: tuple[str, ...],
+    kinds: options.Kinds,
+    reading: options.Reading,
 ) -> int:
     """Learn DATA, one or many CSV or Parquet files with the same columns, and write a model.
 
     Kinds of columns, formats and everything about the training are found in the data and
     printed; the options override them. Ctrl-C keeps the best model so far.
     """
-    from tabvae.tables import Dialect, check_output, read_tables
+    from tabvae.output import check_output
+    from tabvae.tables import Dialect, read_tables
 
     target = output or default_model_path(data[0])
     check_output(target, force, data)
-    loaded = read_tables(data, Dialect(delimiter, encoding))
+    loaded = read_tables(data, Dialect(reading.delimiter, reading.encoding))
     from tabvae.model import TabVAE
 
     model = TabVAE(
@@ -92,19 +87,19 @@ def command(
         beta=beta,
         seed=seed or 0,
         device=device,
-        categorical=categorical,
-        numeric=numeric,
-        datetime=datetime,
-        ignore=ignore,
-        na_values=na or None,
+        categorical=kinds.categorical,
+        numeric=kinds.numeric,
+        datetime=kinds.datetime,
+        ignore=kinds.ignore,
+        na_values=reading.na or None,
     )
     started = time.perf_counter()
     with training_progress() as progress:
-        model.fit_table(loaded.table, read_kinds(schema), progress)
+        model.fit_table(loaded.table, read_kinds(kinds.schema), progress)
     model.source_ = {
         "paths": list(data),
         "delimiter": loaded.dialect.delimiter,
-        "encoding": encoding,
+        "encoding": reading.encoding,
     }
     check_output(target, force, data)
     model.save(target)

@@ -10,7 +10,7 @@ from . import options
 @click.command("generate")
 @click.option("-n", "--rows", type=click.IntRange(min=1), required=True, help="How many rows.")
 @options.model_option
-@options.output_options
+@options.target_options
 @click.option(
     "--where",
     metavar="COL=VALUE",
@@ -35,9 +35,7 @@ from . import options
 def command(
     rows: int,
     model: str | None,
-    output: str | None,
-    fmt: str | None,
-    force: bool,
+    target: options.Target,
     where: tuple[str, ...],
     complete: bool,
     one_shot: bool,
@@ -51,7 +49,7 @@ def command(
     """
     from . import session
 
-    target = session.Output.checked(output, fmt, force)
+    output = session.Output.checked(target)
     cells = options.parse_assignments(where)
     estimator = session.load_model(model)
     result = estimator.fitted_.generate(
@@ -62,5 +60,5 @@ def command(
         temperature=temperature,
         seed=estimator.seed if seed is None else seed,
     )
-    table = session.same_kind_of_file(estimator, result, target)
-    target.write(table, session.fitted_dialect(estimator))
+    table = session.same_kind_of_file(estimator, result, output)
+    output.write(table, session.fitted_dialect(estimator))

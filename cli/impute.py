@@ -10,7 +10,7 @@ from . import options
 @click.command("impute")
 @options.data_argument
 @options.model_option
-@options.output_options
+@options.target_options
 @click.option(
     "--draws",
     type=click.IntRange(min=1),
@@ -23,14 +23,10 @@ from . import options
 def command(
     data: tuple[str, ...],
     model: str | None,
-    output: str | None,
-    fmt: str | None,
-    force: bool,
+    target: options.Target,
     draws: int | None,
     seed: int | None,
-    delimiter: str | None,
-    encoding: str | None,
-    na: tuple[str, ...],
+    reading: options.Reading,
 ) -> None:
     """Write DATA with its gaps filled; every cell that is there stays as it is.
 
@@ -44,8 +40,8 @@ def command(
     from . import session
 
     estimator = session.load_model(model)
-    target = session.Output.checked(output, fmt, force, session.inputs_of(estimator, data))
-    loaded = session.read_rows(estimator, data, delimiter, encoding, na)
+    output = session.Output.checked(target, session.inputs_of(estimator, data))
+    loaded = session.read_rows(estimator, data, reading)
     table = loaded.table
     seed = estimator.seed if seed is None else seed
     if draws is None:
@@ -58,4 +54,4 @@ def command(
             for number, one in enumerate(estimator.fitted_.draw(table, draws, seed), start=1)
         ]
         result = pa.concat_tables(numbered)
-    target.write(session.same_kind_of_file(estimator, result, target), session.text_dialect(loaded))
+    output.write(session.same_kind_of_file(estimator, result, output), session.text_dialect(loaded))

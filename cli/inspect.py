@@ -25,14 +25,8 @@ if TYPE_CHECKING:
 def command(
     file: str,
     as_json: bool,
-    categorical: tuple[str, ...],
-    numeric: tuple[str, ...],
-    datetime: tuple[str, ...],
-    ignore: tuple[str, ...],
-    schema: str | None,
-    delimiter: str | None,
-    encoding: str | None,
-    na: tuple[str, ...],
+    kinds: options.Kinds,
+    reading: options.Reading,
 ) -> None:
     """Show what each column of a table is taken for and why, or the card of a model."""
     from rich.console import Console
@@ -47,15 +41,16 @@ def command(
             show_card(Console(), model)
         return
     from tabvae.cells import DEFAULT_NA_VALUES
-    from tabvae.schema import Overrides, Schema
+    from tabvae.inference import infer_schema
+    from tabvae.schema import Overrides
     from tabvae.tables import Dialect, read_tables
 
     from .fit import read_kinds
 
-    loaded = read_tables([file], Dialect(delimiter, encoding))
-    asked = Overrides(categorical, numeric, datetime, ignore).kinds()
-    kinds = {**(read_kinds(schema) or {}), **asked}
-    inferred = Schema.infer(loaded.table, na or DEFAULT_NA_VALUES, kinds)
+    loaded = read_tables([file], Dialect(reading.delimiter, reading.encoding))
+    asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore).kinds()
+    given = {**(read_kinds(kinds.schema) or {}), **asked}
+    inferred = infer_schema(loaded.table, reading.na or DEFAULT_NA_VALUES, given)
     if as_json:
         click.echo(json.dumps(inferred.to_json(), indent=2))
     else:

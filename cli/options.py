@@ -3,22 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import reduce
-from typing import Any, TypeVar
+from dataclasses import dataclass, fields
+from functools import reduce, wraps
+from typing import Any
 
 import click
 
 from tabvae.errors import ParameterError
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Any], Any]
 
 DEFAULT_NA_HELP = "the empty cell, NA, NaN, null, None, ?"
 
 
-def _together(*decorators: Decorator) -> Callable[[Command], Command]:
-    def decorate(command: Command) -> Command:
-        return reduce(lambda inner, decorator: decorator(inner), reversed(decorators), command)
+@dataclass(frozen=True)
+class Reading:
+    """How to read a text table; what is not given is found, or as it was in ``fit``."""
+
+    delimiter: str | None
+    encoding: str | None
+    na: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """What the user says of columns."""
+
+    categorical: tuple[str, ...]
+    numeric: tuple[str, ...]
+    datetime: tuple[str, ...]
+    ignore: tuple[str, ...]
+    schema: str | None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the result goes."""
+
+    output: str | None
+    fmt: str | None
+    force: bool
+
+
+def _bundle(name: str, kind: type[Any], *decorators: Decorator) -> Decorator:
+    """Options that reach the command as one object of class ``kind`` called ``name``."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def bundled(**values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in fields(kind)}
+            return command(**values, **{name: kind(**own)})
+
+        return reduce(lambda inner, decorator: decorator(inner), reversed(decorators), bundled)
 
     return decorate
 
@@ -27,7 +63,9 @@ debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
 )
 
-reading_options = _together(
+reading_options = _bundle(
+    "reading",
+    Reading,
     click.option(
         "--delimiter",
         metavar="CHAR",
@@ -43,7 +81,9 @@ reading_options = _together(
     ),
 )
 
-kind_options = _together(
+kind_options = _bundle(
+    "kinds",
+    Kinds,
     click.option("--categorical", metavar="COL", multiple=True, help="COL holds categories."),
     click.option("--numeric", metavar="COL", multiple=True, help="COL holds numbers."),
     click.option("--datetime", metavar="COL", multiple=True, help="COL holds dates or times."),
@@ -60,7 +100,9 @@ model_option = click.option(
 
 data_argument = click.argument("data", nargs=-1)
 
-output_options = _together(
+target_options = _bundle(
+    "target",
+    Target,
     click.option(
         "-o",
         "--output",

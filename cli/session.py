@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tabvae.model import TabVAE
     from tabvae.tables import Dialect, Loaded
 
+    from .options import Reading, Target
+
 MODEL_VARIABLE = "TABVAE_MODEL"
 MODEL_SUFFIX = ".tabvae"
 
@@ -29,23 +31,21 @@ class Output:
     force: bool
 
     @classmethod
-    def checked(
-        cls, path: str | None, fmt: str | None, force: bool, inputs: Sequence[str] = ()
-    ) -> Output:
+    def checked(cls, target: Target, inputs: Sequence[str] = ()) -> Output:
         """Find out at once whether the output can be written.
 
         Raises:
             OutputError: it cannot.
         """
-        from tabvae.tables import check_output, output_format
+        from tabvae.output import check_output, output_format
 
-        chosen = output_format(path, fmt)
-        if path is not None:
-            check_output(path, force, inputs)
-        return cls(path, chosen, force)
+        chosen = output_format(target.output, target.fmt)
+        if target.output is not None:
+            check_output(target.output, target.force, inputs)
+        return cls(target.output, chosen, target.force)
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
-        from tabvae.tables import check_output, write_table
+        from tabvae.output import check_output, write_table
 
         if self.path is not None:
             check_output(self.path, self.force)
@@ -96,22 +96,16 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
     return list(source["paths"])
 
 
-def read_rows(
-    model: TabVAE,
-    data: Sequence[str],
-    delimiter: str | None,
-    encoding: str | None,
-    na: Sequence[str],
-) -> Loaded:
+def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
     """Read rows for a fitted model; what is not given is as it was in ``fit``."""
     from tabvae.tables import Dialect, read_tables
 
     source = getattr(model, "source_", None) or {}
-    if not data:
-        delimiter = delimiter or source.get("delimiter")
-    if na:
-        model.fitted_.encoder.set_params(na_values=tuple(na))
-    dialect = Dialect(delimiter, encoding or source.get("encoding"))
+    # Another file may have another delimiter, which its header shows.
+    delimiter = reading.delimiter or (None if data else source.get("delimiter"))
+    if reading.na:
+        model.fitted_.encoder.set_params(na_values=reading.na)
+    dialect = Dialect(delimiter, reading.encoding or source.get("encoding"))
     return read_tables(inputs_of(model, data), dialect)
 
 

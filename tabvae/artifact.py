@@ -24,15 +24,16 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 import tabvae
+from tabvae.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.card import Calibration, Card
-from tabvae.encoding import Bins, CategoricalBins, ContinuousBins, TableEncoder
+from tabvae.encoding import TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
 from tabvae.fitted import Fitted
 from tabvae.network import Shape
+from tabvae.output import whole_file
 from tabvae.refine import Forest, Refiner
 from tabvae.schema import Schema
-from tabvae.tables import whole_file
 from tabvae.training import Point, Record
 from tabvae.vae import VAE
 

@@ -9,9 +9,10 @@ from typing import cast
 import numpy as np
 from scipy.stats import genpareto
 
+from tabvae.bins import ContinuousBins
 from tabvae.cells import Floats
 from tabvae.detect import Comparison, compare, row_scores
-from tabvae.encoding import Codes, ContinuousBins, TableEncoder
+from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.training import Record
 

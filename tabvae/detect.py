@@ -11,8 +11,9 @@ from typing import cast
 
 import numpy as np
 
+from tabvae.bins import ContinuousBins, Ints
 from tabvae.cells import Floats
-from tabvae.encoding import Codes, ContinuousBins, Ints, TableEncoder
+from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 
 FEWEST_PROBABILITY = 1e-6

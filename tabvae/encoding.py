@@ -8,29 +8,21 @@ value back. So one categorical likelihood serves every type of column.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
-from scipy.special import ndtri
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from tabvae import cells
+from tabvae.bins import Bins, CategoricalBins, ContinuousBins, Ints
 from tabvae.cells import Floats, Mask
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.schema import Column, ColumnKind, Schema
 
-Ints = npt.NDArray[np.int64]
-Arrays = dict[str, npt.NDArray[Any]]
-
 FEWEST_BINS, MOST_BINS = 16, 256
-FEWEST_ROWS_PER_BIN = 5
-KNOTS = 9
-"""Points of the quantile function kept inside each bin, its two ends included."""
-LARGEST_SCORE = 4.0
 
 
 @dataclass(frozen=True)
@@ -63,167 +55,6 @@ class Codes:
             self.observed[rows],
             self.missing[rows],
         )
-
-
-@dataclass(frozen=True)
-class ContinuousBins:
-    """Bins of a continuous column, in order of their place on the line.
-
-    Attributes:
-        knots: (bins, KNOTS) quantiles inside each bin, evenly spaced in probability; all equal
-            in an atom.
-        means: (bins,) mean of the training values in each bin.
-        mass: (bins,) share of the training values in each bin.
-        center: mean of the training values.
-        scale: their standard deviation, 1 if they do not vary.
-    """
-
-    knots: Floats
-    means: Floats
-    mass: Floats
-    center: float
-    scale: float
-
-    @classmethod
-    def fit(cls, values: Floats, most: int) -> ContinuousBins:
-        """Choose at most ``most`` bins for the finite numbers ``values``."""
-        distinct, counts = np.unique(values, return_counts=True)
-        is_atom = np.full(len(distinct), True)
-        if len(distinct) > most:
-            is_atom = counts * most >= len(values)
-        groups = [
-            np.full(int(c), v) for v, c in zip(distinct[is_atom], counts[is_atom], strict=True)
-        ]
-        rest = np.repeat(distinct[~is_atom], counts[~is_atom])
-        groups += _quantile_groups(rest, most - len(groups))
-        groups.sort(key=lambda g: (float(g.mean()), float(g[0])))
-        levels = np.linspace(0, 1, KNOTS)
-        return cls(
-            knots=np.stack([np.quantile(g, levels) for g in groups]),
-            means=np.array([g.mean() for g in groups]),
-            mass=np.array([len(g) / len(values) for g in groups]),
-            center=float(values.mean()),
-            scale=float(values.std()) or 1.0,
-        )
-
-    def __len__(self) -> int:
-        return len(self.means)
-
-    @property
-    def positions(self) -> Floats:
-        """(bins,) the normal score of the middle of each bin."""
-        return cast(Floats, ndtri(np.cumsum(self.mass) - self.mass / 2))
-
-    @property
-    def widths(self) -> Floats:
-        """(bins,) width of each bin in data units, 0 for an atom."""
-        return self.knots[:, -1] - self.knots[:, 0]
-
-    def encode(self, values: Floats) -> Ints:
-        """The bin of each of ``values``; one outside every bin goes to the nearest."""
-        atoms = np.flatnonzero(self.widths == 0)
-        spans = np.flatnonzero(self.widths > 0)
-        found = np.zeros(len(values), dtype=np.int64)
-        if len(spans):
-            last = self.knots[spans, -1]
-            inside = spans[np.searchsorted(last, values).clip(max=len(spans) - 1)]
-            found = inside
-        if len(atoms):
-            points = self.knots[atoms, 0]
-            above = np.searchsorted(points, values).clip(max=len(atoms) - 1)
-            below = (above - 1).clip(min=0)
-            nearer_below = values - points[below] < points[above] - values
-            nearest = np.where(nearer_below, below, above)
-            hit = (points[nearest] == values) if len(spans) else np.full(len(values), True)
-            found = np.where(hit, atoms[nearest], found)
-        return found
-
-    def scores(self, values: Floats, bins: Ints) -> Floats:
-        """The normal score of each value: its quantile under the training marginal, as N(0, 1)."""
-        below = np.cumsum(self.mass) - self.mass
-        low, high = self.knots[bins, 0], self.knots[bins, -1]
-        width = np.where(high > low, high - low, 1.0)
-        inside = np.where(high > low, np.clip((values - low) / width, 0, 1), 0.5)
-        quantile = below[bins] + inside * self.mass[bins]
-        return cast(
-            Floats, np.clip(ndtri(quantile.clip(1e-6, 1 - 1e-6)), -LARGEST_SCORE, LARGEST_SCORE)
-        )
-
-    def decode(self, bins: Ints, levels: Floats) -> Floats:
-        """The value at quantile ``levels`` in 0..1 inside each of ``bins``."""
-        position = levels * (KNOTS - 1)
-        left = np.minimum(position.astype(np.int64), KNOTS - 2)
-        weight = position - left
-        return cast(
-            Floats, (1 - weight) * self.knots[bins, left] + weight * self.knots[bins, left + 1]
-        )
-
-
-def _quantile_groups(values: Floats, wanted: int) -> list[Floats]:
-    """Split sorted ``values`` into about ``wanted`` runs; equal values stay together.
-
-    Half of the resolution goes where the values are, half where they are far apart: the latter
-    with the density to the power 1/3, which loses least squared error (Panter & Dite 1951).
-    """
-    if len(values) == 0:
-        return []
-    pieces = max(len(values) // FEWEST_ROWS_PER_BIN, 1)
-    edges = np.linspace(0, len(values), pieces + 1).round().astype(int)
-    spread = (values[(edges[1:] - 1)] - values[edges[:-1]]) ** (2 / 3)
-    share = 0.5 / pieces + 0.5 * spread / max(spread.sum(), np.finfo(float).tiny)
-    cuts = np.searchsorted(np.cumsum(share), np.arange(1, max(wanted, 1)) / max(wanted, 1))
-    starts = np.unique(np.searchsorted(values, values[edges[cuts.clip(max=pieces - 1)]]))
-    return [group for group in np.split(values, starts) if len(group)]
-
-
-@dataclass(frozen=True)
-class CategoricalBins:
-    """Categories by falling frequency; the last bin pools the rare ones when there are many.
-
-    Attributes:
-        vocabulary: the text of every category.
-        counts: how often each occurs in the training table.
-        size: number of bins.
-    """
-
-    vocabulary: tuple[str, ...]
-    counts: tuple[int, ...]
-    size: int
-
-    @classmethod
-    def fit(cls, texts: pa.Array, most: int) -> CategoricalBins:
-        """Collect the categories of ``texts``, which has no nulls; at most ``most`` bins."""
-        counted = pc.value_counts(texts)
-        pairs = sorted(
-            zip(
-                counted.field("values").to_pylist(),
-                counted.field("counts").to_pylist(),
-                strict=True,
-            ),
-            key=lambda pair: (-pair[1], pair[0]),
-        )
-        vocabulary = tuple(str(text) for text, _ in pairs)
-        return cls(vocabulary, tuple(int(c) for _, c in pairs), min(len(vocabulary), most))
-
-    def __len__(self) -> int:
-        return self.size
-
-    def encode(self, texts: pa.Array) -> Ints:
-        """The bin of each text, -1 for a text that is not in the vocabulary."""
-        index = pc.fill_null(pc.index_in(texts, value_set=pa.array(self.vocabulary)), -1)
-        bins = index.to_numpy(zero_copy_only=False).astype(np.int64)
-        return cast(Ints, np.minimum(bins, self.size - 1))
-
-    def decode(self, bins: Ints, levels: Floats) -> list[str]:
-        """The category of each bin; ``levels`` in 0..1 chooses within the pooled bin."""
-        pooled = np.array(self.counts[self.size - 1 :], dtype=np.float64)
-        shares = np.cumsum(pooled) / pooled.sum()
-        within = np.searchsorted(shares, levels).clip(max=len(pooled) - 1)
-        index = np.where(bins == self.size - 1, bins + within, bins)
-        return [self.vocabulary[i] for i in index]
-
-
-Bins = ContinuousBins | CategoricalBins
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]

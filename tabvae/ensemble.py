@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.distributions import kl_divergence
 
+from tabvae.bins import Ints
 from tabvae.cells import Floats, Mask
-from tabvae.encoding import Codes, Ints
+from tabvae.encoding import Codes
 from tabvae.network import Cells
 from tabvae.vae import VAE
 

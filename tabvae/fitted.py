@@ -21,6 +21,7 @@ from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggest
 from tabvae.generate import generate, rows_where
 from tabvae.identifiers import fresh_identifiers
 from tabvae.impute import draw, impute
+from tabvae.inference import infer_schema
 from tabvae.learn import Progress, Settings, learn
 from tabvae.refine import Refiner
 from tabvae.sampling import Sample
@@ -73,7 +74,7 @@ class Fitted:
             DataError: the table is too small, or nothing in it can be modelled.
             SchemaError: a given column does not exist or cannot be of that kind.
         """
-        schema = Schema.infer(table, na_values, kinds)
+        schema = infer_schema(table, na_values, kinds)
         _check_size(table, schema)
         encoder = TableEncoder(schema, na_values).fit(table)
         return cls(encoder, *learn(encoder, encoder.transform(table), settings, progress))

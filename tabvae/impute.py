@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tabvae.bins import ContinuousBins
 from tabvae.cells import Mask
-from tabvae.encoding import Codes, ContinuousBins, TableEncoder
+from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 from tabvae.refine import Refiner, features
 from tabvae.sampling import Sample, copy_codes, sample

@@ -16,8 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
+from tabvae.bins import ContinuousBins
 from tabvae.cells import Floats
-from tabvae.encoding import Codes, ContinuousBins, TableEncoder
+from tabvae.encoding import Codes, TableEncoder
 
 TREES = 30
 MOST_NODES = 1_000_000
@@ -68,27 +69,12 @@ class Forest:
         ).fit(x, y)
         trees = [estimator.tree_ for estimator in model.estimators_]
         roots = np.cumsum([0, *(tree.node_count for tree in trees)])[:-1]
-        inner = [tree.children_left >= 0 for tree in trees]
-        values = [
-            model.classes_[tree.value[:, 0].argmax(1)] if categorical else tree.value[:, 0, 0]
-            for tree in trees
+        parts = [
+            _tree_arrays(tree, int(root), model.classes_ if categorical else None)
+            for tree, root in zip(trees, roots, strict=True)
         ]
-        return cls(
-            feature=np.concatenate(
-                [np.where(i, t.feature, LEAF) for i, t in zip(inner, trees, strict=True)]
-            ).astype(np.int16),
-            threshold=np.concatenate(
-                [np.where(i, t.threshold, 0) for i, t in zip(inner, trees, strict=True)]
-            ).astype(np.float32),
-            right=np.concatenate(
-                [
-                    np.where(i, t.children_right + root, 0)
-                    for i, t, root in zip(inner, trees, roots, strict=True)
-                ]
-            ).astype(np.int32),
-            value=np.concatenate(values).astype(np.float32),
-            roots=roots.astype(np.int32),
-        )
+        feature, threshold, right, value = (np.concatenate(p) for p in zip(*parts, strict=True))
+        return cls(feature, threshold, right, value, roots.astype(np.int32))
 
     def predict(self, x: Features) -> Features:
         """(N, trees) the value of the leaf each row reaches in each tree."""
@@ -102,6 +88,20 @@ class Forest:
             flat[active] = np.where(left, here + 1, self.right[here])
             active = active[self.feature[flat[active]] != LEAF]
         return self.value[flat].reshape(node.shape)
+
+
+def _tree_arrays(
+    tree: Any, root: int, classes: npt.NDArray[Any] | None
+) -> tuple[npt.NDArray[np.int16], Features, npt.NDArray[np.int32], Features]:
+    """Feature, threshold, right child and value of each node of one scikit-learn tree."""
+    inner = tree.children_left >= 0
+    value = tree.value[:, 0, 0] if classes is None else classes[tree.value[:, 0].argmax(1)]
+    return (
+        np.where(inner, tree.feature, LEAF).astype(np.int16),
+        np.where(inner, tree.threshold, 0).astype(np.float32),
+        np.where(inner, tree.children_right + root, 0).astype(np.int32),
+        value.astype(np.float32),
+    )
 
 
 @dataclass(frozen=True)

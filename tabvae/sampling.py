@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tabvae.bins import ContinuousBins, Ints
 from tabvae.cells import Floats, Mask
-from tabvae.encoding import Codes, ContinuousBins, Ints, TableEncoder
+from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, sample_bins
 
 ROWS_PER_BLOCK = 512

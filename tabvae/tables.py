@@ -1,4 +1,4 @@
-"""CSV and Parquet files: read with the text of every cell kept, written whole or not at all."""
+"""CSV and Parquet files, read with the text of every cell kept."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import codecs
 import csv
 import gzip
 import io
-import os
-import stat
 import sys
-import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,12 +18,10 @@ from typing import IO, BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabvae import cells
-from tabvae.errors import DataError, OutputError, ParameterError, shown, suggestion
+from tabvae.errors import DataError, ParameterError, shown, suggestion
 
 STDIN = "-"
 DELIMITERS = (",", ";", "\t", "|")
-FORMATS = ("csv", "tsv", "parquet")
 ROWS_PER_CHUNK = 50_000
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -284,149 +279,3 @@ def _check_header(header: Sequence[str], name: str) -> None:
 def _one_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:200]
-
-
-def output_format(path: str | None, asked: str | None) -> str:
-    """``csv``, ``tsv`` or ``parquet``: what was asked for, else what the extension says.
-
-    Raises:
-        OutputError: the extension says nothing.
-    """
-    if asked is not None or path is None:
-        return asked or "csv"
-    if not _is_ordinary(path):
-        return "csv"
-    name = path.lower().removesuffix(".gz")
-    for extension in FORMATS:
-        if name.endswith(f".{extension}"):
-            return extension
-    raise OutputError(
-        f"cannot tell the format of {shown(path)}", "end it in .csv, .tsv or .parquet, or --format"
-    )
-
-
-def _is_ordinary(path: str) -> bool:
-    """A regular file, or a path where one can be made; not a device or a pipe."""
-    return not Path(path).exists() or stat.S_ISREG(Path(path).stat().st_mode)
-
-
-def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
-    """Find out before any work whether ``path`` can be written.
-
-    Raises:
-        OutputError: it exists and ``force`` is not set, is an input, is a folder, or its folder
-            is missing or not writable.
-    """
-    target = Path(path)
-    if target.is_dir():
-        raise OutputError(f"{shown(path)} is a folder", "name a file in it")
-    if not target.parent.is_dir():
-        raise OutputError(f"no folder {shown(target.parent)}", "make it first")
-    if not _is_ordinary(path):
-        return
-    if target.exists():
-        if any(p != STDIN and Path(p).exists() and target.samefile(p) for p in inputs):
-            raise OutputError(f"{shown(path)} is an input", "write to another file")
-        if not force:
-            raise OutputError(f"{shown(path)} exists", "--force replaces it")
-    if not os.access(target.parent, os.W_OK):
-        raise OutputError(f"cannot write in folder {shown(target.parent)}")
-
-
-@contextmanager
-def whole_file(path: str) -> Iterator[BinaryIO]:
-    """A file to write that appears under ``path`` when the block ends, or not at all.
-
-    Raises:
-        OutputError: the file system refuses.
-    """
-    if not _is_ordinary(path):
-        with Path(path).open("wb") as device:
-            yield device
-        return
-    target = Path(path).resolve()
-    try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    except OSError as error:
-        raise OutputError(f"cannot write {shown(path)}: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(stat.S_IMODE(mode))
-        Path(temporary).replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {shown(path)}: {error.strerror or error}") from error
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_table(
-    table: pa.Table, path: str | None, fmt: str = "csv", dialect: Dialect | None = None
-) -> None:
-    """Write ``table`` to ``path``, gzipped if that ends in ``.gz``, or to standard output.
-
-    Raises:
-        OutputError: the file system refuses, or the encoding lacks a character.
-    """
-    dialect = dialect or Dialect()
-    if fmt == "tsv":
-        dialect = replace(dialect, delimiter="\t")
-    if path is None:
-        _write_rows(table, sys.stdout.buffer, fmt, dialect)
-        sys.stdout.buffer.flush()
-        return
-    with whole_file(path) as file:
-        if path.lower().endswith(".gz"):
-            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
-                _write_rows(table, packed, fmt, dialect)
-        else:
-            _write_rows(table, file, fmt, dialect)
-
-
-def _write_rows(
-    table: pa.Table, file: BinaryIO | gzip.GzipFile, fmt: str, dialect: Dialect
-) -> None:
-    if fmt == "parquet":
-        pq.write_table(table, pa.PythonFile(file, mode="w"))
-        return
-    for field in table.schema:
-        if not cells.has_text(field.type):
-            raise OutputError(
-                f"column {shown(field.name)} of type {field.type} cannot be written as text",
-                "write to .parquet",
-            )
-    encoding = dialect.encoding or "utf-8"
-    text = io.TextIOWrapper(file, encoding=encoding, newline="", write_through=False)
-    try:
-        _write_csv(table, text, dialect)
-        text.flush()
-    except UnicodeEncodeError as error:
-        raise OutputError(
-            f"{encoding} has no character {shown(error.object[error.start])}", "--encoding utf-8"
-        ) from error
-    finally:
-        text.detach()
-
-
-def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
-    delimiter = dialect.delimiter or ","
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=dialect.newline)
-    # The writer leaves a lone carriage return unquoted, which readers take for the end of a row.
-    quoting = csv.writer(
-        text, delimiter=delimiter, lineterminator=dialect.newline, quoting=csv.QUOTE_ALL
-    )
-    writer.writerow(table.column_names)
-    for batch in table.to_batches(max_chunksize=ROWS_PER_CHUNK):
-        columns = [cells.to_text(cells.flat(column)).to_pylist() for column in batch.columns]
-        for row in zip(*columns, strict=True):
-            unsafe = any(cell is not None and "\r" in cell for cell in row)
-            (quoting if unsafe else writer).writerow(row)

@@ -15,8 +15,8 @@ LIBRARY = Path(tabvae.__file__).parent
 FLOORS = [
     {"errors"},
     {"cells", "identifiers"},
-    {"schema", "tables", "network"},
-    {"encoding", "frames", "vae"},
+    {"schema", "bins", "tables", "network"},
+    {"inference", "encoding", "output", "frames", "vae"},
     {"training", "ensemble"},
     {"embed", "sampling", "detect", "refine"},
     {"impute", "generate", "card"},
