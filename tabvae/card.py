@@ -19,7 +19,7 @@ from tabvae.training import Record
 ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""
 COLLAPSED_SHARE = 0.25
-FEWEST_CALIBRATION_ROWS = 100
+FEWEST_CALIBRATION_ROWS = 50
 SMALLEST_SCALE = 1e-3
 """Least residual deviation, in column deviations: no column is predicted better than this."""
 TAIL_SHARE = 0.1
@@ -102,27 +102,24 @@ class Card:
         codes: Codes,
         records: Sequence[Record],
     ) -> Card:
-        """Measure each network on the rows it did not train on.
-
-        Where these are too few for the tail of a distribution, on all rows.
-        """
-        held_out = sum(len(record.held_out_rows) for record in records)
-        rows = [
-            record.held_out_rows if held_out >= FEWEST_CALIBRATION_ROWS else range(len(codes))
-            for record in records
-        ]
+        """Measure each network on the rows it did not train on."""
         parts = [
-            (Ensemble([net]), codes[np.array(examined, dtype=np.int64)])
-            for net, examined in zip(ensemble.nets, rows, strict=True)
-        ]
-        compared = [compare(net, encoder, examined) for net, examined in parts]
+            (Ensemble([net]), codes[np.array(record.held_out_rows, dtype=np.int64)])
+            for net, record in zip(ensemble.nets, records, strict=True)
+            if record.held_out_rows
+        ] or [(ensemble, codes)]
+        compared = [compare(net, encoder, rows) for net, rows in parts]
         scales = _residual_scales(compared, encoder)
-        scores = [row_scores(found.surprise(scales)) for found in compared]
+        scores = np.concatenate([row_scores(found.surprise(scales)) for found in compared])
+        if len(scores) < FEWEST_CALIBRATION_ROWS:
+            # Too few for the tail: its shape comes from all rows, its place from the held-out ones.
+            every = row_scores(compare(ensemble, encoder, codes).surprise(scales))
+            scores = every * (np.median(scores) / max(np.median(every), SMALLEST_SCALE))
         return cls(
             records=tuple(records),
             kl=ensemble.kl(parts[0][1]),
             scales=scales,
-            calibration=Calibration.measure(np.concatenate(scores)),
+            calibration=Calibration.measure(scores),
         )
 
 

@@ -135,13 +135,13 @@ def draw_visible(observed: Tensor, generator: torch.Generator) -> Tensor:
     return observed & (order < torch.where(blind, torch.zeros_like(seen), seen))
 
 
-def show_gaps(cells: Cells, missing: Tensor, sizes: Tensor, share: Tensor) -> Cells:
-    """In the rows marked by ``share`` (B, 1), the missing cells become cells of state "missing".
+def show_gaps(cells: Cells, missing: Tensor, sizes: Tensor, rows: Tensor) -> Cells:
+    """In the rows marked by ``rows`` (B, 1), the missing cells become cells of state "missing".
 
     So the network learns where a table has its gaps, which ``generate`` needs, and still imputes
     from rows whose gaps are simply unknown.
     """
-    state = missing & share
+    state = missing & rows
     return Cells(torch.where(state, sizes, cells.bins), cells.scores, cells.observed | state)
 
 
@@ -227,10 +227,11 @@ class Trainer:
         return self.average, self.record
 
     def _step(self, step: int) -> Loss:
-        cells, visible, target, noise = self._batch()
+        cells, visible, noise, gaps = self._batch()
+        target = cells.observed & ~visible
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * _schedule(step, self.plan.steps)
-        loss = self.vae.loss(cells, visible, target, len(noise), noise)
+        loss = self.vae.loss(cells, visible, target, len(noise), noise, gaps)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(self.vae.parameters(), self.plan.clip)
@@ -247,8 +248,8 @@ class Trainer:
         device, generator = self.rows.device, self.generator
         pick = torch.randint(len(self.rows), (self.plan.batch,), generator=generator, device=device)
         index = self.rows[pick]
-        share = torch.rand(len(index), 1, generator=generator, device=device) < 0.5
-        cells = show_gaps(self.cells.rows(index), self.missing[index], self.vae.sizes, share)
+        gaps = torch.rand(len(index), 1, generator=generator, device=device) < 0.5
+        cells = show_gaps(self.cells.rows(index), self.missing[index], self.vae.sizes, gaps)
         visible = draw_visible(cells.observed, generator)
         noise = torch.randn(
             round(self.plan.elbo_share * len(index)),
@@ -256,7 +257,7 @@ class Trainer:
             generator=generator,
             device=device,
         )
-        return cells, visible, cells.observed & ~visible, noise
+        return cells, visible, noise, gaps
 
     def _evaluate(self, step: int, losses: list[Loss]) -> Point:
         target = self.examined.observed & ~self.examined_visible

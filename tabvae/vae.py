@@ -36,10 +36,16 @@ class BinnedCells:
         logits: (B, total) unnormalised log-probabilities, column after column.
         column_of: (total,) the column each logit belongs to.
         offsets: (D,) the first logit of each column.
+        gaps: (B, 1) rows in which a cell can be "missing", the last bin of each column; in the
+            others the distribution is over the values alone. By default in no row.
     """
 
-    def __init__(self, logits: Tensor, column_of: Tensor, offsets: Tensor) -> None:
-        self.logits = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT)
+    def __init__(
+        self, logits: Tensor, column_of: Tensor, offsets: Tensor, gaps: Tensor | None = None
+    ) -> None:
+        is_gap = column_of != torch.cat([column_of[1:], column_of.new_full((1,), -1)])
+        shut = is_gap if gaps is None else is_gap & ~gaps
+        self.logits = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).masked_fill(shut, -torch.inf)
         self.column_of = column_of
         self.offsets = offsets
 
@@ -103,9 +109,10 @@ class VAE(nn.Module):
         normal: Normal = self.encoder(cells, visible)[1]
         return normal
 
-    def likelihood(self, z: Tensor, features: Tensor) -> BinnedCells:
+    def likelihood(self, z: Tensor, features: Tensor, gaps: Tensor | None = None) -> BinnedCells:
         """p(x | z, x_v) with x_v as its features."""
-        return BinnedCells(self.decoder(z, features), self.column_of, self.encoder.offsets)
+        logits = self.decoder(z, features)
+        return BinnedCells(logits, self.column_of, self.encoder.offsets, gaps)
 
     def predictive(self, cells: Cells, visible: Tensor) -> BinnedCells:
         """p(x | z = mean(x_v), x_v): what the visible cells say about every cell."""
@@ -113,7 +120,13 @@ class VAE(nn.Module):
         return self.likelihood(q.mean, features)
 
     def loss(
-        self, cells: Cells, visible: Tensor, target: Tensor, elbo_rows: int, noise: Tensor
+        self,
+        cells: Cells,
+        visible: Tensor,
+        target: Tensor,
+        elbo_rows: int,
+        noise: Tensor,
+        gaps: Tensor | None = None,
     ) -> Loss:
         """Both terms of the objective on one batch.
 
@@ -124,13 +137,14 @@ class VAE(nn.Module):
             elbo_rows: how many of the rows, the first ones, train on the ELBO; the others train
                 on the predictive term.
             noise: (elbo_rows, latent) standard normal, for the reparameterised sample of z.
+            gaps: (B, 1) rows in which missing cells are a state to be predicted.
         """
         features, q_visible = self.encoder(cells, visible)
         first = cells.rows(slice(elbo_rows))
         q_all = self.posterior(first, visible[:elbo_rows] | target[:elbo_rows])
         sample = q_all.mean + q_all.stddev * noise
         z = torch.cat([sample, q_visible.mean[elbo_rows:]])
-        log_prob = self.likelihood(z, features).log_prob(cells.bins)
+        log_prob = self.likelihood(z, features, gaps).log_prob(cells.bins)
         log_likelihood = torch.where(target, log_prob, torch.zeros_like(log_prob)).sum(1)
         reconstruction = -log_likelihood.mean()
         prior = Normal(

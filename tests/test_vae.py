@@ -9,7 +9,7 @@ from torch.distributions import Categorical
 
 from tabvae.network import Cells, Shape
 from tabvae.training import draw_visible, show_gaps
-from tabvae.vae import VAE, BinnedCells
+from tabvae.vae import VAE
 
 SHAPE = Shape(sizes=(3, 5, 2), latent=4, width=16)
 POSITIONS = torch.tensor([0, 0, 0, 0, -1.2, -0.5, 0.1, 0.5, 1.2, 0, 0, 0, 0])
@@ -39,22 +39,22 @@ def changed(cells: Cells, where: Tensor) -> Cells:
     )
 
 
-def test_probabilities_of_each_column_sum_to_one(vae: VAE, cells: Cells) -> None:
-    likelihood = vae.predictive(cells, cells.observed)
-    for j, size in enumerate(SHAPE.sizes):
-        every = torch.arange(size + 1)
-        bins = torch.zeros(size + 1, 3, dtype=torch.long)
-        bins[:, j] = every
-        one_row = BinnedCells(
-            likelihood.logits[:1].expand(size + 1, -1), vae.column_of, vae.encoder.offsets
-        )
-        total = one_row.log_prob(bins)[:, j].exp().sum()
-        assert total.item() == pytest.approx(1, abs=1e-6)
+@pytest.mark.parametrize("can_be_missing", [False, True])
+def test_probabilities_of_each_column_sum_to_one(
+    vae: VAE, cells: Cells, can_be_missing: bool
+) -> None:
+    features, q = vae.encoder(cells, cells.observed)
+    gaps = torch.full((20, 1), can_be_missing)
+    probabilities = vae.likelihood(q.mean, features, gaps).probabilities()
+    for start, size in zip(SHAPE.offsets[:-1], SHAPE.sizes, strict=True):
+        column = probabilities[:, start : start + size + 1]
+        assert torch.allclose(column.sum(1), torch.ones(20), atol=1e-6)
+        assert bool((column[:, -1] > 0).all()) == can_be_missing
 
 
 def test_log_prob_is_that_of_torchs_categorical(vae: VAE, cells: Cells) -> None:
     likelihood = vae.predictive(cells, cells.observed)
-    expected = Categorical(logits=likelihood.logits[:, 4:10]).log_prob(cells.bins[:, 1])
+    expected = Categorical(logits=likelihood.logits[:, 4:9]).log_prob(cells.bins[:, 1])
     assert torch.allclose(likelihood.log_prob(cells.bins)[:, 1], expected, atol=1e-5)
 
 
