@@ -1,4 +1,4 @@
-.PHONY: check slow bench-impute bench-generate bench-detect bench-embed
+.PHONY: check slow bench-impute bench-generate bench-detect bench-embed bench-contract
 
 check:
 	ruff check .
@@ -20,3 +20,6 @@ bench-detect:
 
 bench-embed:
 	python benchmarks/embed.py
+
+bench-contract:
+	python benchmarks/contract.py

@@ -44,6 +44,21 @@ class Codes:
     observed: Mask
     missing: Mask
 
+    @classmethod
+    def empty(cls, rows: int, columns: int) -> Codes:
+        """Rows in which nothing is observed, and nothing known to be missing."""
+        return cls(
+            bins=np.zeros((rows, columns), dtype=np.int64),
+            scores=np.zeros((rows, columns), dtype=np.float32),
+            values=np.full((rows, columns), np.nan),
+            observed=np.zeros((rows, columns), dtype=np.bool_),
+            missing=np.zeros((rows, columns), dtype=np.bool_),
+        )
+
+    def copy(self) -> Codes:
+        """The same rows in arrays of their own, which may be changed."""
+        return Codes(*(array.copy() for array in vars(self).values()))
+
     def __len__(self) -> int:
         return len(self.bins)
 
@@ -124,14 +139,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def transform(self, table: pa.Table) -> Codes:
         """Encode the modelled columns of ``table``, whatever its column order."""
-        rows, columns = table.num_rows, len(self.sizes)
-        codes = Codes(
-            bins=np.zeros((rows, columns), dtype=np.int64),
-            scores=np.zeros((rows, columns), dtype=np.float32),
-            values=np.full((rows, columns), np.nan),
-            observed=np.zeros((rows, columns), dtype=np.bool_),
-            missing=np.zeros((rows, columns), dtype=np.bool_),
-        )
+        codes = Codes.empty(table.num_rows, len(self.sizes))
         for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
             self._encode_column(codes, j, column, bins, cells.flat(table.column(column.name)))
         return codes

@@ -21,6 +21,8 @@ from tabvae.network import Cells
 from tabvae.vae import VAE
 
 ROWS_PER_BATCH = 4096
+Hidden = list[Tensor]
+"""Last hidden layer of each network, one (rows, width) each."""
 
 
 def cells_of(codes: Codes, dtype: torch.dtype = torch.float32) -> Cells:
@@ -63,7 +65,7 @@ class Ensemble:
         return cast(Floats, kl_divergence(q, prior).mean(0).numpy())
 
     @torch.inference_mode()
-    def hidden(self, codes: Codes, visible: Mask) -> list[Tensor]:
+    def hidden(self, codes: Codes, visible: Mask) -> Hidden:
         """What the visible cells say: the decoder's last hidden layer, one (N, width) a net."""
         cells, seen = cells_of(codes, torch.float64), torch.from_numpy(visible)
         hidden = []
@@ -73,7 +75,7 @@ class Ensemble:
         return hidden
 
     @torch.inference_mode()
-    def prior_hidden(self, codes: Codes, z: Floats) -> list[Tensor]:
+    def prior_hidden(self, codes: Codes, z: Floats) -> Hidden:
         """As ``hidden`` with nothing visible and z given, for one-shot samples. First net only."""
         net = self._exact[0]
         cells = cells_of(codes, torch.float64)
@@ -89,7 +91,7 @@ class Ensemble:
 
     @torch.inference_mode()
     def probabilities(
-        self, hidden: list[Tensor], column: int, gaps: bool = False, temperature: float = 1.0
+        self, hidden: Hidden, column: int, gaps: bool = False, temperature: float = 1.0
     ) -> Floats:
         """p(x_j | visible cells) over the bins of one column.
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, sample_bins
-from tabvae.sampling import ROWS_PER_BLOCK, Sample, copy_codes, empty_codes, sample, set_column
+from tabvae.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
 
 
 def generate(
@@ -44,7 +44,7 @@ def _one_shot(
     gaps: bool,
     temperature: float,
 ) -> Sample:
-    done = copy_codes(given)
+    done = given.copy()
     levels = np.zeros(done.bins.shape)
     for number, rows in enumerate(batches(len(given), ROWS_PER_BLOCK)):
         rng = np.random.default_rng([seed, number])
@@ -71,7 +71,7 @@ def rows_where(
         rows: how many.
         cells: for each modelled column that is set, its bin, score and value.
     """
-    codes = empty_codes(rows, len(encoder.sizes))
+    codes = Codes.empty(rows, len(encoder.sizes))
     for j, (bin_, score, value) in cells.items():
         codes.bins[:, j], codes.scores[:, j], codes.values[:, j] = bin_, score, value
         codes.observed[:, j] = True

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from tabvae.bins import ContinuousBins
 from tabvae.cells import Mask
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, batches
-from tabvae.refine import Refiner, features
-from tabvae.sampling import Sample, copy_codes, sample
+from tabvae.ensemble import Ensemble, Hidden, batches
+from tabvae.refine import Features, Refiner, features
+from tabvae.sampling import Sample, sample
 
 
 def impute(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: Codes) -> Codes:
@@ -21,17 +22,26 @@ def impute(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: C
     averaged over the network and the trees. Observed cells, and cells that could not be
     understood, stay as they are.
     """
-    filled = copy_codes(codes)
+    filled = codes.copy()
     for rows in batches(len(codes)):
-        _fill(ensemble, encoder, refiner, filled[rows], codes.missing[rows])
+        block, gaps = filled[rows], codes.missing[rows]
+        if not gaps.any():
+            continue
+        hidden = ensemble.hidden(block, block.observed)
+        completed = block.copy()
+        _fill(ensemble, encoder, hidden, completed, ~block.observed)
+        trees = _Trees(refiner, features(encoder, completed))
+        _fill(ensemble, encoder, hidden, block, gaps, trees)
     return filled
 
 
 def complete(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Codes:
     """Every cell that is not observed at the network's own point estimate."""
-    filled = copy_codes(codes)
+    filled = codes.copy()
     for rows in batches(len(codes)):
-        _fill(ensemble, encoder, None, filled[rows], ~codes.observed[rows])
+        block = filled[rows]
+        hidden = ensemble.hidden(block, block.observed)
+        _fill(ensemble, encoder, hidden, block, ~codes.observed[rows])
     return filled
 
 
@@ -43,16 +53,23 @@ def draw(
         yield sample(ensemble, encoder, codes, (seed, number), gaps=False)
 
 
+@dataclass(frozen=True)
+class _Trees:
+    """The second opinion on a batch: the trees, and the completed rows they look at."""
+
+    refiner: Refiner
+    completed: Features
+
+
 def _fill(
-    ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner | None, block: Codes, gaps: Mask
+    ensemble: Ensemble,
+    encoder: TableEncoder,
+    hidden: Hidden,
+    block: Codes,
+    gaps: Mask,
+    trees: _Trees | None = None,
 ) -> None:
-    """Fill the ``gaps`` of a batch in place, with the trees' opinion if there are trees."""
-    if not gaps.any():
-        return
-    hidden = ensemble.hidden(block, block.observed)
-    completed = None
-    if refiner is not None:
-        completed = features(encoder, complete(ensemble, encoder, block))
+    """Fill the ``gaps`` of a batch in place, averaged with the trees' opinion if there is one."""
     for j, coder in enumerate(encoder.bins_):
         index = np.flatnonzero(gaps[:, j])
         if len(index) == 0:
@@ -60,11 +77,12 @@ def _fill(
         probabilities = ensemble.probabilities([h[index] for h in hidden], j)
         if isinstance(coder, ContinuousBins):
             expected = probabilities @ coder.means
-            if refiner is not None and completed is not None:
-                expected = (expected + refiner.expected(j, completed[index])) / 2
+            if trees is not None:
+                expected += trees.refiner.expected(j, trees.completed[index])
+                expected /= 2
             block.values[index, j] = expected
-        elif refiner is not None and completed is not None:
-            votes = refiner.probabilities(j, completed[index], len(coder))
+        elif trees is not None:
+            votes = trees.refiner.probabilities(j, trees.completed[index], len(coder))
             probabilities = (probabilities + votes) / 2
         block.bins[index, j] = probabilities.argmax(1)
         block.observed[index, j] = True

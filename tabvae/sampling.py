@@ -32,17 +32,6 @@ class Sample:
     levels: Floats
 
 
-def empty_codes(rows: int, columns: int) -> Codes:
-    """Rows in which nothing is observed."""
-    return Codes(
-        bins=np.zeros((rows, columns), dtype=np.int64),
-        scores=np.zeros((rows, columns), dtype=np.float32),
-        values=np.full((rows, columns), np.nan),
-        observed=np.zeros((rows, columns), dtype=np.bool_),
-        missing=np.zeros((rows, columns), dtype=np.bool_),
-    )
-
-
 def sample(
     ensemble: Ensemble,
     encoder: TableEncoder,
@@ -50,7 +39,6 @@ def sample(
     seed: tuple[int, ...],
     gaps: bool,
     temperature: float = 1.0,
-    first_block: int = 0,
 ) -> Sample:
     """Sample every cell that is not observed, given those that are.
 
@@ -61,25 +49,13 @@ def sample(
         seed: with the number of the block, the seed of the random numbers.
         gaps: whether a cell may come out as missing, as often as in the training table.
         temperature: divides the logits; below 1 gives more typical rows.
-        first_block: number of the first block, when ``codes`` continues a longer table.
     """
-    done = copy_codes(codes)
+    done = codes.copy()
     levels = np.zeros(done.bins.shape)
-    for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK), start=first_block):
+    for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK)):
         rng = np.random.default_rng([*seed, number])
         _sample_block(ensemble, encoder, done[rows], levels[rows], rng, gaps, temperature)
     return Sample(done, levels)
-
-
-def copy_codes(codes: Codes) -> Codes:
-    """A copy whose arrays may be changed."""
-    return Codes(
-        codes.bins.copy(),
-        codes.scores.copy(),
-        codes.values.copy(),
-        codes.observed.copy(),
-        codes.missing.copy(),
-    )
 
 
 def _sample_block(

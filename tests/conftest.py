@@ -7,8 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tabvae import TabVAE
+
+# A busy machine is slow now and then; that is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def make_frame(rows: int = 240, seed: int = 0, gaps: float = 0.1) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.exceptions import NotFittedError
@@ -37,7 +37,6 @@ def test_encode_then_decode_is_the_identity(frame: pd.DataFrame) -> None:
 
 
 @given(VALUES)
-@settings(deadline=None)
 def test_every_value_falls_in_a_bin_that_holds_it(values: np.ndarray) -> None:
     bins = ContinuousBins.fit(values, most=16)
     index = bins.encode(values)
@@ -49,7 +48,6 @@ def test_every_value_falls_in_a_bin_that_holds_it(values: np.ndarray) -> None:
 
 
 @given(VALUES, arrays(np.float64, 20, elements=st.floats(0, 1)))
-@settings(deadline=None)
 def test_decoded_values_encode_to_their_bin_and_stay_in_range(
     values: np.ndarray, levels: np.ndarray
 ) -> None:
@@ -61,7 +59,6 @@ def test_decoded_values_encode_to_their_bin_and_stay_in_range(
 
 
 @given(VALUES)
-@settings(deadline=None)
 def test_scores_rise_with_the_value(values: np.ndarray) -> None:
     bins = ContinuousBins.fit(values, most=16)
     ordered = np.sort(values)

@@ -189,7 +189,7 @@ CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x0
 
 
 @given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_survives_reading_and_writing(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str, str]]
 ) -> None:
