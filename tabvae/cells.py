@@ -20,6 +20,7 @@ Mask = npt.NDArray[np.bool_]
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
 LEADING_ZERO_PATTERN = r"^[+-]?0\d"
 MOST_DECIMALS = 12
+LARGEST_NUMBER = 1e150
 LARGEST_EXACT_INTEGER = 2.0**53
 SECONDS_PER_DAY = 86_400
 
@@ -139,7 +140,7 @@ def missing_mask(array: pa.Array, na_values: tuple[str, ...]) -> Mask:
 
 
 def to_numbers(array: pa.Array) -> Floats:
-    """Cells as float64, NaN where a cell is null or is not a finite number."""
+    """Cells as float64, NaN where a cell is null, no number, or too large to be squared."""
     if is_text(array.type):
         stripped = pc.utf8_trim_whitespace(array)
         number = pc.match_substring_regex(stripped, NUMBER_PATTERN)
@@ -153,7 +154,7 @@ def to_numbers(array: pa.Array) -> Floats:
     numbers = np.array(
         pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64
     )
-    numbers[~np.isfinite(numbers)] = np.nan
+    numbers[~(np.abs(numbers) <= LARGEST_NUMBER)] = np.nan
     return numbers
 
 

@@ -78,8 +78,8 @@ def _fill(
         if isinstance(coder, ContinuousBins):
             expected = probabilities @ coder.means
             if trees is not None:
-                expected += trees.refiner.expected(j, trees.completed[index])
-                expected /= 2
+                deviations = trees.refiner.expected(j, trees.completed[index])
+                expected = (expected + coder.center + deviations * coder.scale) / 2
             block.values[index, j] = expected
         elif trees is not None:
             votes = trees.refiner.probabilities(j, trees.completed[index], len(coder))

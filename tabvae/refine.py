@@ -8,7 +8,6 @@ better than the network alone. The trees are kept as plain arrays, within a budg
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,6 +23,7 @@ TREES = 30
 MOST_NODES = 1_000_000
 """In all trees of all columns together: about 14 bytes each in the model file."""
 MOST_FEATURES = 16
+MOST_DEVIATIONS = 1e9
 LEAF = -1
 Features = npt.NDArray[np.float32]
 
@@ -121,17 +121,18 @@ class Refiner:
             seed: of the splits.
         """
         forests = []
+        standard = _standard(encoder, codes)
         for j, coder in enumerate(encoder.bins_):
             known = codes.observed[:, j]
             numeric = isinstance(coder, ContinuousBins)
-            y = codes.values[known, j] if numeric else codes.bins[known, j]
+            y = standard[known, j] if numeric else codes.bins[known, j]
             leaf = _rows_per_leaf(len(y), len(encoder.bins_))
             x = np.delete(completed, j, axis=1)[known]
             forests.append(Forest.fit(x, y, not numeric, leaf, seed))
         return cls(tuple(forests))
 
     def expected(self, j: int, completed: Features) -> Floats:
-        """(N,) the trees' mean prediction of a number in column ``j``, in data units."""
+        """(N,) the trees' mean prediction of a number in column ``j``, in column deviations."""
         leaves = self.forests[j].predict(np.delete(completed, j, axis=1))
         return cast(Floats, leaves.astype(np.float64).mean(1))
 
@@ -144,12 +145,18 @@ class Refiner:
 
 
 def features(encoder: TableEncoder, codes: Codes) -> Features:
-    """(N, columns) numbers in data units, categories as bins: what the trees compare."""
-    return np.where(_continuous(encoder.bins_), codes.values, codes.bins).astype(np.float32)
+    """(N, columns) numbers in column deviations, categories as bins: what the trees compare."""
+    numeric = np.array([isinstance(b, ContinuousBins) for b in encoder.bins_], dtype=np.bool_)
+    return np.where(numeric, _standard(encoder, codes), codes.bins).astype(np.float32)
 
 
-def _continuous(bins: Sequence[object]) -> npt.NDArray[np.bool_]:
-    return np.array([isinstance(b, ContinuousBins) for b in bins], dtype=np.bool_)
+def _standard(encoder: TableEncoder, codes: Codes) -> Floats:
+    """(N, columns) numbers as deviations from the mean of their column; NaN for categories."""
+    centers = np.array([getattr(b, "center", 0.0) for b in encoder.bins_])
+    scales = np.array([getattr(b, "scale", 1.0) for b in encoder.bins_])
+    return cast(
+        Floats, np.clip((codes.values - centers) / scales, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    )
 
 
 def _rows_per_leaf(rows: int, columns: int) -> int:

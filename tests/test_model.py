@@ -265,6 +265,21 @@ def test_every_pandas_dtype_comes_back_as_it_was() -> None:
     assert all(same_cells(frame[c], filled[c]) for c in frame)
 
 
+def test_absurd_numbers_neither_break_nor_change() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
+    frame.loc[3, "a"], frame.loc[4, "a"], frame.loc[5, "a"] = 1e308, -1e30, None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TabVAEWarning)
+        model = TabVAE(effort="fast").fit(frame)
+        filled = model.impute(frame)
+        assert np.isfinite(model.detect(frame)["score"]).all()
+        assert np.isfinite(model.embed(frame).to_numpy()).all()
+    assert filled["a"][3] == 1e308
+    assert filled["a"][4] == -1e30
+    assert np.isfinite(filled["a"]).all()
+
+
 def test_tiny_tables_work(frame: pd.DataFrame) -> None:
     rows = frame.head(10)
     model = TabVAE(effort="fast", latent=2).fit(rows)
