@@ -116,11 +116,6 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ]
         return np.concatenate(parts)
 
-    @property
-    def continuous(self) -> Mask:
-        """(columns,) which modelled columns are continuous."""
-        return np.array([c.kind.continuous for c in self.columns_], dtype=np.bool_)
-
     def fit(self, table: pa.Table, y: object = None) -> Self:
         """Choose the bins of every modelled column from ``table``."""
         most = self.max_bins or int(np.clip(np.sqrt(table.num_rows), FEWEST_BINS, MOST_BINS))
@@ -130,12 +125,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit_column(self, column: Column, chunks: pa.ChunkedArray, most: int) -> Bins:
         array = cells.flat(chunks)
+        present = array.filter(pa.array(~cells.missing_mask(array, self.na_values)))
         if column.kind.continuous:
-            missing = cells.missing_mask(array, self.na_values)
-            values = column.values(array.filter(pa.array(~missing)))
+            values = column.values(present)
             return ContinuousBins.fit(values[np.isfinite(values)], most)
-        missing = cells.missing_mask(array, self.na_values)
-        return CategoricalBins.fit(cells.to_text(array.filter(pa.array(~missing))), MOST_BINS)
+        return CategoricalBins.fit(cells.to_text(present), MOST_BINS)
 
     def transform(self, table: pa.Table) -> Codes:
         """Encode the modelled columns of ``table``, whatever its column order."""
