@@ -34,21 +34,22 @@ def training_progress() -> Iterator[Callable[[Step], None]]:
         yield lambda step: None
         return
     columns = (
-        TextColumn("fit {task.fields[net]}"),
+        TextColumn("fit {task.fields[nets]}"),
         BarColumn(),
         TaskProgressColumn(),
         TextColumn("held-out loss {task.fields[loss]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("fit", total=1.0, net="", loss="–")
+        task = progress.add_task("fit", total=1.0, nets="", loss="–")
+        done: dict[int, float] = {}
 
         def show(step: Step) -> None:
-            done = (step.net - 1 + step.point.step / step.steps) / step.nets
+            done[step.net] = step.point.step / step.steps
             progress.update(
                 task,
-                completed=done,
-                net=f"{step.net}/{step.nets}",
+                completed=sum(done.values()) / step.nets,
+                nets=f"{step.nets} networks" if step.nets > 1 else "one network",
                 loss=f"{step.point.held_out:.3f}",
             )
 

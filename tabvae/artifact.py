@@ -30,14 +30,15 @@ from tabvae.encoding import TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
 from tabvae.fitted import Fitted
+from tabvae.forest import Forest
 from tabvae.network import Shape
 from tabvae.output import whole_file
-from tabvae.refine import Forest, Refiner
+from tabvae.refine import Refiner
 from tabvae.schema import Schema
 from tabvae.training import Point, Record
 from tabvae.vae import VAE
 
-FORMAT = 1
+FORMAT = 2
 HEADER = "tabvae"
 Tensors = dict[str, Tensor]
 
@@ -101,7 +102,7 @@ def load(path: str) -> Saved:
     """Read a model file.
 
     Raises:
-        ModelFileError: the file is not a model, is damaged, or comes from a newer release.
+        ModelFileError: the file is not a model, is damaged, or comes from another release.
     """
     document, tensors = _read(path)
     try:
@@ -168,6 +169,11 @@ def _read(path: str) -> tuple[dict[str, Any], Tensors]:
         raise ModelFileError(
             f"{shown(path)} has format {version}, this release reads up to {FORMAT}",
             "pip install --upgrade tabvae",
+        )
+    if version < FORMAT:
+        raise ModelFileError(
+            f"{shown(path)} has format {version}, from before the first release",
+            "fit the model again",
         )
     return document, tensors
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -11,10 +15,11 @@ from tabvae.card import Card
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
 from tabvae.errors import ParameterError, shown
-from tabvae.impute import complete
+from tabvae.impute import guess
 from tabvae.network import Cells, Shape
-from tabvae.refine import Refiner, features
-from tabvae.training import EFFORTS, Point, Trainer, plan_for
+from tabvae.refine import Refiner
+from tabvae.training import EFFORTS, Point, Record, Trainer, plan_for
+from tabvae.vae import VAE
 
 DEFAULT_LATENT = 8
 DEVICES = ("auto", "cpu", "cuda")
@@ -94,27 +99,57 @@ def learn(
         settings: what the user chose.
         progress: called at each point of a training curve.
     """
+    nets, records = _train(encoder, codes, settings, progress)
+    ensemble = Ensemble(nets)
+    refiner = Refiner.fit(encoder, codes, partial(guess, ensemble, encoder), settings.seed)
+    return ensemble, refiner, Card.measure(ensemble, encoder, codes, records)
+
+
+def _train(
+    encoder: TableEncoder, codes: Codes, settings: Settings, progress: Progress | None
+) -> tuple[list[VAE], list[Record]]:
+    """Train the planned networks, each on a thread of its own with one core.
+
+    Two networks on a core each train faster than one after the other on both, for a step is many
+    small operations, and they do not slow down when the machine is busy. Ctrl-C stops all of them;
+    what was learned so far is kept.
+    """
     device = settings.torch_device
     plan = plan_for(settings.effort, len(codes))
     shape = Shape(tuple(encoder.sizes), settings.latent, plan.width)
     rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
     missing = torch.from_numpy(codes.missing).to(device)
     positions = torch.from_numpy(encoder.positions).float()
-    nets, records = [], []
-    for net in range(plan.nets):
-        generator = torch.Generator(device).manual_seed(1000 * settings.seed + net)
-        trainer = Trainer(rows, missing, shape, positions, plan, settings.beta, generator)
+    stop = threading.Event()
 
-        def report(point: Point, net: int = net) -> None:
+    # Weights are drawn from torch's one global generator, so not in the threads.
+    trainers = [
+        Trainer(
+            rows,
+            missing,
+            shape,
+            positions,
+            plan,
+            settings.beta,
+            torch.Generator(device).manual_seed(1000 * settings.seed + net),
+        )
+        for net in range(plan.nets)
+    ]
+
+    def train(net: int) -> tuple[VAE, Record]:
+        def report(point: Point) -> None:
             if progress is not None:
                 progress(Step(net + 1, plan.nets, plan.steps, point))
 
-        vae, record = trainer.run(report)
-        nets.append(vae.to("cpu"))
-        records.append(record)
-        if record.interrupted:
-            break
-    ensemble = Ensemble(nets)
-    completed = features(encoder, complete(ensemble, encoder, codes))
-    refiner = Refiner.fit(encoder, codes, completed, settings.seed)
-    return ensemble, refiner, Card.measure(ensemble, encoder, codes, records)
+        torch.set_num_threads(1)
+        return trainers[net].run(report, stop)
+
+    with ThreadPoolExecutor(min(plan.nets, os.cpu_count() or 1)) as pool:
+        jobs = [pool.submit(train, net) for net in range(plan.nets)]
+        try:
+            wait(jobs, return_when=FIRST_EXCEPTION)
+        except KeyboardInterrupt:
+            stop.set()
+        started = [job for job in jobs if not (stop.is_set() and job.cancel())]
+        trained = [job.result() for job in started]
+    return [vae.to("cpu") for vae, _ in trained], [record for _, record in trained]

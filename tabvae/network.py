@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
-from torch.nn.functional import linear
+from torch.nn.functional import embedding_bag, linear
 
 
 class Cells(NamedTuple):
@@ -62,12 +62,14 @@ class Shape:
 class Block(nn.Module):
     """A residual block: normalise, two linear layers, add.
 
+    No layer norm here has a scale or shift of its own: the linear layer behind each has both.
+
     **Shape** (B, width) -> (B, width)
     """
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.expand = nn.Linear(width, width)
         self.contract = nn.Linear(width, width)
 
@@ -98,7 +100,7 @@ class Encoder(nn.Module):
         nn.init.normal_(self.embedding.weight, std=columns**-0.5)
         self.scores = nn.Linear(columns, shape.width)
         self.blocks = nn.Sequential(*(Block(shape.width) for _ in range(shape.depth)))
-        self.norm = nn.LayerNorm(shape.width)
+        self.norm = nn.LayerNorm(shape.width, elementwise_affine=False)
         self.posterior = nn.Linear(shape.width, 2 * shape.latent)
 
     def forward(self, cells: Cells, visible: Tensor) -> tuple[Tensor, Normal]:
@@ -125,20 +127,29 @@ class BinLogits(nn.Module):
     """
 
     basis: Tensor
-    column_of: Tensor
+    rows: Tensor
 
     def __init__(self, shape: Shape, positions: Tensor) -> None:
         super().__init__()
+        columns = len(shape.sizes)
         self.free = nn.Linear(shape.width, shape.offsets[-1])
-        self.ordered = nn.Parameter(torch.zeros(2, len(shape.sizes), shape.width))
+        self.ordered = nn.Parameter(torch.zeros(2 * columns, shape.width))
         curve = torch.where(positions == 0, 0.0, (positions**2 - 1) / 2**0.5)
-        self.register_buffer("basis", torch.stack([positions, curve]))
-        self.register_buffer("column_of", shape.column_of, persistent=False)
+        self.register_buffer("basis", torch.stack([positions, curve], dim=1))
+        own = shape.column_of
+        self.register_buffer("rows", torch.stack([own, columns + own], dim=1), persistent=False)
+
+    @property
+    def positions(self) -> Tensor:
+        """(total bins,) as given."""
+        return self.basis[:, 0]
 
     def weight(self, bins: slice = slice(None)) -> Tensor:
         """(bins, width) the weights of some of the logits."""
-        ordered = self.ordered.index_select(1, self.column_of[bins]) * self.basis[:, bins, None]
-        return self.free.weight[bins] + ordered.sum(0)
+        ordered = embedding_bag(
+            self.rows[bins], self.ordered, per_sample_weights=self.basis[bins], mode="sum"
+        )
+        return self.free.weight[bins] + ordered
 
     def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
         return linear(h, self.weight(bins), self.free.bias[bins])
@@ -155,7 +166,7 @@ class Decoder(nn.Module):
         self.latent = nn.Linear(shape.latent, shape.width)
         self.features = nn.Linear(shape.width, shape.width)
         self.blocks = nn.Sequential(*(Block(shape.width) for _ in range(shape.depth)))
-        self.norm = nn.LayerNorm(shape.width)
+        self.norm = nn.LayerNorm(shape.width, elementwise_affine=False)
         self.logits = BinLogits(shape, positions)
 
     def hidden(self, z: Tensor, features: Tensor) -> Tensor:

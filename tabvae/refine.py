@@ -1,107 +1,40 @@
-"""A second look at imputed cells by trees.
+"""A second look at the cells a network filled in, by trees on the completed rows.
 
-The network completes every row; then each column is predicted once more from the completed others
-by extremely randomised trees (Geurts et al. 2006), as missForest does from worse beginnings
-(Stekhoven & Buehlmann 2012). Both predictions are averaged: on all tables tried the average is
-better than the network alone. The trees are kept as plain arrays, within a budget of nodes.
+The network guesses every unobserved cell; then each column is predicted once more from the others
+as completed, the guesses are replaced, and so on for several rounds, as missForest does from worse
+beginnings (Stekhoven & Buehlmann 2012). Each round's guesses are averaged with those of the round
+before, since cells that are updated at the same time overshoot. New rows take the same path with
+the trees of the last round, which alone are kept.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
 
 from tabvae.bins import ContinuousBins
-from tabvae.cells import Floats
+from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
+from tabvae.forest import Features, Forest, Growth
 
-TREES = 30
-MOST_NODES = 1_000_000
-"""In all trees of all columns together: about 14 bytes each in the model file."""
-MOST_FEATURES = 16
+ROUNDS = 3
+"""Rounds of quick trees before the trees that are kept."""
+QUICK = Growth(trees=20, leaf=1)
+SWEEPS = 4
+"""How often the kept trees look at new rows."""
+NETWORK_SHARE = 0.15
+MOST_ROWS = 30_000
+MOST_NODES = 3_000_000
+"""In all trees of all columns together, about: 10 bytes each in the model file."""
+FEWEST_TREES, MOST_TREES = 20, 64
 MOST_DEVIATIONS = 1e9
-LEAF = -1
-Features = npt.NDArray[np.float32]
 
-
-@dataclass(frozen=True)
-class Forest:
-    """The trees of one column, node after node; a left child follows its parent.
-
-    Attributes:
-        feature: (nodes,) column that is compared, ``LEAF`` in a leaf.
-        threshold: (nodes,) rows with a value at most this go left.
-        right: (nodes,) index of the right child.
-        value: (nodes,) mean of a number, or most frequent bin of a category, in the node.
-        roots: (trees,) index of the first node of each tree.
-    """
-
-    feature: npt.NDArray[np.int16]
-    threshold: Features
-    right: npt.NDArray[np.int32]
-    value: Features
-    roots: npt.NDArray[np.int32]
-
-    @classmethod
-    def fit(
-        cls, x: Features, y: npt.NDArray[Any], categorical: bool, leaf: int, seed: int
-    ) -> Forest:
-        """Grow the trees.
-
-        Args:
-            x: (N, features) completed other columns.
-            y: (N,) numbers, or bins of a category.
-            categorical: which of both.
-            leaf: fewest rows in a leaf.
-            seed: of the splits.
-        """
-        grower = ExtraTreesClassifier if categorical else ExtraTreesRegressor
-        model = grower(
-            TREES,
-            max_features=min(MOST_FEATURES, max(1, x.shape[1] // 2)),
-            min_samples_leaf=leaf,
-            n_jobs=-1,
-            random_state=seed,
-        ).fit(x, y)
-        trees = [estimator.tree_ for estimator in model.estimators_]
-        roots = np.cumsum([0, *(tree.node_count for tree in trees)])[:-1]
-        parts = [
-            _tree_arrays(tree, int(root), model.classes_ if categorical else None)
-            for tree, root in zip(trees, roots, strict=True)
-        ]
-        feature, threshold, right, value = (np.concatenate(p) for p in zip(*parts, strict=True))
-        return cls(feature, threshold, right, value, roots.astype(np.int32))
-
-    def predict(self, x: Features) -> Features:
-        """(N, trees) the value of the leaf each row reaches in each tree."""
-        node = np.broadcast_to(self.roots, (len(x), len(self.roots))).astype(np.int64)
-        active = np.flatnonzero(self.feature[node.ravel()] != LEAF)
-        flat = node.reshape(-1)
-        rows = np.repeat(np.arange(len(x)), len(self.roots))
-        while len(active):
-            here = flat[active]
-            left = x[rows[active], self.feature[here]] <= self.threshold[here]
-            flat[active] = np.where(left, here + 1, self.right[here])
-            active = active[self.feature[flat[active]] != LEAF]
-        return self.value[flat].reshape(node.shape)
-
-
-def _tree_arrays(
-    tree: Any, root: int, classes: npt.NDArray[Any] | None
-) -> tuple[npt.NDArray[np.int16], Features, npt.NDArray[np.int32], Features]:
-    """Feature, threshold, right child and value of each node of one scikit-learn tree."""
-    inner = tree.children_left >= 0
-    value = tree.value[:, 0, 0] if classes is None else classes[tree.value[:, 0].argmax(1)]
-    return (
-        np.where(inner, tree.feature, LEAF).astype(np.int16),
-        np.where(inner, tree.threshold, 0).astype(np.float32),
-        np.where(inner, tree.children_right + root, 0).astype(np.int32),
-        value.astype(np.float32),
-    )
+Guesses = list[Floats]
+"""What is believed of the unobserved cells, one array a column in the order of its unobserved rows:
+(n,) numbers in column deviations, or (n, bins) probabilities of a category."""
 
 
 @dataclass(frozen=True)
@@ -111,54 +44,94 @@ class Refiner:
     forests: tuple[Forest, ...]
 
     @classmethod
-    def fit(cls, encoder: TableEncoder, codes: Codes, completed: Features, seed: int) -> Refiner:
-        """Fit every column's forest.
+    def fit(
+        cls, encoder: TableEncoder, codes: Codes, guess: Callable[[Codes], Guesses], seed: int
+    ) -> Refiner:
+        """Grow the trees, round by round.
 
         Args:
             encoder: knows the kind of each column.
             codes: (N, columns) the training table.
-            completed: (N, columns) its features, completed by the network.
-            seed: of the splits.
+            guess: the network's guesses for rows.
+            seed: of the choice of rows and of the splits.
         """
-        forests = []
-        standard = _standard(encoder, codes)
-        for j, coder in enumerate(encoder.bins_):
-            known = codes.observed[:, j]
-            numeric = isinstance(coder, ContinuousBins)
-            y = standard[known, j] if numeric else codes.bins[known, j]
-            leaf = _rows_per_leaf(len(y), len(encoder.bins_))
-            x = np.delete(completed, j, axis=1)[known]
-            forests.append(Forest.fit(x, y, not numeric, leaf, seed))
-        return cls(tuple(forests))
+        if len(codes) > MOST_ROWS:
+            chosen = np.random.default_rng(seed).choice(len(codes), MOST_ROWS, replace=False)
+            codes = codes[np.sort(chosen)]
+        first = guess(codes)
+        guesses = first
+        for number in range(ROUNDS if not codes.observed.all() else 0):
+            quick = cls(_grow(encoder, codes, guesses, QUICK, seed + number, quick=True))
+            latest = quick._look(encoder, codes, first, guesses)
+            guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
+        growth = _growth(codes.bins.size)
+        return cls(_grow(encoder, codes, guesses, growth, seed, quick=False))
 
-    def expected(self, j: int, completed: Features) -> Floats:
-        """(N,) the trees' mean prediction of a number in column ``j``, in column deviations."""
-        leaves = self.forests[j].predict(np.delete(completed, j, axis=1))
-        return cast(Floats, leaves.astype(np.float64).mean(1))
+    def refine(self, encoder: TableEncoder, codes: Codes, first: Guesses) -> Guesses:
+        """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
+        guesses = self._look(encoder, codes, first, first)
+        for _ in range(SWEEPS - 1):
+            guesses = _blend(guesses, self._look(encoder, codes, first, guesses), 0.5)
+        return guesses
 
-    def probabilities(self, j: int, completed: Features, bins: int) -> Floats:
-        """(N, bins) the share of the trees that vote for each category of column ``j``."""
-        leaves = self.forests[j].predict(np.delete(completed, j, axis=1)).astype(np.int64)
-        votes = np.zeros((len(leaves), bins))
-        np.add.at(votes, (np.arange(len(leaves))[:, None], leaves), 1 / leaves.shape[1])
-        return votes
+    def _look(
+        self, encoder: TableEncoder, codes: Codes, first: Guesses, guesses: Guesses
+    ) -> Guesses:
+        """What trees and network say together, the trees looking at ``guesses``."""
+        x = features(encoder, codes, guesses)
+        seen = []
+        for j, (coder, forest) in enumerate(zip(encoder.bins_, self.forests, strict=True)):
+            others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
+            if isinstance(coder, ContinuousBins):
+                seen.append(forest.predict(others))
+            else:
+                seen.append(forest.votes(others, len(coder)))
+        return _blend(first, seen, 1 - NETWORK_SHARE)
 
 
-def features(encoder: TableEncoder, codes: Codes) -> Features:
-    """(N, columns) numbers in column deviations, categories as bins: what the trees compare."""
-    numeric = np.array([isinstance(b, ContinuousBins) for b in encoder.bins_], dtype=np.bool_)
-    return np.where(numeric, _standard(encoder, codes), codes.bins).astype(np.float32)
+def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
+    """(N, columns) what the trees compare: numbers in column deviations, categories as bins."""
+    x = _standard(encoder, codes)
+    for j, (coder, guess) in enumerate(zip(encoder.bins_, guesses, strict=True)):
+        number = isinstance(coder, ContinuousBins)
+        if not number:
+            x[:, j] = codes.bins[:, j]
+        x[~codes.observed[:, j], j] = guess if number else guess.argmax(1)
+    return x.astype(np.float32)
+
+
+def _grow(
+    encoder: TableEncoder, codes: Codes, guesses: Guesses, growth: Growth, seed: int, quick: bool
+) -> tuple[Forest, ...]:
+    x = features(encoder, codes, guesses)
+    standard = _standard(encoder, codes)
+    forests = []
+    for j, coder in enumerate(encoder.bins_):
+        known: Mask = codes.observed[:, j]
+        others = np.delete(x, j, axis=1)[known]
+        if isinstance(coder, ContinuousBins):
+            forest = Forest.of_numbers(others, standard[known, j], growth, seed, boosted=not quick)
+        else:
+            bins: npt.NDArray[np.int64] = codes.bins[known, j]
+            forest = Forest.of_categories(others, bins, growth, seed, mixed=not quick)
+        forests.append(forest)
+    return tuple(forests)
+
+
+def _blend(one: Guesses, other: Guesses, share: float) -> Guesses:
+    """``share`` of the other, the rest of the one."""
+    return [(1 - share) * a + share * b for a, b in zip(one, other, strict=True)]
 
 
 def _standard(encoder: TableEncoder, codes: Codes) -> Floats:
     """(N, columns) numbers as deviations from the mean of their column; NaN for categories."""
     centers = np.array([getattr(b, "center", 0.0) for b in encoder.bins_])
     scales = np.array([getattr(b, "scale", 1.0) for b in encoder.bins_])
-    return cast(
-        Floats, np.clip((codes.values - centers) / scales, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-    )
+    clipped: Floats = np.clip((codes.values - centers) / scales, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+    return clipped
 
 
-def _rows_per_leaf(rows: int, columns: int) -> int:
-    """Fewest rows in a leaf that keeps all trees within the budget of nodes."""
-    return max(1, int(np.ceil(2 * rows * columns * TREES / MOST_NODES)))
+def _growth(cells: int) -> Growth:
+    """As many trees, then as deep ones, as fit the budget of nodes for a table of so many cells."""
+    trees = int(np.clip(MOST_NODES // (2 * cells), FEWEST_TREES, MOST_TREES))
+    return Growth(trees, max(1, int(np.ceil(2 * cells * trees / MOST_NODES))))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
@@ -17,8 +17,8 @@ from tabvae.network import Cells, Shape
 from tabvae.vae import VAE, Loss
 
 EFFORTS = ("fast", "default", "best")
-ROWS_OF_A_SMALL_TABLE = 10_000
-FEWEST_STEPS, MOST_STEPS = 400, 6000
+ROWS_OF_A_MEDIUM_TABLE, ROWS_OF_A_LARGE_TABLE = 10_000, 16_000
+FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
 NOTHING_VISIBLE = 0.1
 """Share of rows that train with every cell hidden: what a generated row starts from."""
 MOST_HELD_OUT_ROWS = 2000
@@ -42,7 +42,8 @@ class Plan:
         elbo_share: share of each batch that trains on the ELBO; the rest on the predictive term.
         held_out: share of rows kept out for the held-out masked loss.
         evaluations: how often the held-out loss is measured, evenly over ``steps``.
-        patience: evaluations without a better held-out error before training stops.
+        patience: evaluations in a row with a held-out error that is worse than the least one by
+            more than its standard error, before training stops.
         averaging: decay per step of the exponential moving average of the weights.
         clip: largest norm of the gradient.
     """
@@ -68,15 +69,14 @@ def plan_for(effort: str, rows: int) -> Plan:
         effort: one of ``EFFORTS``.
         rows: rows of the table.
     """
-    small = rows < ROWS_OF_A_SMALL_TABLE
-    share, nets = {"fast": (0.4, 1), "default": (1.0, 2 if small else 1), "best": (1.25, 4)}[effort]
-    steps = float(np.clip(32 * np.sqrt(rows), FEWEST_STEPS, MOST_STEPS))
+    share, nets = {"fast": (0.4, 1), "default": (1.0, 2), "best": (1.25, 4)}[effort]
+    steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
     return Plan(
         nets=nets,
         steps=round(share * steps),
-        batch=128 if small else 256,
+        batch=128 if rows < ROWS_OF_A_LARGE_TABLE else 256,
         width=256,
-        weight_decay=0.3 if small else 0.01,
+        weight_decay=0.3 if rows < ROWS_OF_A_MEDIUM_TABLE else 0.01,
     )
 
 
@@ -90,6 +90,7 @@ class Point:
         kl: nats per row, likewise.
         held_out: masked loss of held-out rows in nats per cell.
         error: their squared error, see ``VAE.held_out``; what decides when to stop.
+        spread: its standard error.
     """
 
     step: int
@@ -97,6 +98,7 @@ class Point:
     kl: float
     held_out: float
     error: float
+    spread: float
 
 
 @dataclass
@@ -107,7 +109,7 @@ class Record:
         curve: the training curve.
         best_step: the step whose averaged weights were kept.
         held_out_rows: rows the network did not train on.
-        interrupted: stopped by Ctrl-C.
+        interrupted: stopped before the plan ended, by Ctrl-C.
         recoveries: how often a non-finite loss made it step back and halve the rate.
     """
 
@@ -147,7 +149,6 @@ def show_gaps(cells: Cells, missing: Tensor, sizes: Tensor, rows: Tensor) -> Cel
 
 @dataclass
 class _Best:
-    error: float
     step: int
     weights: dict[str, Tensor]
 
@@ -191,37 +192,43 @@ class Trainer:
         self.examined_visible = draw_visible(self.examined.observed, generator)
         self.rate = plan.rate
 
-    def run(self, progress: Progress | None = None) -> tuple[VAE, Record]:
-        """Train until the held-out error stops falling, the plan ends, or Ctrl-C.
+    def run(
+        self, progress: Progress | None = None, stop: threading.Event | None = None
+    ) -> tuple[VAE, Record]:
+        """Train until the held-out error rises, the plan ends, or ``stop`` is set.
 
         Returns:
-            The averaged weights at the best evaluation, and the record.
+            The averaged weights at the last evaluation whose held-out error is not worse than the
+            least one by more than its standard error, and the record. The last such weights, not
+            the best: the error of a few held-out rows is noisy, and the end of the schedule, where
+            the rate is low, gives the better probabilities.
         """
-        best = _Best(math.inf, 0, _snapshot(self.average))
+        best = _Best(0, _snapshot(self.average))
         every = max(1, self.plan.steps // self.plan.evaluations)
         losses: list[Loss] = []
         bad = 0
-        try:
-            for step in range(1, self.plan.steps + 1):
-                losses.append(self._step(step))
-                if step % every and step != self.plan.steps:
-                    continue
-                point = self._evaluate(step, losses)
-                losses = []
-                if not math.isfinite(point.held_out + point.reconstruction + point.kl):
-                    self._step_back(best)
-                    continue
-                self.record.curve.append(point)
-                if progress is not None:
-                    progress(point)
-                bad += 1
-                if point.error < best.error:
-                    best = _Best(point.error, step, _snapshot(self.average))
-                    bad = 0
-                if bad >= self.plan.patience:
-                    break
-        except KeyboardInterrupt:
-            self.record.interrupted = True
+        for step in range(1, self.plan.steps + 1):
+            if stop is not None and stop.is_set():
+                self.record.interrupted = True
+                break
+            losses.append(self._step(step))
+            if step % every and step != self.plan.steps:
+                continue
+            point = self._evaluate(step, losses)
+            losses = []
+            if not math.isfinite(point.held_out + point.reconstruction + point.kl):
+                self._step_back(best)
+                continue
+            self.record.curve.append(point)
+            if progress is not None:
+                progress(point)
+            least = min(self.record.curve, key=lambda p: p.error)
+            bad += 1
+            if point.error <= least.error + least.spread:
+                best = _Best(step, _snapshot(self.average))
+                bad = 0
+            if bad >= self.plan.patience:
+                break
         self.record.best_step = best.step
         self.average.load_state_dict(best.weights)
         return self.average, self.record
@@ -261,13 +268,16 @@ class Trainer:
 
     def _evaluate(self, step: int, losses: list[Loss]) -> Point:
         target = self.examined.observed & ~self.examined_visible
-        held_out, error = self.average.held_out(self.examined, self.examined_visible, target)
+        held_out, error, spread = self.average.held_out(
+            self.examined, self.examined_visible, target
+        )
         return Point(
             step,
             float(torch.stack([loss.reconstruction for loss in losses]).mean()),
             float(torch.stack([loss.kl for loss in losses]).mean()),
             float(held_out),
             float(error),
+            float(spread),
         )
 
     def _step_back(self, best: _Best) -> None:

@@ -158,7 +158,9 @@ class VAE(nn.Module):
         )
 
     @torch.no_grad()
-    def held_out(self, cells: Cells, visible: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def held_out(
+        self, cells: Cells, visible: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """How well the target cells are predicted from the visible ones.
 
         Returns:
@@ -167,20 +169,24 @@ class VAE(nn.Module):
                 line of normal scores; for a category, the score of Brier (1950). It is proper as
                 well and does not punish a prediction that is right and a little too sure, so it
                 tells better when to stop.
+            spread: scalar, the standard error of ``error``, rows being independent.
         """
         likelihood = self.predictive(cells, visible)
         probabilities = likelihood.probabilities()
-        own, line = likelihood.offsets + cells.bins, self.decoder.logits.basis[0]
+        own, line = likelihood.offsets + cells.bins, self.decoder.logits.positions
         likely = probabilities.gather(1, own)
         expected = likelihood.column_sums(probabilities * line)
         brier = likelihood.column_sums(probabilities**2) - 2 * likely + 1
         ordered = likelihood.column_sums(line.abs()[None]) > 0
         error = torch.where(ordered, (expected - line[own]) ** 2, brier)
         count = target.sum().clamp(min=1)
-        return -(likely.log() * target).sum() / count, (error * target).sum() / count
+        mean = (error * target).sum() / count
+        by_row = ((error - mean) * target).sum(1)
+        spread = by_row.square().sum().sqrt() / count
+        return -(likely.log() * target).sum() / count, mean, spread
 
     def copy_as(self, dtype: torch.dtype) -> Self:
         """A copy for inference, in ``dtype``."""
-        other = type(self)(self.shape, self.decoder.logits.basis[0], self.beta)
+        other = type(self)(self.shape, self.decoder.logits.positions, self.beta)
         other.load_state_dict(self.state_dict())
         return other.to(dtype).eval()

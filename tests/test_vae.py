@@ -122,7 +122,7 @@ def test_ordered_logits_shift_mass_along_the_line(vae: VAE) -> None:
     with torch.no_grad():
         layer.free.weight.zero_()
         layer.ordered.zero_()
-        layer.ordered[0, 1] = 1.0
+        layer.ordered[1] = 1.0
     h = torch.ones(1, SHAPE.width)
     rising = layer(h)[0, 4:9] - layer.free.bias[4:9]
     assert (rising.diff() > 0).all()

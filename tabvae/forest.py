@@ -1,0 +1,196 @@
+"""Trees of one column as plain arrays: grown by scikit-learn, stored and evaluated as numbers.
+
+A number is predicted by the mean of extremely randomised trees (Geurts et al. 2006) and gradient
+boosting (Friedman 2001), whose errors differ most; a category by the votes of extremely randomised
+trees and of a random forest (Breiman 2001), which splits best where a category is a region.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.ensemble import (
+    ExtraTreesClassifier,
+    ExtraTreesRegressor,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+)
+
+from tabvae.cells import Floats
+
+LEAF = -1
+BOOSTED_TREES, BOOSTED_LEAVES = 100, 15
+Features = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How large the trees may be.
+
+    Attributes:
+        trees: of each kind.
+        leaf: fewest rows in a leaf.
+    """
+
+    trees: int
+    leaf: int
+
+
+@dataclass(frozen=True)
+class Forest:
+    """The trees of one column, node after node; a left child follows its parent.
+
+    Attributes:
+        feature: (nodes,) column that is compared, ``LEAF`` in a leaf.
+        value: (nodes,) rows with at most this go left; in a leaf, what it adds to a number's
+            prediction, or the bin of a category it votes for.
+        right: (nodes,) index of the right child.
+        roots: (trees,) index of the first node of each tree.
+        start: (1,) what the leaves' sum is added to.
+    """
+
+    feature: npt.NDArray[np.int16]
+    value: Features
+    right: npt.NDArray[np.int32]
+    roots: npt.NDArray[np.int32]
+    start: Floats
+
+    @classmethod
+    def of_numbers(
+        cls, x: Features, y: Floats, growth: Growth, seed: int, boosted: bool = True
+    ) -> Self:
+        """Trees whose summed leaves predict ``y``.
+
+        Args:
+            x: (N, features) the other columns.
+            y: (N,) numbers.
+            growth: of the randomised trees.
+            seed: of the splits.
+            boosted: whether to average them with gradient boosting.
+        """
+        model = ExtraTreesRegressor(
+            growth.trees,
+            max_features=0.5,
+            min_samples_leaf=growth.leaf,
+            n_jobs=-1,
+            random_state=seed,
+        ).fit(x, y)
+        weight = (0.5 if boosted else 1.0) / growth.trees
+        trees = [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]
+        if not boosted:
+            return cls._of(trees)
+        boosting = HistGradientBoostingRegressor(
+            max_iter=BOOSTED_TREES,
+            max_leaf_nodes=BOOSTED_LEAVES,
+            early_stopping=False,
+            random_state=seed,
+        ).fit(x, y)
+        trees += [_boosted(stage[0].nodes, 0.5) for stage in boosting._predictors]
+        return cls._of(trees, 0.5 * float(boosting._baseline_prediction.item()))
+
+    @classmethod
+    def of_categories(
+        cls, x: Features, y: npt.NDArray[np.int64], growth: Growth, seed: int, mixed: bool = True
+    ) -> Self:
+        """Trees whose leaves vote for the bins ``y`` (N,); ``mixed`` adds a random forest."""
+        models = [ExtraTreesClassifier(max_features=1.0)]
+        if mixed:
+            models.append(RandomForestClassifier(max_features=0.5))
+        trees = []
+        for model in models:
+            model.set_params(
+                n_estimators=growth.trees,
+                min_samples_leaf=growth.leaf,
+                n_jobs=-1,
+                random_state=seed,
+            ).fit(x, y)
+            for estimator in model.estimators_:
+                votes = model.classes_[estimator.tree_.value[:, 0].argmax(1)]
+                trees.append(_randomised(estimator.tree_, votes))
+        return cls._of(trees)
+
+    @classmethod
+    def _of(cls, trees: Iterable[_Nodes], start: float = 0.0) -> Self:
+        parts = list(trees)
+        roots = np.cumsum([0, *(len(p.feature) for p in parts)])[:-1]
+        return cls(
+            feature=np.concatenate([p.feature for p in parts]).astype(np.int16),
+            value=np.concatenate([p.value for p in parts]).astype(np.float32),
+            right=np.concatenate(
+                [p.right + root for p, root in zip(parts, roots, strict=True)]
+            ).astype(np.int32),
+            roots=roots.astype(np.int32),
+            start=np.array([start]),
+        )
+
+    def predict(self, x: Features) -> Floats:
+        """(N,) a number."""
+        return cast(Floats, self.start[0] + self._leaves(x).sum(1, dtype=np.float64))
+
+    def votes(self, x: Features, bins: int) -> Floats:
+        """(N, bins) the share of the trees that vote for each bin of a category."""
+        leaves = self._leaves(x).astype(np.int64)
+        counts = np.zeros((len(leaves), bins))
+        np.add.at(counts, (np.arange(len(leaves))[:, None], leaves), 1 / leaves.shape[1])
+        return counts
+
+    def _leaves(self, x: Features) -> Features:
+        """(N, trees) the value of the leaf each row reaches in each tree."""
+        flat = np.broadcast_to(self.roots, (len(x), len(self.roots))).astype(np.int64).reshape(-1)
+        rows = np.repeat(np.arange(len(x)), len(self.roots))
+        active = np.flatnonzero(self.feature[flat] != LEAF)
+        while len(active):
+            here = flat[active]
+            left = x[rows[active], self.feature[here]] <= self.value[here]
+            flat[active] = np.where(left, here + 1, self.right[here])
+            active = active[self.feature[flat[active]] != LEAF]
+        return self.value[flat].reshape(len(x), len(self.roots))
+
+
+@dataclass(frozen=True)
+class _Nodes:
+    """One tree, in the order of ``Forest`` but with its own root at 0."""
+
+    feature: npt.NDArray[Any]
+    value: npt.NDArray[Any]
+    right: npt.NDArray[Any]
+
+
+def _randomised(tree: Any, leaves: npt.NDArray[Any]) -> _Nodes:
+    """One of scikit-learn's trees, whose left children follow their parents already."""
+    inner = tree.children_left >= 0
+    return _Nodes(
+        np.where(inner, tree.feature, LEAF),
+        np.where(inner, _below(tree.threshold), leaves),
+        np.where(inner, tree.children_right, 0),
+    )
+
+
+def _boosted(nodes: npt.NDArray[Any], weight: float) -> _Nodes:
+    """One of scikit-learn's boosted trees, put in depth-first order."""
+    order, pending = [], [0]
+    while pending:
+        node = pending.pop()
+        order.append(node)
+        if not nodes["is_leaf"][node]:
+            pending += [int(nodes["right"][node]), int(nodes["left"][node])]
+    place = np.empty(len(nodes), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    nodes = nodes[order]
+    inner = nodes["is_leaf"] == 0
+    return _Nodes(
+        np.where(inner, nodes["feature_idx"], LEAF),
+        np.where(inner, _below(nodes["num_threshold"]), weight * nodes["value"]),
+        np.where(inner, place[nodes["right"]], 0),
+    )
+
+
+def _below(thresholds: npt.NDArray[Any]) -> Features:
+    """The largest float32 that is not above each threshold: the same features stay below it."""
+    rounded = thresholds.astype(np.float32)
+    lower = np.nextafter(rounded, np.float32(-np.inf))
+    return np.where(rounded.astype(np.float64) > thresholds, lower, rounded)
