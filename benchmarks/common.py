@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
-from datetime import date
+import sys
+from datetime import date, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 DATA = Path(os.environ.get("TABVAE_BENCH_DATA", "../shared/data"))
+HERE = Path(__file__).parent
+PEERS = HERE.parent / ".peers"
+"""Virtual environments of the peers, made by ``make peers``."""
 
 CATEGORICAL = {
     "obesity": (
@@ -31,20 +37,19 @@ CATEGORICAL = {
 
 
 def load(name: str, rows: int | None = None) -> pd.DataFrame:
-    """A table of ``DATA/tables``, gaps as NaN."""
+    """A table of ``DATA/tables``, gaps as NaN; at most ``rows`` of it, chosen at random."""
     frame = pd.read_csv(DATA / "tables" / f"{name}.csv", skipinitialspace=True, na_values="?")
-    return frame.head(rows) if rows else frame
+    flags = frame.select_dtypes("bool").columns
+    frame = frame.astype(dict.fromkeys(flags, str))
+    if rows is None or rows >= len(frame):
+        return frame
+    return frame.sample(rows, random_state=0).reset_index(drop=True)
 
 
 def categorical_columns(name: str, frame: pd.DataFrame) -> tuple[str, ...]:
     """The columns scored by error rate: those known to be codes, and all that hold text."""
     text = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]
     return tuple(dict.fromkeys([*CATEGORICAL.get(name, ()), *text]))
-
-
-def hide_at_random(frame: pd.DataFrame, share: float, seed: int) -> np.ndarray:
-    """MCAR: each cell is hidden with probability ``share``."""
-    return np.random.default_rng(seed).random(frame.shape) < share
 
 
 def masked(frame: pd.DataFrame, hidden: np.ndarray) -> pd.DataFrame:
@@ -70,13 +75,66 @@ def imputation_error(
     return float(np.mean(rmse)) if rmse else np.nan, float(np.mean(errors)) if errors else np.nan
 
 
+def as_numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Numbers as they are, everything else as codes; gaps as NaN."""
+    columns = {}
+    for name in frame.columns:
+        values = frame[name]
+        if not pd.api.types.is_numeric_dtype(values):
+            codes = pd.Categorical(values).codes.astype(float)
+            values = pd.Series(np.where(codes < 0, np.nan, codes), frame.index)
+        columns[name] = values.astype(float)
+    return pd.DataFrame(columns)
+
+
+def commit() -> str:
+    """The commit that is checked out."""
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return done.stdout.strip() or "none"
+
+
+class Results:
+    """A file of JSON lines, one for each thing measured, so that a long benchmark can go on.
+
+    Args:
+        name: of the file in ``benchmarks/results``.
+        keys: the fields that say what was measured; a later line replaces an earlier one.
+    """
+
+    def __init__(self, name: str, keys: tuple[str, ...]) -> None:
+        self.path = HERE / "results" / f"{name}.jsonl"
+        self.keys = keys
+        lines = self.path.read_text().splitlines() if self.path.exists() else []
+        rows = [json.loads(line) for line in lines]
+        self.rows = {self._key(row): row for row in rows}
+
+    def _key(self, row: dict[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[k] for k in self.keys)
+
+    def has(self, **key: object) -> bool:
+        return self._key(key) in self.rows
+
+    def add(self, **row: object) -> None:
+        row |= {"date": str(date.today()), "commit": commit()}
+        self.rows[self._key(row)] = row
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text("".join(json.dumps(r) + "\n" for r in self.rows.values()))
+
+    def frame(self) -> pd.DataFrame:
+        return pd.DataFrame(list(self.rows.values()))
+
+
+def progress(text: str) -> None:
+    """What runs now, on standard error."""
+    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
 def machine() -> str:
     """Date, commit, processor and versions, for the record."""
     import torch
 
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     cpu = next(
         (
             line.split(":")[1].strip()
@@ -86,6 +144,6 @@ def machine() -> str:
         platform.processor(),
     )
     return (
-        f"{date.today()}, commit {commit or 'none'}, {cpu}, {os.cpu_count()} cores, "
+        f"{date.today()}, commit {commit()}, {cpu}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, torch {torch.__version__}"
     )
