@@ -1,4 +1,4 @@
-.PHONY: check slow bench-impute bench-generate bench-detect bench-embed bench-contract
+.PHONY: check slow peers bench-impute bench-generate bench-detect bench-embed bench-contract
 
 check:
 	ruff check .
@@ -8,6 +8,13 @@ check:
 
 slow:
 	pytest -m slow
+
+peers:
+	for name in sklearn hyperimpute ctgan; do \
+		python -m venv .peers/$$name && \
+		.peers/$$name/bin/pip install --quiet "torch>=2.6,<2.14" && \
+		.peers/$$name/bin/pip install --quiet -r benchmarks/requirements-$$name.txt || exit 1; \
+	done
 
 bench-impute:
 	python benchmarks/impute.py

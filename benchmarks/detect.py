@@ -72,7 +72,7 @@ def peers(train: pd.DataFrame, test: pd.DataFrame) -> tuple[pd.DataFrame, dict[s
         test.to_parquet(paths[1])
         given = paths if test is not train else [paths[0], paths[0], paths[2]]
         done = subprocess.run(
-            [PEERS / "sk" / "bin" / "python", HERE / "peers" / "detect.py", *given],
+            [PEERS / "sklearn" / "bin" / "python", HERE / "peers" / "detect.py", *given],
             capture_output=True,
             text=True,
             check=True,

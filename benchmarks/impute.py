@@ -48,7 +48,7 @@ TABLES = {
     "adult_train_half": 10_000,
 }
 MASKS = ("mcar30", "mcar50", "mar30", "mnar30")
-ENVIRONMENT = {"hyperimpute": "hyper"}
+ENVIRONMENT = {"hyperimpute": "hyperimpute"}
 METHODS = ("tabvae", "missforest", "started-forest", "mean", "knn", "ridge")
 SHARE_KEPT_OUT = 0.3
 
@@ -57,7 +57,7 @@ def peer(
     method: str, table: pd.DataFrame, categorical: tuple[str, ...]
 ) -> tuple[pd.DataFrame, float]:
     """The table as another method fills it, and its seconds."""
-    python = PEERS / ENVIRONMENT.get(method, "sk") / "bin" / "python"
+    python = PEERS / ENVIRONMENT.get(method, "sklearn") / "bin" / "python"
     with tempfile.TemporaryDirectory() as folder:
         given, out = Path(folder) / "given.parquet", Path(folder) / "out.parquet"
         table.to_parquet(given)

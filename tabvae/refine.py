@@ -9,6 +9,7 @@ the trees of the last round, which alone are kept.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,8 +21,9 @@ from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.forest import Features, Forest, Growth
 
-ROUNDS = 3
-"""Rounds of quick trees before the trees that are kept."""
+ROUNDS, MANY_GAPS = 3, 0.1
+"""Rounds of quick trees before the trees that are kept, in a table with at least that share of its
+cells missing; proportionally fewer, where there is less to mend."""
 QUICK = Growth(trees=20, leaf=1)
 SWEEPS = 4
 """How often the kept trees look at new rows."""
@@ -60,7 +62,8 @@ class Refiner:
             codes = codes[np.sort(chosen)]
         first = guess(codes)
         guesses = first
-        for number in range(ROUNDS if not codes.observed.all() else 0):
+        gaps = float(1 - codes.observed.mean())
+        for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
             quick = cls(_grow(encoder, codes, guesses, QUICK, seed + number, quick=True))
             latest = quick._look(encoder, codes, first, guesses)
             guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
