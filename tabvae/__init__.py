@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from tabvae.model import TabVAE as TabVAE
 
 # OpenMP's threads spin for milliseconds while they wait for each other. On a machine that is busy
-# with something else that makes training up to forty times slower; a short spin costs a tenth.
-# It is read once, when torch loads.
+# with something else that makes boosting on both cores up to ten times slower. Networks are trained
+# on one thread each and do not mind. It is read once, when torch or scikit-learn loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"

@@ -32,12 +32,14 @@ class Growth:
     """How large the trees may be.
 
     Attributes:
-        trees: of each kind.
+        trees: of each kind of forest.
         leaf: fewest rows in a leaf.
+        mixed: whether a second kind of trees joins the extremely randomised ones.
     """
 
     trees: int
     leaf: int
+    mixed: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,14 @@ class Forest:
     start: Floats
 
     @classmethod
-    def of_numbers(
-        cls, x: Features, y: Floats, growth: Growth, seed: int, boosted: bool = True
-    ) -> Self:
-        """Trees whose summed leaves predict ``y``.
+    def of_numbers(cls, x: Features, y: Floats, growth: Growth, seed: int) -> Self:
+        """Trees whose summed leaves predict ``y``; the second kind is gradient boosting.
 
         Args:
             x: (N, features) the other columns.
             y: (N,) numbers.
             growth: of the randomised trees.
             seed: of the splits.
-            boosted: whether to average them with gradient boosting.
         """
         model = ExtraTreesRegressor(
             growth.trees,
@@ -79,9 +78,9 @@ class Forest:
             n_jobs=-1,
             random_state=seed,
         ).fit(x, y)
-        weight = (0.5 if boosted else 1.0) / growth.trees
+        weight = (0.5 if growth.mixed else 1.0) / growth.trees
         trees = [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]
-        if not boosted:
+        if not growth.mixed:
             return cls._of(trees)
         boosting = HistGradientBoostingRegressor(
             max_iter=BOOSTED_TREES,
@@ -94,11 +93,11 @@ class Forest:
 
     @classmethod
     def of_categories(
-        cls, x: Features, y: npt.NDArray[np.int64], growth: Growth, seed: int, mixed: bool = True
+        cls, x: Features, y: npt.NDArray[np.int64], growth: Growth, seed: int
     ) -> Self:
-        """Trees whose leaves vote for the bins ``y`` (N,); ``mixed`` adds a random forest."""
+        """Trees whose leaves vote for the bins ``y`` (N,); the second kind is a random forest."""
         models = [ExtraTreesClassifier(max_features=1.0)]
-        if mixed:
+        if growth.mixed:
             models.append(RandomForestClassifier(max_features=0.5))
         trees = []
         for model in models:

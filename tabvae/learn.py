@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,7 +19,7 @@ from tabvae.errors import ParameterError, shown
 from tabvae.impute import guess
 from tabvae.network import Cells, Shape
 from tabvae.refine import Refiner
-from tabvae.training import EFFORTS, Point, Record, Trainer, plan_for
+from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, plan_for
 from tabvae.vae import VAE
 
 DEFAULT_LATENT = 8
@@ -111,30 +112,11 @@ def _train(
     """Train the planned networks, each on a thread of its own with one core.
 
     Two networks on a core each train faster than one after the other on both, for a step is many
-    small operations, and they do not slow down when the machine is busy. Ctrl-C stops all of them;
-    what was learned so far is kept.
+    small operations. Ctrl-C stops all of them; what was learned so far is kept.
     """
-    device = settings.torch_device
     plan = plan_for(settings.effort, len(codes))
-    shape = Shape(tuple(encoder.sizes), settings.latent, plan.width)
-    rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
-    missing = torch.from_numpy(codes.missing).to(device)
-    positions = torch.from_numpy(encoder.positions).float()
+    trainers = _trainers(encoder, codes, settings, plan)
     stop = threading.Event()
-
-    # Weights are drawn from torch's one global generator, so not in the threads.
-    trainers = [
-        Trainer(
-            rows,
-            missing,
-            shape,
-            positions,
-            plan,
-            settings.beta,
-            torch.Generator(device).manual_seed(1000 * settings.seed + net),
-        )
-        for net in range(plan.nets)
-    ]
 
     def train(net: int) -> tuple[VAE, Record]:
         def report(point: Point) -> None:
@@ -146,10 +128,25 @@ def _train(
 
     with ThreadPoolExecutor(min(plan.nets, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(train, net) for net in range(plan.nets)]
-        try:
+        with suppress(KeyboardInterrupt):
             wait(jobs, return_when=FIRST_EXCEPTION)
-        except KeyboardInterrupt:
-            stop.set()
-        started = [job for job in jobs if not (stop.is_set() and job.cancel())]
-        trained = [job.result() for job in started]
+        # All have ended, or one has failed, or Ctrl-C: what still runs ends with its next step.
+        stop.set()
+        trained = [job.result() for job in jobs if not job.cancel()]
     return [vae.to("cpu") for vae, _ in trained], [record for _, record in trained]
+
+
+def _trainers(encoder: TableEncoder, codes: Codes, settings: Settings, plan: Plan) -> list[Trainer]:
+    """One for each network, with weights from torch's one global generator: not for threads."""
+    device = settings.torch_device
+    shape = Shape(tuple(encoder.sizes), settings.latent, plan.width)
+    rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
+    missing = torch.from_numpy(codes.missing).to(device)
+    positions = torch.from_numpy(encoder.positions).float()
+    generators = [
+        torch.Generator(device).manual_seed(1000 * settings.seed + net) for net in range(plan.nets)
+    ]
+    return [
+        Trainer(rows, missing, shape, positions, plan, settings.beta, generator)
+        for generator in generators
+    ]

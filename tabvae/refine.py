@@ -24,7 +24,7 @@ from tabvae.forest import Features, Forest, Growth
 ROUNDS, MANY_GAPS = 3, 0.1
 """Rounds of quick trees before the trees that are kept, in a table with at least that share of its
 cells missing; proportionally fewer, where there is less to mend."""
-QUICK = Growth(trees=20, leaf=1)
+QUICK = Growth(trees=20, leaf=1, mixed=False)
 SWEEPS = 4
 """How often the kept trees look at new rows."""
 NETWORK_SHARE = 0.15
@@ -64,11 +64,11 @@ class Refiner:
         guesses = first
         gaps = float(1 - codes.observed.mean())
         for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
-            quick = cls(_grow(encoder, codes, guesses, QUICK, seed + number, quick=True))
+            quick = cls(_grow(encoder, codes, guesses, QUICK, seed + number))
             latest = quick._look(encoder, codes, first, guesses)
             guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
         growth = _growth(codes.bins.size)
-        return cls(_grow(encoder, codes, guesses, growth, seed, quick=False))
+        return cls(_grow(encoder, codes, guesses, growth, seed))
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Guesses) -> Guesses:
         """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
@@ -104,7 +104,7 @@ def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
 
 
 def _grow(
-    encoder: TableEncoder, codes: Codes, guesses: Guesses, growth: Growth, seed: int, quick: bool
+    encoder: TableEncoder, codes: Codes, guesses: Guesses, growth: Growth, seed: int
 ) -> tuple[Forest, ...]:
     x = features(encoder, codes, guesses)
     standard = _standard(encoder, codes)
@@ -113,10 +113,10 @@ def _grow(
         known: Mask = codes.observed[:, j]
         others = np.delete(x, j, axis=1)[known]
         if isinstance(coder, ContinuousBins):
-            forest = Forest.of_numbers(others, standard[known, j], growth, seed, boosted=not quick)
+            forest = Forest.of_numbers(others, standard[known, j], growth, seed)
         else:
             bins: npt.NDArray[np.int64] = codes.bins[known, j]
-            forest = Forest.of_categories(others, bins, growth, seed, mixed=not quick)
+            forest = Forest.of_categories(others, bins, growth, seed)
         forests.append(forest)
     return tuple(forests)
 

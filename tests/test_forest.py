@@ -39,7 +39,7 @@ def test_numbers_are_the_mean_of_both_kinds_of_trees_as_scikit_learn_predicts_th
 def test_votes_are_those_of_scikit_learn() -> None:
     x, new = features(), features(seed=1)
     y = (numbers(x) > 0).astype(np.int64) + 2 * (x[:, 3] > 1)
-    forest = Forest.of_categories(x, y, Growth(10, 1), seed=3, mixed=False)
+    forest = Forest.of_categories(x, y, Growth(10, 1, mixed=False), seed=3)
     trees = ExtraTreesClassifier(10, max_features=1.0, random_state=3).fit(x, y)
     expected = np.zeros((len(new), 5))
     expected[:, trees.classes_] = trees.predict_proba(new)
@@ -49,7 +49,7 @@ def test_votes_are_those_of_scikit_learn() -> None:
 def test_a_second_kind_of_trees_takes_half_of_the_votes() -> None:
     x = features()
     y = (numbers(x) > 0).astype(np.int64)
-    alone = Forest.of_categories(x, y, Growth(10, 1), seed=3, mixed=False)
+    alone = Forest.of_categories(x, y, Growth(10, 1, mixed=False), seed=3)
     both = Forest.of_categories(x, y, Growth(10, 1), seed=3)
     assert len(both.roots) == 2 * len(alone.roots)
     np.testing.assert_allclose(both.votes(x, 2).sum(1), 1)

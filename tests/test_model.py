@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
+import signal
+import threading
 import warnings
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from tabvae import TabVAE, TabVAEWarning
 from tabvae.errors import DataError, ParameterError, SchemaError
+from tabvae.learn import Step
+from tabvae.training import plan_for
 
 MODELLED = ["group", "size", "count", "big", "day"]
 
@@ -313,3 +318,32 @@ def test_scikit_learns_own_checks_pass() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_estimator(TabVAE(effort="fast", latent=2))
+
+
+def test_ctrl_c_while_learning_keeps_what_was_learned(frame: pd.DataFrame) -> None:
+    interrupted = threading.Event()
+
+    def interrupt(_: Step) -> None:
+        if not interrupted.is_set():
+            interrupted.set()
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    model = TabVAE().fit_table(pa.Table.from_pandas(frame), progress=interrupt)
+    records = model.fitted_.card.records
+    assert all(record.interrupted for record in records)
+    assert not model.impute(frame)[MODELLED].isna().any().any()
+
+
+def test_a_failure_while_learning_is_raised_and_stops_the_other_networks(
+    frame: pd.DataFrame,
+) -> None:
+    steps: list[int] = []
+
+    def fail(step: Step) -> None:
+        steps.append(step.point.step)
+        if step.net == 1:
+            raise ValueError("no room")
+
+    with pytest.raises(ValueError, match="no room"):
+        TabVAE(effort="best").fit_table(pa.Table.from_pandas(frame), progress=fail)
+    assert max(steps) < 0.9 * plan_for("best", len(frame)).steps
