@@ -46,6 +46,15 @@ def load(name: str, rows: int | None = None) -> pd.DataFrame:
     return frame.sample(rows, random_state=0).reset_index(drop=True)
 
 
+def halves(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The rows to learn and untouched ones, equally many."""
+    if name == "adult":
+        return load("adult_train_half"), load("adult_holdout_half")
+    frame = load(name).sample(frac=1, random_state=0).reset_index(drop=True)
+    half = len(frame) // 2
+    return frame[:half], frame[half : 2 * half].reset_index(drop=True)
+
+
 def categorical_columns(name: str, frame: pd.DataFrame) -> tuple[str, ...]:
     """The columns scored by error rate: those known to be codes, and all that hold text."""
     text = [c for c in frame.columns if not pd.api.types.is_numeric_dtype(frame[c])]

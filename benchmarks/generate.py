@@ -25,7 +25,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from common import DATA, Results, load, machine, progress
+from common import DATA, Results, halves, machine, progress
 from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import r2_score, roc_auc_score
@@ -43,15 +43,6 @@ TARGETS = {
 }
 TREND_BINS = 10
 ROWS_COMPARED = 5000
-
-
-def halves(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows to learn and the untouched ones, equally many."""
-    if name == "adult":
-        return load("adult_train_half"), load("adult_holdout_half")
-    frame = load(name).sample(frac=1, random_state=0).reset_index(drop=True)
-    half = len(frame) // 2
-    return frame[:half], frame[half : 2 * half].reset_index(drop=True)
 
 
 def as_codes(*frames: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:

@@ -31,8 +31,9 @@ def command(
 ) -> None:
     """Write how odd each row of DATA is, and the cells that make it so.
 
-    score: mean surprise of the row's cells. p_value: share of ordinary rows at least as odd.
-    outlier: p_value is at most --fpr. column_1, observed_1, expected_1: the most surprising cell.
+    score: root mean square of the surprise of the row's cells. p_value: share of ordinary rows at
+    least as odd. outlier: p_value is at most --fpr. column_1, observed_1, expected_1: the most
+    surprising cell.
     """
     from . import session
 

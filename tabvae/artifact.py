@@ -31,6 +31,8 @@ from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
+from tabvae.learn import Learned
+from tabvae.mapping import Map
 from tabvae.network import Shape
 from tabvae.output import whole_file
 from tabvae.refine import Refiner
@@ -38,7 +40,7 @@ from tabvae.schema import Schema
 from tabvae.training import Point, Record
 from tabvae.vae import VAE
 
-FORMAT = 2
+FORMAT = 3
 HEADER = "tabvae"
 Tensors = dict[str, Tensor]
 
@@ -64,16 +66,18 @@ def save(path: str, saved: Saved) -> None:
     Raises:
         OutputError: the file system refuses.
     """
-    fitted = saved.fitted
-    card = fitted.card
+    fitted, learned = saved.fitted, saved.fitted.learned
+    card = learned.card
     tensors: Tensors = {}
-    for i, net in enumerate(fitted.ensemble.nets):
+    for i, net in enumerate(learned.ensemble.nets):
         for name, tensor in net.state_dict().items():
             tensors[f"net.{i}.{name}"] = tensor.contiguous()
+    for name, tensor in learned.chart.state_dict().items():
+        tensors[f"map.{name}"] = tensor.contiguous()
     columns = [
         _write_bins(tensors, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
     ]
-    for j, forest in enumerate(fitted.refiner.forests):
+    for j, forest in enumerate(learned.refiner.forests):
         for name, array in vars(forest).items():
             tensors[f"forest.{j}.{name}"] = torch.from_numpy(array)
     tensors["card.kl"] = torch.from_numpy(card.kl)
@@ -87,9 +91,9 @@ def save(path: str, saved: Saved) -> None:
         "schema": fitted.schema.to_json(),
         "na_values": fitted.encoder.na_values,
         "columns": columns,
-        "shape": asdict(fitted.ensemble.nets[0].shape),
-        "beta": fitted.ensemble.nets[0].beta,
-        "nets": len(fitted.ensemble.nets),
+        "shape": asdict(learned.ensemble.nets[0].shape),
+        "beta": learned.ensemble.nets[0].beta,
+        "nets": len(learned.ensemble.nets),
         "records": [asdict(r) for r in card.records],
         "calibration": {"rows": card.calibration.rows, "tail": card.calibration.tail},
     }
@@ -193,26 +197,33 @@ def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> Fitted:
         scales=tensors["card.scales"].numpy(),
         calibration=_read_calibration(tensors, document["calibration"]),
     )
-    return Fitted(encoder, Ensemble(_read_nets(document, tensors)), Refiner(tuple(forests)), card)
+    shape = _read_shape(document["shape"])
+    chart = Map(shape)
+    chart.load_state_dict(_part(tensors, "map."))
+    ensemble = Ensemble(_read_nets(document, tensors, shape))
+    return Fitted(encoder, Learned(ensemble, Refiner(tuple(forests)), chart.eval(), card))
 
 
-def _read_nets(document: Mapping[str, Any], tensors: Tensors) -> list[VAE]:
-    dimensions = dict(document["shape"])
-    dimensions["sizes"] = tuple(dimensions["sizes"])
+def _read_shape(document: Mapping[str, Any]) -> Shape:
+    return Shape(**{**document, "sizes": tuple(document["sizes"])})
+
+
+def _read_nets(document: Mapping[str, Any], tensors: Tensors, shape: Shape) -> list[VAE]:
     nets = []
     for i in range(int(document["nets"])):
-        prefix = f"net.{i}."
-        shape = Shape(**dimensions)
         net = VAE(shape, torch.zeros(shape.offsets[-1]), float(document["beta"]))
-        net.load_state_dict(
-            {
-                name.removeprefix(prefix): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(prefix)
-            }
-        )
+        net.load_state_dict(_part(tensors, f"net.{i}."))
         nets.append(net.eval())
     return nets
+
+
+def _part(tensors: Tensors, prefix: str) -> Tensors:
+    """The tensors whose name begins with ``prefix``, without it."""
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
 
 
 def _read_forest(tensors: Tensors, prefix: str) -> Forest:

@@ -9,9 +9,8 @@ from typing import cast
 import numpy as np
 from scipy.stats import genpareto
 
-from tabvae.bins import ContinuousBins
 from tabvae.cells import Floats
-from tabvae.detect import Comparison, compare, row_scores
+from tabvae.detect import residual_scales, row_scores, surprise
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.training import Record
@@ -20,11 +19,10 @@ ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""
 COLLAPSED_SHARE = 0.25
 FEWEST_CALIBRATION_ROWS = 50
-SMALLEST_SCALE = 1e-3
-"""Least residual deviation, in column deviations: no column is predicted better than this."""
 TAIL_SHARE = 0.1
 FEWEST_TAIL_ROWS = 5
 LEVELS = 201
+LEAST_SCORE = 1e-9
 
 
 @dataclass(frozen=True)
@@ -74,8 +72,7 @@ class Card:
     Attributes:
         records: what happened in the training of each network.
         kl: (latent,) mean KL per latent dimension over held-out rows, in nats.
-        scales: (columns,) residual standard deviation of each continuous column when hidden; 1
-            for categories.
+        scales: (UNITS, LOOKS, columns) residual deviations, see ``residual_scales``.
         calibration: distribution of the detection score.
     """
 
@@ -100,35 +97,28 @@ class Card:
         ensemble: Ensemble,
         encoder: TableEncoder,
         codes: Codes,
+        unseen: Codes,
         records: Sequence[Record],
     ) -> Card:
-        """Measure each network on the rows it did not train on."""
-        parts = [
-            (Ensemble([net]), codes[np.array(record.held_out_rows, dtype=np.int64)])
-            for net, record in zip(ensemble.nets, records, strict=True)
-            if record.held_out_rows
-        ] or [(ensemble, codes)]
-        compared = [compare(net, encoder, rows) for net, rows in parts]
-        scales = _residual_scales(compared, encoder)
-        scores = np.concatenate([row_scores(found.surprise(scales)) for found in compared])
-        if len(scores) < FEWEST_CALIBRATION_ROWS:
+        """Measure the networks on the rows they did not train on.
+
+        Args:
+            ensemble: the networks.
+            encoder: fitted to the table.
+            codes: (N, columns) the whole table.
+            unseen: (H, columns) the held-out rows.
+            records: of each network's training.
+        """
+        examined = unseen if len(unseen) else codes
+        scales = residual_scales(ensemble, encoder, examined)
+        scores = row_scores(surprise(ensemble, encoder, examined, scales))
+        if len(scores) < FEWEST_CALIBRATION_ROWS < len(codes):
             # Too few for the tail: its shape comes from all rows, its place from the held-out ones.
-            every = row_scores(compare(ensemble, encoder, codes).surprise(scales))
-            scores = every * (np.median(scores) / max(np.median(every), SMALLEST_SCALE))
+            every = row_scores(surprise(ensemble, encoder, codes, scales))
+            scores = every * np.median(scores) / max(np.median(every), LEAST_SCORE)
         return cls(
             records=tuple(records),
-            kl=ensemble.kl(parts[0][1]),
+            kl=ensemble.kl(examined),
             scales=scales,
             calibration=Calibration.measure(scores),
         )
-
-
-def _residual_scales(compared: Sequence[Comparison], encoder: TableEncoder) -> Floats:
-    residuals = np.concatenate([found.residual for found in compared])
-    scales = np.ones(len(encoder.bins_))
-    for j, coder in enumerate(encoder.bins_):
-        known = residuals[np.isfinite(residuals[:, j]), j]
-        if isinstance(coder, ContinuousBins):
-            spread = float(np.sqrt(np.mean(known**2))) if len(known) else coder.scale
-            scales[j] = max(spread, SMALLEST_SCALE * coder.scale)
-    return scales

@@ -1,76 +1,168 @@
-"""Detect: how surprising each cell is given the others of its row, and so each row.
+"""Detect: how surprising each cell is given others of its row, and so each row.
 
-Every cell is hidden in turn and predicted from the rest of its row. A number's surprise is taken
-in data units, so that it grows with the distance from what was expected.
+Random sets of cells are hidden, the same sets for every row, and predicted from the rest. A
+number's surprise is taken in data units, where it grows with the distance from what was expected,
+and in normal scores, where a rare small value is as far off as a rare large one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
+from scipy.special import gamma
 
-from tabvae.bins import ContinuousBins, Ints
-from tabvae.cells import Floats
+from tabvae.bins import ContinuousBins
+from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 
+LOOKS = 32
+"""How many sets of cells are hidden."""
+UNITS = 2
+"""Data units and normal scores."""
 FEWEST_PROBABILITY = 1e-6
+SMALLEST_SCALE = 1e-3
+"""Least residual deviation, in column deviations: no column is predicted better than this."""
+NORMAL_ROOT = float(2**0.25 * gamma(0.75) / np.sqrt(np.pi))
+"""Mean of the root of a standard normal variable's absolute value."""
+LEAST_WEIGHT = 1e-9
+ROWS_BORROWED = 2
+"""Weight, in rows, of a column's deviation in other looks against that in one look."""
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Each observed cell beside what the rest of its row says.
+class _Look:
+    """One column in one look, for the rows of a batch that have the cell.
 
     Attributes:
-        residual: (N, columns) number minus its predictive mean, in data units; NaN for
-            categories and cells that are not observed.
-        rarity: (N, columns) minus log-probability of a category, in nats; 0 for numbers and
-            cells that are missing.
-        expected: (N, columns) predictive mean of a number; NaN for categories.
-        likely: (N, columns) most probable bin.
+        number: of the look.
+        column: that was hidden.
+        rows: (n,) rows of the batch.
+        residuals: (UNITS, n) a number minus its predictive mean; ``None`` for a category.
+        rarity: (n,) minus log-probability of a category, in nats; zero for a number.
     """
 
-    residual: Floats
+    number: int
+    column: int
+    rows: npt.NDArray[np.intp]
+    residuals: Floats | None
     rarity: Floats
-    expected: Floats
-    likely: Ints
-
-    def surprise(self, scales: Floats) -> Floats:
-        """(N, columns) surprise in nats: half the squared residual in units of ``scales``
-        (columns,) for a number, the rarity of a category, 0 where there is nothing to compare."""
-        scaled = np.where(np.isnan(self.residual), 0.0, self.residual) / scales
-        return 0.5 * scaled**2 + self.rarity
 
 
-def compare(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Comparison:
-    """Hide each cell in turn and predict it from the others of its row.
+def looks(columns: int) -> Mask:
+    """(LOOKS, columns) what is hidden in each look: everything in the first, then ever less.
 
-    A category that the column has never held is as rare as one among all rows of ``fit``.
+    Looks that hide equally many columns hide each of them about equally often.
     """
-    shape = codes.bins.shape
-    rarity = np.where(codes.observed | codes.missing, 0.0, np.log1p(encoder.schema.rows))
-    found = Comparison(
-        np.full(shape, np.nan), rarity, np.full(shape, np.nan), np.zeros(shape, dtype=np.int64)
-    )
-    for rows in batches(len(codes)):
-        block = codes[rows]
-        for j, coder in enumerate(encoder.bins_):
-            visible = block.observed.copy()
-            visible[:, j] = False
-            probabilities = ensemble.probabilities(ensemble.hidden(block, visible), j)
-            found.likely[rows, j] = probabilities.argmax(1)
-            if isinstance(coder, ContinuousBins):
-                found.expected[rows, j] = probabilities @ coder.means
-                found.residual[rows, j] = block.values[:, j] - found.expected[rows, j]
-                continue
-            own = probabilities[np.arange(len(block)), block.bins[:, j]]
-            seen = block.observed[:, j]
-            found.rarity[rows, j][seen] = -np.log(own[seen].clip(min=FEWEST_PROBABILITY))
-    return found
+    rng = np.random.default_rng(0)
+    visible = np.arange(LOOKS) * columns // LOOKS
+    hidden = np.zeros((LOOKS, columns), dtype=np.bool_)
+    for count in np.unique(visible):
+        group = np.flatnonzero(visible == count)
+        order = rng.permutation(columns)
+        for turn, look in enumerate(group):
+            hidden[look, np.roll(order, turn * columns // len(group))[count:]] = True
+    return hidden
+
+
+def residual_scales(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+    """(UNITS, LOOKS, columns) residual deviation of each hidden number; 1 for categories.
+
+    From the mean root of the absolute residuals, which a few anomalies among the rows hardly move.
+    Of a few rows it is noisy, so each look borrows from the column's other ones, by their geometric
+    mean.
+    """
+    hidden = looks(len(encoder.bins_))
+    total = np.zeros((UNITS, *hidden.shape))
+    rows = np.zeros(hidden.shape)
+    for look in _look(ensemble, encoder, codes):
+        if look.residuals is not None:
+            total[:, look.number, look.column] += np.sqrt(np.abs(look.residuals)).sum(1)
+            rows[look.number, look.column] += len(look.rows)
+    numbers = np.array([isinstance(b, ContinuousBins) for b in encoder.bins_])
+    widths = [getattr(b, "scale", 1.0) for b in encoder.bins_]
+    unit = np.array([widths, np.ones(len(widths))])[:, None]
+    own = np.maximum((total / np.maximum(rows, 1) / NORMAL_ROOT) ** 2, SMALLEST_SCALE * unit)
+    measured = np.log(np.where(rows > 0, own, unit))
+    weights = np.maximum(rows, hidden * LEAST_WEIGHT)
+    common = (weights * measured).sum(1, keepdims=True) / weights.sum(0)
+    scales = np.exp((rows * measured + ROWS_BORROWED * common) / (rows + ROWS_BORROWED))
+    return cast(Floats, np.where(numbers, scales, 1.0))
+
+
+def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Floats) -> Floats:
+    """(N, columns) mean surprise of each cell over the looks that hide it, in nats; NaN if missing.
+
+    Half the squared residual of a number over its squared deviation, averaged over both units;
+    minus log-probability of a category. A value that is not understood, such as a category the
+    column has never held, is as rare as one among all rows of ``fit``.
+    """
+    total = np.zeros(codes.bins.shape)
+    for look in _look(ensemble, encoder, codes):
+        amount = look.rarity
+        if look.residuals is not None:
+            scale = scales[:, look.number, look.column, None]
+            amount = 0.5 * np.mean((look.residuals / scale) ** 2, axis=0)
+        total[look.rows, look.column] += amount
+    found = total / looks(len(encoder.bins_)).sum(0)
+    found[~codes.observed] = np.log1p(encoder.schema.rows)
+    found[codes.missing] = np.nan
+    return cast(Floats, found)
 
 
 def row_scores(surprise: Floats) -> Floats:
-    """(N,) score of each row: the mean surprise of its cells."""
-    return cast(Floats, surprise.mean(1))
+    """(N,) score of each row: the root mean square of its cells' surprise, 0 without any."""
+    present = ~np.isnan(surprise)
+    squares = np.where(present, surprise, 0.0) ** 2
+    return cast(Floats, np.sqrt(squares.sum(1) / np.maximum(present.sum(1), 1)))
+
+
+def expected(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, cells: Mask) -> Codes:
+    """What all other cells of its row say about each of ``cells`` (N, columns), as codes."""
+    found = Codes.empty(*codes.bins.shape)
+    for j, coder in enumerate(encoder.bins_):
+        chosen = np.flatnonzero(cells[:, j])
+        for part in batches(len(chosen)):
+            rows = chosen[part]
+            block = codes[rows]
+            visible = block.observed.copy()
+            visible[:, j] = False
+            probabilities = ensemble.probabilities(ensemble.hidden(block, visible), j)
+            found.bins[rows, j] = probabilities.argmax(1)
+            if isinstance(coder, ContinuousBins):
+                found.values[rows, j] = probabilities @ coder.means
+            found.observed[rows, j] = True
+    return found
+
+
+def _look(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Iterator[_Look]:
+    """Every look at every hidden column that has cells; the networks take turns."""
+    hidden = looks(len(encoder.bins_))
+    members = ensemble.members()
+    for batch in batches(len(codes)):
+        block = codes[batch]
+        for number, columns in enumerate(hidden):
+            net = members[number % len(members)]
+            said = net.hidden(block, block.observed & ~columns)
+            for j in np.flatnonzero(columns).tolist():
+                rows = np.flatnonzero(block.observed[:, j])
+                probabilities = net.probabilities([h[rows] for h in said], j)
+                residuals, rarity = _compare(encoder, block[rows], j, probabilities)
+                yield _Look(number, j, batch.start + rows, residuals, rarity)
+
+
+def _compare(
+    encoder: TableEncoder, codes: Codes, j: int, probabilities: Floats
+) -> tuple[Floats | None, Floats]:
+    """Residuals and rarity of the cells of one column."""
+    coder = encoder.bins_[j]
+    if isinstance(coder, ContinuousBins):
+        in_data = codes.values[:, j] - probabilities @ coder.means
+        in_scores = codes.scores[:, j] - probabilities @ coder.positions
+        return np.stack([in_data, in_scores]), np.zeros(len(codes))
+    own = probabilities[np.arange(len(codes)), codes.bins[:, j]]
+    return None, -np.log(own.clip(min=FEWEST_PROBABILITY))

@@ -47,14 +47,9 @@ class Ensemble:
         self.sizes = nets[0].shape.sizes
         self._offsets = nets[0].shape.offsets
 
-    @torch.inference_mode()
-    def latent(self, codes: Codes) -> Floats:
-        """(N, latent) mean of q(z | x_o), of the first network."""
-        parts = [
-            self._exact[0].posterior(cells, cells.observed).mean
-            for cells in (cells_of(codes[rows], torch.float64) for rows in batches(len(codes)))
-        ]
-        return cast(Floats, torch.cat(parts).numpy())
+    def members(self) -> list[Ensemble]:
+        """Each network alone."""
+        return [Ensemble([net]) for net in self.nets]
 
     @torch.inference_mode()
     def kl(self, codes: Codes) -> Floats:

@@ -13,17 +13,15 @@ import pyarrow as pa
 from tabvae import cells
 from tabvae.card import Card
 from tabvae.cells import Floats
-from tabvae.detect import Comparison, compare, row_scores
+from tabvae.detect import expected, row_scores, surprise
 from tabvae.embed import embed
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.ensemble import Ensemble
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
 from tabvae.generate import generate, rows_where
 from tabvae.identifiers import fresh_identifiers
 from tabvae.impute import draw, impute
 from tabvae.inference import infer_schema
-from tabvae.learn import Progress, Settings, learn
-from tabvae.refine import Refiner
+from tabvae.learn import Learned, Progress, Settings, learn
 from tabvae.sampling import Sample
 from tabvae.schema import Column, ColumnKind, Schema
 
@@ -42,15 +40,11 @@ class Fitted:
 
     Attributes:
         encoder: the kinds and bins of its columns.
-        ensemble: the trained networks.
-        refiner: the trees that take a second look at imputed cells.
-        card: what happened in training, diagnostics and calibration.
+        learned: networks, trees, map and card.
     """
 
     encoder: TableEncoder
-    ensemble: Ensemble
-    refiner: Refiner
-    card: Card
+    learned: Learned
 
     @classmethod
     def fit(
@@ -77,7 +71,12 @@ class Fitted:
         schema = infer_schema(table, na_values, kinds)
         _check_size(table, schema)
         encoder = TableEncoder(schema, na_values).fit(table)
-        return cls(encoder, *learn(encoder, encoder.transform(table), settings, progress))
+        return cls(encoder, learn(encoder, encoder.transform(table), settings, progress))
+
+    @property
+    def card(self) -> Card:
+        """What is known of the model beyond its weights."""
+        return self.learned.card
 
     @property
     def schema(self) -> Schema:
@@ -88,13 +87,13 @@ class Fitted:
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
         codes = self._encode(table)
-        z = embed(self.ensemble, codes)
+        z = embed(self.learned.chart, codes)
         return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
 
     def impute(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
         codes = self._encode(table)
-        filled = impute(self.ensemble, self.encoder, self.refiner, codes)
+        filled = impute(self.learned.ensemble, self.encoder, self.learned.refiner, codes)
         return self._fill(table, codes, Sample(filled, np.zeros(filled.bins.shape)))
 
     def draw(self, table: pa.Table, draws: int, seed: int = 0) -> Iterator[pa.Table]:
@@ -106,7 +105,7 @@ class Fitted:
         if draws < 1:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
         codes = self._encode(table)
-        for sample in draw(self.ensemble, self.encoder, codes, draws, seed):
+        for sample in draw(self.learned.ensemble, self.encoder, codes, draws, seed):
             yield self._fill(table, codes, sample)
 
     def generate(
@@ -139,7 +138,7 @@ class Fitted:
             raise ParameterError(f"temperature must be above 0, however: {temperature}")
         given = rows_where(self.encoder, n, dict(self._given(where or {})))
         sample = generate(
-            self.ensemble, self.encoder, given, seed, not complete, one_shot, temperature
+            self.learned.ensemble, self.encoder, given, seed, not complete, one_shot, temperature
         )
         modelled = self.encoder.inverse_transform(sample.codes, sample.levels)
         arrays = [
@@ -156,9 +155,9 @@ class Fitted:
             fpr: share of ordinary rows that may be called outliers.
 
         Returns:
-            ``score`` (mean surprise of the row's cells, in nats), ``p_value`` (share of held-out
-            rows at least as odd), ``outlier`` (p-value at most ``fpr``), and for the three most
-            surprising cells ``column_1``, ``observed_1``, ``expected_1`` and so on.
+            ``score`` (root mean square of the surprise of the row's cells, in nats), ``p_value``
+            (share of held-out rows at least as odd), ``outlier`` (p-value at most ``fpr``), and for
+            the three most surprising cells ``column_1``, ``observed_1``, ``expected_1`` and so on.
 
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1.
@@ -166,16 +165,15 @@ class Fitted:
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
         codes = self._encode(table)
-        found = compare(self.ensemble, self.encoder, codes)
-        surprise = found.surprise(self.card.scales)
-        scores = row_scores(surprise)
+        found = surprise(self.learned.ensemble, self.encoder, codes, self.card.scales)
+        scores = row_scores(found)
         p_values = self.card.calibration.p_values(scores)
         columns: dict[str, Any] = {
             "score": scores,
             "p_value": p_values,
             "outlier": p_values <= fpr,
         }
-        columns.update(self._explain(table, codes, found, surprise))
+        columns.update(self._explain(table, codes, found))
         return pa.table(columns)
 
     def _encode(self, table: pa.Table) -> Codes:
@@ -266,29 +264,21 @@ class Fitted:
             return pa.array([column.missing_text] * rows, target)
         return pa.nulls(rows, target)
 
-    def _explain(
-        self, table: pa.Table, codes: Codes, found: Comparison, surprise: Floats
-    ) -> dict[str, pa.Array]:
+    def _explain(self, table: pa.Table, codes: Codes, found: Floats) -> dict[str, pa.Array]:
         """The most surprising cells of each row, with observed and expected value as text."""
         names = np.array([c.name for c in self.encoder.columns_], dtype=object)
-        expected_codes = Codes(
-            found.likely,
-            codes.scores,
-            found.expected,
-            np.ones_like(codes.observed),
-            np.zeros_like(codes.missing),
-        )
-        expected_table = self.encoder.inverse_transform(expected_codes)
-        expected = _texts(expected_table)
+        order = np.argsort(-np.nan_to_num(found), axis=1, kind="stable")[:, :CELLS_SHOWN]
+        shown_cells = np.zeros(found.shape, dtype=np.bool_)
+        np.put_along_axis(shown_cells, order, True, axis=1)
+        likely = expected(self.learned.ensemble, self.encoder, codes, shown_cells)
+        texts = _texts(self.encoder.inverse_transform(likely))
         observed = _texts(table.select(list(names)))
-        order = np.argsort(-surprise, axis=1, kind="stable")
         rows = np.arange(len(codes))
         columns: dict[str, pa.Array] = {}
-        for rank in range(min(CELLS_SHOWN, len(names))):
-            j = order[:, rank]
-            columns[f"column_{rank + 1}"] = pa.array(names[j], pa.string())
-            columns[f"observed_{rank + 1}"] = pa.array(observed[rows, j], pa.string())
-            columns[f"expected_{rank + 1}"] = pa.array(expected[rows, j], pa.string())
+        for rank, j in enumerate(order.T, start=1):
+            columns[f"column_{rank}"] = pa.array(names[j], pa.string())
+            columns[f"observed_{rank}"] = pa.array(observed[rows, j], pa.string())
+            columns[f"expected_{rank}"] = pa.array(texts[rows, j], pa.string())
         return columns
 
 

@@ -10,16 +10,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
+from torch import Tensor
 
 from tabvae.card import Card
+from tabvae.embed import MOST_ROWS, lost, neighbours, picture
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
 from tabvae.errors import ParameterError, shown
-from tabvae.impute import guess
+from tabvae.impute import guess, impute
+from tabvae.mapping import Landscape, Map, draw_map
 from tabvae.network import Cells, Shape
 from tabvae.refine import Refiner
-from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, plan_for
+from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, hold_out, plan_for
 from tabvae.vae import VAE
 
 DEFAULT_LATENT = 8
@@ -89,10 +93,27 @@ class Step:
 Progress = Callable[[Step], None]
 
 
+@dataclass(frozen=True)
+class Learned:
+    """Everything learned from the codes of a table.
+
+    Attributes:
+        ensemble: the trained networks.
+        refiner: the trees that take a second look at imputed cells.
+        chart: the map of the rows.
+        card: what happened in training, diagnostics and calibration.
+    """
+
+    ensemble: Ensemble
+    refiner: Refiner
+    chart: Map
+    card: Card
+
+
 def learn(
     encoder: TableEncoder, codes: Codes, settings: Settings, progress: Progress | None = None
-) -> tuple[Ensemble, Refiner, Card]:
-    """Train the networks, then the trees on the table as the networks complete it.
+) -> Learned:
+    """Train the networks, then trees and map on the table as the networks complete it.
 
     Args:
         encoder: fitted to the table.
@@ -100,14 +121,39 @@ def learn(
         settings: what the user chose.
         progress: called at each point of a training curve.
     """
-    nets, records = _train(encoder, codes, settings, progress)
+    held_out = hold_out(len(codes), torch.Generator().manual_seed(settings.seed))
+    nets, records = _train(encoder, codes, held_out, settings, progress)
     ensemble = Ensemble(nets)
     refiner = Refiner.fit(encoder, codes, partial(guess, ensemble, encoder), settings.seed)
-    return ensemble, refiner, Card.measure(ensemble, encoder, codes, records)
+    card = Card.measure(ensemble, encoder, codes, codes[held_out.numpy()], records)
+    return Learned(ensemble, refiner, _map(encoder, codes, ensemble, refiner, settings), card)
+
+
+def _map(
+    encoder: TableEncoder, codes: Codes, ensemble: Ensemble, refiner: Refiner, settings: Settings
+) -> Map:
+    """Draw the map from the completed rows, or from a choice of them."""
+    if len(codes) > MOST_ROWS:
+        chosen = np.random.default_rng(settings.seed).choice(len(codes), MOST_ROWS, replace=False)
+        codes = codes[np.sort(chosen)]
+    seen = picture(encoder, impute(ensemble, encoder, refiner, codes))
+    land = Landscape(
+        cells=cells_of(codes),
+        pictures=torch.from_numpy(seen),
+        neighbours=torch.from_numpy(neighbours(seen)),
+        lost=lost(seen, settings.latent),
+    )
+    steps = plan_for(settings.effort, len(codes)).map_steps
+    generator = torch.Generator().manual_seed(settings.seed)
+    return draw_map(land, ensemble.nets[0].shape, steps, generator)
 
 
 def _train(
-    encoder: TableEncoder, codes: Codes, settings: Settings, progress: Progress | None
+    encoder: TableEncoder,
+    codes: Codes,
+    held_out: Tensor,
+    settings: Settings,
+    progress: Progress | None,
 ) -> tuple[list[VAE], list[Record]]:
     """Train the planned networks, each on a thread of its own with one core.
 
@@ -115,7 +161,7 @@ def _train(
     small operations. Ctrl-C stops all of them; what was learned so far is kept.
     """
     plan = plan_for(settings.effort, len(codes))
-    trainers = _trainers(encoder, codes, settings, plan)
+    trainers = _trainers(encoder, codes, held_out, settings, plan)
     stop = threading.Event()
 
     def train(net: int) -> tuple[VAE, Record]:
@@ -136,17 +182,20 @@ def _train(
     return [vae.to("cpu") for vae, _ in trained], [record for _, record in trained]
 
 
-def _trainers(encoder: TableEncoder, codes: Codes, settings: Settings, plan: Plan) -> list[Trainer]:
+def _trainers(
+    encoder: TableEncoder, codes: Codes, held_out: Tensor, settings: Settings, plan: Plan
+) -> list[Trainer]:
     """One for each network, with weights from torch's one global generator: not for threads."""
     device = settings.torch_device
     shape = Shape(tuple(encoder.sizes), settings.latent, plan.width)
     rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
     missing = torch.from_numpy(codes.missing).to(device)
     positions = torch.from_numpy(encoder.positions).float()
+    unseen = held_out.to(device)
     generators = [
         torch.Generator(device).manual_seed(1000 * settings.seed + net) for net in range(plan.nets)
     ]
     return [
-        Trainer(rows, missing, shape, positions, plan, settings.beta, generator)
+        Trainer(rows, missing, shape, positions, plan, settings.beta, unseen, generator)
         for generator in generators
     ]

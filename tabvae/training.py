@@ -19,9 +19,11 @@ from tabvae.vae import VAE, Loss
 EFFORTS = ("fast", "default", "best")
 ROWS_OF_A_MEDIUM_TABLE, ROWS_OF_A_LARGE_TABLE = 10_000, 16_000
 FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
+MOST_MAP_STEPS = 1000
 NOTHING_VISIBLE = 0.1
 """Share of rows that train with every cell hidden: what a generated row starts from."""
-MOST_HELD_OUT_ROWS = 2000
+HELD_OUT_SHARE, MOST_HELD_OUT_SHARE = 0.05, 0.1
+FEWEST_HELD_OUT_ROWS, MOST_HELD_OUT_ROWS = 100, 2000
 FEWEST_ROWS_TO_HOLD_OUT = 40
 MOST_RECOVERIES = 10
 SMALLEST_COUNT = 0.1
@@ -37,10 +39,10 @@ class Plan:
         steps: optimiser steps at most, per network.
         batch: rows per step.
         width: of the hidden layers.
+        map_steps: steps of the map.
         rate: peak learning rate of AdamW (Loshchilov & Hutter 2019).
         weight_decay: of AdamW.
         elbo_share: share of each batch that trains on the ELBO; the rest on the predictive term.
-        held_out: share of rows kept out for the held-out masked loss.
         evaluations: how often the held-out loss is measured, evenly over ``steps``.
         patience: evaluations in a row with a held-out error that is worse than the least one by
             more than its standard error, before training stops.
@@ -52,10 +54,10 @@ class Plan:
     steps: int
     batch: int
     width: int
+    map_steps: int = 1000
     rate: float = 2e-3
     weight_decay: float = 0.01
     elbo_share: float = 0.15
-    held_out: float = 0.05
     evaluations: int = 50
     patience: int = 12
     averaging: float = 0.99
@@ -76,6 +78,7 @@ def plan_for(effort: str, rows: int) -> Plan:
         steps=round(share * steps),
         batch=128 if rows < ROWS_OF_A_LARGE_TABLE else 256,
         width=256,
+        map_steps=round(share * min(steps, MOST_MAP_STEPS)),
         weight_decay=0.3 if rows < ROWS_OF_A_MEDIUM_TABLE else 0.01,
     )
 
@@ -108,20 +111,27 @@ class Record:
     Attributes:
         curve: the training curve.
         best_step: the step whose averaged weights were kept.
-        held_out_rows: rows the network did not train on.
         interrupted: stopped before the plan ended, by Ctrl-C.
         recoveries: how often a non-finite loss made it step back and halve the rate.
     """
 
     curve: list[Point] = field(default_factory=list)
     best_step: int = 0
-    held_out_rows: list[int] = field(default_factory=list)
     interrupted: bool = False
     recoveries: int = 0
 
 
 Progress = Callable[[Point], None]
 """Called at each evaluation with the newest point of the curve."""
+
+
+def hold_out(rows: int, generator: torch.Generator) -> Tensor:
+    """(H,) numbers of the rows, of so many, that no network trains on; none of a tiny table."""
+    if rows < FEWEST_ROWS_TO_HOLD_OUT:
+        return torch.zeros(0, dtype=torch.int64, device=generator.device)
+    few = min(FEWEST_HELD_OUT_ROWS, round(MOST_HELD_OUT_SHARE * rows))
+    count = min(max(round(HELD_OUT_SHARE * rows), few), MOST_HELD_OUT_ROWS)
+    return torch.randperm(rows, generator=generator, device=generator.device)[:count].sort()[0]
 
 
 def draw_visible(observed: Tensor, generator: torch.Generator) -> Tensor:
@@ -163,6 +173,8 @@ class Trainer:
         positions: (total bins,) place of each bin on its column's line.
         plan: how to train.
         beta: weight of the KL term.
+        held_out: (H,) numbers of the rows that are not trained on but tell when to stop; with
+            none of them, the training rows do.
         generator: source of all randomness, on the device of ``cells``.
     """
 
@@ -174,6 +186,7 @@ class Trainer:
         positions: Tensor,
         plan: Plan,
         beta: float,
+        held_out: Tensor,
         generator: torch.Generator,
     ) -> None:
         self.cells, self.missing, self.plan, self.generator = cells, missing, plan, generator
@@ -184,11 +197,10 @@ class Trainer:
             self.vae.parameters(), lr=plan.rate, weight_decay=plan.weight_decay, fused=True
         )
         self.record = Record()
-        rows = torch.randperm(len(cells.bins), generator=generator, device=device)
-        held_out = _held_out_rows(len(rows), plan.held_out)
-        self.rows = rows[held_out:]
-        self.record.held_out_rows = sorted(rows[:held_out].tolist())
-        self.examined = cells.rows(rows[:held_out] if held_out else rows)
+        kept = torch.ones(len(cells.bins), dtype=torch.bool, device=device)
+        kept[held_out] = False
+        self.rows = kept.nonzero().squeeze(1)
+        self.examined = cells.rows(held_out if len(held_out) else self.rows)
         self.examined_visible = draw_visible(self.examined.observed, generator)
         self.rate = plan.rate
 
@@ -237,7 +249,7 @@ class Trainer:
         cells, visible, noise, gaps = self._batch()
         target = cells.observed & ~visible
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * _schedule(step, self.plan.steps)
+            group["lr"] = self.rate * schedule(step, self.plan.steps)
         loss = self.vae.loss(cells, visible, target, len(noise), noise, gaps)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
@@ -294,18 +306,12 @@ class Trainer:
         self.rate /= 2
 
 
-def _schedule(step: int, steps: int) -> float:
+def schedule(step: int, steps: int) -> float:
     """Share of the peak rate: linear warm-up over the first fiftieth, then a half cosine."""
     warm = max(1, steps // 50)
     if step < warm:
         return step / warm
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) * 0.98 + 0.02
-
-
-def _held_out_rows(rows: int, share: float) -> int:
-    if rows < FEWEST_ROWS_TO_HOLD_OUT:
-        return 0
-    return min(MOST_HELD_OUT_ROWS, round(share * rows))
 
 
 def _snapshot(vae: VAE) -> dict[str, Tensor]:

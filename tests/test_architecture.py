@@ -18,6 +18,7 @@ FLOORS = [
     {"schema", "bins", "tables", "network"},
     {"inference", "encoding", "output", "frames", "vae"},
     {"training", "ensemble"},
+    {"mapping"},
     {"embed", "sampling", "detect", "forest"},
     {"refine"},
     {"impute", "generate", "card"},
@@ -27,7 +28,7 @@ FLOORS = [
     {"model"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_ROOMS = {"network", "vae", "training", "ensemble", "learn", "artifact"}
+TORCH_ROOMS = {"network", "vae", "training", "ensemble", "mapping", "learn", "artifact"}
 BANNED = {
     "pickle",
     "joblib",

@@ -44,7 +44,7 @@ def lof(train: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 
 def pca(train: np.ndarray, test: np.ndarray) -> np.ndarray:
-    return PCA(random_state=0).fit(train).decision_function(test)
+    return np.nan_to_num(PCA(random_state=0).fit(train).decision_function(test))
 
 
 def mahalanobis(train: np.ndarray, test: np.ndarray) -> np.ndarray:

@@ -1,0 +1,109 @@
+"""The map: neighbours stay neighbours, gaps move a row little, more coordinates keep distances."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+import torch
+from sklearn.manifold import trustworthiness
+from sklearn.neighbors import KNeighborsClassifier
+
+from tabvae.embed import embed, lost, neighbours, picture
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.ensemble import cells_of
+from tabvae.inference import infer_schema
+from tabvae.mapping import Landscape, Map, draw_map
+from tabvae.network import Shape
+
+ROWS, KINDS = 600, 6
+
+
+def make_table() -> tuple[pa.Table, np.ndarray]:
+    """Six kinds of rows: each has a centre in five numbers and a word it mostly uses."""
+    rng = np.random.default_rng(0)
+    kind = rng.integers(KINDS, size=ROWS)
+    numbers = rng.normal(0, 3, (KINDS, 5))[kind] + rng.normal(size=(ROWS, 5))
+    words = np.where(rng.random(ROWS) < 0.8, kind, rng.integers(KINDS, size=ROWS))
+    frame = pd.DataFrame(numbers, columns=list("abcde")).assign(word=[f"w{w}" for w in words])
+    return pa.Table.from_pandas(frame, preserve_index=False), kind
+
+
+def make_map(encoder: TableEncoder, codes: Codes, dimensions: int) -> Map:
+    seen = picture(encoder, codes)
+    land = Landscape(
+        cells_of(codes),
+        torch.from_numpy(seen),
+        torch.from_numpy(neighbours(seen)),
+        lost(seen, dimensions),
+    )
+    shape = Shape(tuple(encoder.sizes), dimensions, width=64)
+    return draw_map(land, shape, 300, torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def encoded() -> tuple[TableEncoder, Codes, np.ndarray]:
+    table, kind = make_table()
+    encoder = TableEncoder(infer_schema(table)).fit(table)
+    return encoder, encoder.transform(table), kind
+
+
+@pytest.fixture(scope="module")
+def plane(encoded: tuple[TableEncoder, Codes, np.ndarray]) -> Map:
+    encoder, codes, _ = encoded
+    return make_map(encoder, codes, 2)
+
+
+def test_two_coordinates_keep_who_is_near_whom(
+    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
+) -> None:
+    encoder, codes, kind = encoded
+    z = embed(plane, codes)
+    assert z.shape == (ROWS, 2)
+    assert trustworthiness(picture(encoder, codes), z, n_neighbors=15) > 0.93
+    classifier = KNeighborsClassifier(15).fit(z[:400], kind[:400])
+    assert classifier.score(z[400:], kind[400:]) > 0.9
+
+
+def test_a_row_with_gaps_lies_near_its_complete_self(
+    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
+) -> None:
+    _, codes, _ = encoded
+    gappy = codes.copy()
+    gappy.observed[np.random.default_rng(0).random(codes.observed.shape) < 0.3] = False
+    z, moved = embed(plane, codes), embed(plane, gappy)
+    apart = np.linalg.norm(z - z[::-1], axis=1)
+    assert np.median(np.linalg.norm(moved - z, axis=1)) < 0.25 * np.median(apart)
+
+
+def test_more_coordinates_keep_distances(
+    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
+) -> None:
+    encoder, codes, _ = encoded
+    seen = picture(encoder, codes)
+    true = np.linalg.norm(seen - seen[::-1], axis=1)
+
+    def agreement(chart: Map) -> float:
+        z = embed(chart, codes)
+        return float(np.corrcoef(true, np.linalg.norm(z - z[::-1], axis=1))[0, 1])
+
+    wide = agreement(make_map(encoder, codes, 8))
+    assert wide > 0.65
+    assert wide > agreement(plane)
+
+
+def test_a_row_has_its_place_whatever_its_batch(
+    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
+) -> None:
+    _, codes, _ = encoded
+    together = embed(plane, codes)
+    assert np.allclose(embed(plane, codes[np.array([7])]), together[7], atol=1e-9)
+
+
+def test_a_value_shared_at_the_end_of_a_column_lies_far_from_the_others() -> None:
+    values = np.concatenate([np.zeros(60), np.linspace(1, 2, 60)])
+    table = pa.table({"spend": values, "other": np.random.default_rng(0).normal(size=120)})
+    encoder = TableEncoder(infer_schema(table)).fit(table)
+    spend = picture(encoder, encoder.transform(table))[:, 0]
+    assert spend[60:].min() - spend[:60].max() > np.ptp(spend[65:115])
