@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from common import HERE, PEERS, Results, halves, machine, masked, progress
+from common import CATEGORICAL, HERE, PEERS, Results, halves, machine, masked, progress
 from sklearn.linear_model import LogisticRegression
 from sklearn.manifold import trustworthiness
 from sklearn.metrics import pairwise_distances, roc_auc_score
@@ -81,12 +81,20 @@ def drift(model: TabVAE, test: pd.DataFrame, z: np.ndarray) -> float:
 
 
 def peers(
-    train: pd.DataFrame, test: pd.DataFrame, dimensions: int, methods: list[str], folder: Path
+    train: pd.DataFrame,
+    test: pd.DataFrame,
+    dimensions: int,
+    codes: tuple[str, ...],
+    methods: list[str],
+    folder: Path,
 ) -> dict[str, tuple[tuple[np.ndarray, np.ndarray], float]]:
-    """Coordinates of both tables, and seconds, of the columns themselves, PCA and UMAP."""
+    """Coordinates of both tables, and seconds, of the columns themselves and the methods.
+
+    The columns ``codes`` are numbers that stand for categories, which peers have to be told.
+    """
     paths = [folder / "train.parquet", folder / "test.parquet"]
-    train.to_parquet(paths[0])
-    test.to_parquet(paths[1])
+    for frame, path in zip((train, test), paths, strict=True):
+        frame.astype({c: str for c in codes if c in frame}).to_parquet(path)
     script = [PEERS / "sklearn" / "bin" / "python", HERE / "peers" / "embed.py"]
     done = subprocess.run(
         [*script, *paths, folder, str(dimensions), *methods],
@@ -108,7 +116,8 @@ def measure(table: str, dimensions: int, methods: str, results: Results) -> None
     key = {"table": table, "dimensions": dimensions}
     with tempfile.TemporaryDirectory() as folder:
         others = [] if methods == "tabvae" else ["pca", "umap"]
-        found = peers(train, test, dimensions, others, Path(folder))
+        codes = CATEGORICAL.get(table, ())
+        found = peers(train, test, dimensions, codes, others, Path(folder))
     raw = found["raw"][0][1]
     for name, (z, seconds) in found.items():
         if others:

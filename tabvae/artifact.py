@@ -26,6 +26,7 @@ from torch import Tensor
 import tabvae
 from tabvae.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.card import Calibration, Card
+from tabvae.embed import owners
 from tabvae.encoding import TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
@@ -198,7 +199,7 @@ def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> Fitted:
         calibration=_read_calibration(tensors, document["calibration"]),
     )
     shape = _read_shape(document["shape"])
-    chart = Map(shape)
+    chart = Map(torch.from_numpy(owners(encoder)), shape.latent)
     chart.load_state_dict(_part(tensors, "map."))
     ensemble = Ensemble(_read_nets(document, tensors, shape))
     return Fitted(encoder, Learned(ensemble, Refiner(tuple(forests)), chart.eval(), card))

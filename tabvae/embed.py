@@ -1,63 +1,81 @@
-"""Embed: each row as its place on a map, and the picture of the table that the map is to keep."""
+"""Embed: each row as its place on a map, and what that map is to keep."""
 
 from __future__ import annotations
 
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
+import torch
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
-from sklearn.preprocessing import QuantileTransformer
 
 from tabvae.bins import CategoricalBins, Ints
 from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.mapping import Map
+from tabvae.ensemble import batches
+from tabvae.mapping import Landscape, Map
 
 MOST_ROWS = 10_000
 """Rows that a map is drawn from."""
 NEIGHBOURS = 15
-MOST_QUANTILES = 1000
-
-Picture = npt.NDArray[np.float32]
-"""(N, G) rows as numbers whose Euclidean distances matter."""
+END_SCORE = 5.0
+"""Score of a value that many rows share at an end of its column."""
 
 
-def embed(chart: Map, codes: Codes) -> Floats:
+@torch.inference_mode()
+def embed(chart: Map, encoder: TableEncoder, codes: Codes) -> Floats:
     """(N, latent) coordinates; a row's coordinates depend on its observed cells alone."""
-    return chart.coordinates(codes)
+    exact = Map(chart.owners, chart.straight.out_features)
+    exact.load_state_dict(chart.state_dict())
+    exact = exact.double()
+    parts = [
+        exact(torch.from_numpy(picture(encoder, block)), torch.from_numpy(block.observed))
+        for block in (codes[rows] for rows in batches(len(codes)))
+    ]
+    return cast(Floats, torch.cat(parts).numpy())
 
 
-def picture(encoder: TableEncoder, filled: Codes) -> Picture:
-    """Numbers as normal scores of their quantiles, categories as one column each.
+def picture(encoder: TableEncoder, codes: Codes) -> Floats:
+    """(N, G) rows as numbers whose Euclidean distances matter.
 
-    A value that many rows share at an end of its column, such as zero, lies far from the others.
-
-    Args:
-        encoder: knows the kind of each column.
-        filled: (N, columns) rows without gaps.
+    Numbers as normal scores, categories as one column each. A value that many rows share at an
+    end of its column, such as zero, lies far from the others.
     """
-    parts: list[npt.NDArray[np.floating]] = []
+    parts: list[Floats] = []
     for j, coder in enumerate(encoder.bins_):
+        bins = codes.bins[:, j]
         if isinstance(coder, CategoricalBins):
-            parts.append(np.eye(len(coder))[filled.bins[:, j]])
+            parts.append(np.eye(len(coder))[bins])
             continue
-        values = np.where(filled.observed[:, [j]], filled.values[:, [j]], coder.center)
-        quantiles = min(MOST_QUANTILES, len(values))
-        normal = QuantileTransformer(n_quantiles=quantiles, output_distribution="normal")
-        parts.append(normal.fit_transform(values))
-    return np.concatenate(parts, axis=1).astype(np.float32)
+        scores = coder.scores(coder.decode(bins, np.full(len(bins), 0.5)), bins)
+        known = codes.observed[:, j]
+        scores[known] = coder.scores(codes.values[known, j], bins[known])
+        shared = coder.widths[bins] == 0
+        scores[shared & (bins == 0)] = -END_SCORE
+        scores[shared & (bins == len(coder) - 1)] = END_SCORE
+        parts.append(scores[:, None])
+    return np.concatenate(parts, axis=1)
 
 
-def neighbours(seen: Picture) -> Ints:
-    """(N, k) the nearest other rows of each."""
-    count = min(NEIGHBOURS, len(seen) - 1)
-    nearest = NearestNeighbors(n_neighbors=count).fit(seen).kneighbors(return_distance=False)
-    return cast(Ints, nearest)
+def owners(encoder: TableEncoder) -> Ints:
+    """(G,) the column each number of a picture belongs to."""
+    widths = [len(b) if isinstance(b, CategoricalBins) else 1 for b in encoder.bins_]
+    return np.repeat(np.arange(len(widths)), widths)
 
 
-def lost(seen: Picture, dimensions: int) -> float:
-    """Share of the variance that so many principal components leave out."""
-    components = PCA(min(dimensions, *seen.shape)).fit(seen)
-    return float(1 - components.explained_variance_ratio_.sum())
+def landscape(encoder: TableEncoder, codes: Codes, filled: Codes, latent: int) -> Landscape:
+    """What a map of the rows ``codes``, ``filled`` where they have gaps, is to keep."""
+    pictures = picture(encoder, filled)
+    count = min(NEIGHBOURS, len(pictures) - 1)
+    nearest = NearestNeighbors(n_neighbors=count).fit(pictures).kneighbors(return_distance=False)
+    found = PCA(min(latent, *pictures.shape)).fit(pictures)
+    components = np.zeros((latent, pictures.shape[1]))
+    components[: len(found.components_)] = found.components_
+    return Landscape(
+        pictures=torch.from_numpy(pictures).float(),
+        observed=torch.from_numpy(codes.observed),
+        owners=torch.from_numpy(owners(encoder)),
+        neighbours=torch.from_numpy(nearest),
+        components=torch.from_numpy(components).float(),
+        lost=float(1 - found.explained_variance_ratio_.sum()),
+    )

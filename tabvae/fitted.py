@@ -87,7 +87,7 @@ class Fitted:
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
         codes = self._encode(table)
-        z = embed(self.learned.chart, codes)
+        z = embed(self.learned.chart, self.encoder, codes)
         return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
 
     def impute(self, table: pa.Table) -> pa.Table:

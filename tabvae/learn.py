@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 
 from tabvae.card import Card
-from tabvae.embed import MOST_ROWS, lost, neighbours, picture
+from tabvae.embed import MOST_ROWS, landscape
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
 from tabvae.errors import ParameterError, shown
 from tabvae.impute import guess, impute
-from tabvae.mapping import Landscape, Map, draw_map
+from tabvae.mapping import Map, draw_map
 from tabvae.network import Cells, Shape
 from tabvae.refine import Refiner
 from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, hold_out, plan_for
@@ -136,16 +136,10 @@ def _map(
     if len(codes) > MOST_ROWS:
         chosen = np.random.default_rng(settings.seed).choice(len(codes), MOST_ROWS, replace=False)
         codes = codes[np.sort(chosen)]
-    seen = picture(encoder, impute(ensemble, encoder, refiner, codes))
-    land = Landscape(
-        cells=cells_of(codes),
-        pictures=torch.from_numpy(seen),
-        neighbours=torch.from_numpy(neighbours(seen)),
-        lost=lost(seen, settings.latent),
-    )
+    filled = impute(ensemble, encoder, refiner, codes)
+    land = landscape(encoder, codes, filled, settings.latent)
     steps = plan_for(settings.effort, len(codes)).map_steps
-    generator = torch.Generator().manual_seed(settings.seed)
-    return draw_map(land, ensemble.nets[0].shape, steps, generator)
+    return draw_map(land, steps, torch.Generator().manual_seed(settings.seed))
 
 
 def _train(

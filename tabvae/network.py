@@ -79,14 +79,13 @@ class Block(nn.Module):
         return out
 
 
-class Trunk(nn.Module):
-    """Visible cells to features.
+class Encoder(nn.Module):
+    """Visible cells to features, and to q(z | x_v).
 
     A cell enters as the embedding of its bin plus a linear map of its score; a hidden one as the
     embedding "hidden" of its column, whatever its value is.
 
-    **Shape** Cells (B, D), visible (B, D) -> sums (B, width) of what the cells enter as, features
-    (B, width)
+    **Shape** Cells (B, D), visible (B, D) -> features (B, width), Normal (B, latent)
     """
 
     offsets: Tensor
@@ -102,29 +101,14 @@ class Trunk(nn.Module):
         self.scores = nn.Linear(columns, shape.width)
         self.blocks = nn.Sequential(*(Block(shape.width) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(shape.width, elementwise_affine=False)
-
-    def forward(self, cells: Cells, visible: Tensor) -> tuple[Tensor, Tensor]:
-        tokens = torch.where(visible, self.offsets + cells.bins, self.hidden_token)
-        scores = torch.where(visible, cells.scores, torch.zeros_like(cells.scores))
-        sums: Tensor = self.embedding(tokens) + self.scores(scores)
-        return sums, self.norm(self.blocks(sums))
-
-
-class Encoder(nn.Module):
-    """Visible cells to features, and to q(z | x_v).
-
-    **Shape** Cells (B, D), visible (B, D) -> features (B, width), Normal (B, latent)
-    """
-
-    def __init__(self, shape: Shape) -> None:
-        super().__init__()
-        self.trunk = Trunk(shape)
         self.posterior = nn.Linear(shape.width, 2 * shape.latent)
 
     def forward(self, cells: Cells, visible: Tensor) -> tuple[Tensor, Normal]:
-        _, features = self.trunk(cells, visible)
-        mean, log_scale = self.posterior(features).chunk(2, dim=-1)
-        return features, Normal(mean, torch.exp(log_scale.clamp(-7.0, 3.0)), validate_args=False)
+        tokens = torch.where(visible, self.offsets + cells.bins, self.hidden_token)
+        scores = torch.where(visible, cells.scores, torch.zeros_like(cells.scores))
+        h = self.norm(self.blocks(self.embedding(tokens) + self.scores(scores)))
+        mean, log_scale = self.posterior(h).chunk(2, dim=-1)
+        return h, Normal(mean, torch.exp(log_scale.clamp(-7.0, 3.0)), validate_args=False)
 
 
 class BinLogits(nn.Module):

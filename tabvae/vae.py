@@ -112,7 +112,7 @@ class VAE(nn.Module):
     def likelihood(self, z: Tensor, features: Tensor, gaps: Tensor | None = None) -> BinnedCells:
         """p(x | z, x_v) with x_v as its features."""
         logits = self.decoder(z, features)
-        return BinnedCells(logits, self.column_of, self.encoder.trunk.offsets, gaps)
+        return BinnedCells(logits, self.column_of, self.encoder.offsets, gaps)
 
     def predictive(self, cells: Cells, visible: Tensor) -> BinnedCells:
         """p(x | z = mean(x_v), x_v): what the visible cells say about every cell."""

@@ -28,7 +28,7 @@ FLOORS = [
     {"model"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_ROOMS = {"network", "vae", "training", "ensemble", "mapping", "learn", "artifact"}
+TORCH_ROOMS = {"network", "vae", "training", "ensemble", "mapping", "embed", "learn", "artifact"}
 BANNED = {
     "pickle",
     "joblib",
