@@ -94,16 +94,17 @@ def draw_map(land: Landscape, steps: int, generator: torch.Generator) -> Map:
     optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
     variance = float(land.pictures.var(0, correction=0).sum())
     weight = RESTORING / max(land.lost, LEAST_LOST) ** 2 / max(variance, LEAST)
+    pairs = min(PAIRS, len(land.pictures))
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = RATE * schedule(step, steps)
-        index = torch.randint(len(land.pictures), (PAIRS,), generator=generator)
-        rank = torch.randint(land.neighbours.shape[1], (PAIRS,), generator=generator)
+        index = torch.randint(len(land.pictures), (pairs,), generator=generator)
+        rank = torch.randint(land.neighbours.shape[1], (pairs,), generator=generator)
         rows = torch.cat([index, land.neighbours[index, rank], index[:BLURRED]])
         visible = land.observed[rows]
-        visible[2 * PAIRS :] = draw_visible(visible[2 * PAIRS :], generator)
+        visible[2 * pairs :] = draw_visible(visible[2 * pairs :], generator)
         places = chart(land.pictures[rows], visible)
-        here, there, blurred = places.split([PAIRS, PAIRS, BLURRED])
+        here, there, blurred = places.tensor_split([pairs, 2 * pairs])
         restored = decoder(here) + chart.center - land.pictures[index]
         target = here[:BLURRED].detach()
         loss = (
