@@ -54,7 +54,7 @@ class Plan:
     steps: int
     batch: int
     width: int
-    map_steps: int = 1000
+    map_steps: int = MOST_MAP_STEPS
     rate: float = 2e-3
     weight_decay: float = 0.01
     elbo_share: float = 0.15
