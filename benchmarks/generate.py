@@ -1,6 +1,6 @@
 """Generation against rows no model has seen: half a table is learned, the other half judges.
 
-    python benchmarks/generate.py [--tables adult shoppers ...] [--one-shot] [--again]
+    python benchmarks/generate.py [--tables adult shoppers ...] [--methods tabvae tvae] [--again]
 
 As many rows are generated as the training half has. For each score the same is printed of the real
 training half, the floor.
@@ -19,13 +19,16 @@ from __future__ import annotations
 
 import argparse
 import resource
+import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from itertools import combinations
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from common import DATA, Results, halves, machine, progress
+from common import DATA, HERE, PEERS, Results, halves, machine, progress
 from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import r2_score, roc_auc_score
@@ -35,6 +38,7 @@ from sklearn.neighbors import NearestNeighbors
 from tabvae import TabVAE
 
 MISSING = "?"
+METHODS = ("tabvae", "tabsyn", "tvae", "ctgan")
 TARGETS = {
     "adult": "income",
     "shoppers": "Revenue",
@@ -170,11 +174,8 @@ def scores(
     }
 
 
-def contestants(
-    name: str, train: pd.DataFrame, one_shot: bool
-) -> Iterator[tuple[str, pd.DataFrame, float]]:
-    """Each method's name, rows and seconds of fitting."""
-    progress(f"{name}: fit")
+def ours(name: str, train: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, float]]:
+    """Rows in any order and in one shot, by the same model."""
     started = time.perf_counter()
     model = TabVAE().fit(train)
     fitted = time.perf_counter() - started
@@ -185,37 +186,59 @@ def contestants(
         f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2:.2f} GB"
     )
     yield "tabvae", model.generate(len(train), seed=1), fitted
-    if one_shot:
-        yield "one-shot", model.generate(len(train), one_shot=True, seed=1), fitted
-    if name == "adult":
-        tabsyn = pd.read_csv(
-            DATA / "tables" / "adult_tabsyn_output.csv", skipinitialspace=True, na_values="?"
+    yield "one-shot", model.generate(len(train), one_shot=True, seed=1), fitted
+
+
+def peer(method: str, train: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, float]]:
+    """Rows of TVAE or CTGAN."""
+    with tempfile.TemporaryDirectory() as folder:
+        given, out = Path(folder) / "train.parquet", Path(folder) / "out.parquet"
+        train.to_parquet(given)
+        script = [PEERS / "ctgan" / "bin" / "python", HERE / "peers" / "generate.py"]
+        done = subprocess.run(
+            [*script, method, given, out], capture_output=True, text=True, check=True
         )
-        yield "TabSyn's output", tabsyn.set_axis(train.columns, axis=1), np.nan
+        yield method, pd.read_parquet(out), float(done.stdout.split()[-1])
+
+
+def contestants(
+    name: str, train: pd.DataFrame, method: str
+) -> Iterator[tuple[str, pd.DataFrame, float]]:
+    """Name, rows and seconds of fitting of what one method makes."""
+    progress(f"{name}: {method}")
+    if method == "tabvae":
+        yield from ours(name, train)
+    elif method == "tabsyn" and name == "adult":
+        path = DATA / "tables" / "adult_tabsyn_output.csv"
+        rows = pd.read_csv(path, skipinitialspace=True, na_values="?")
+        yield method, rows.set_axis(train.columns, axis=1), np.nan
+    elif method in ("tvae", "ctgan"):
+        yield from peer(method, train)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", nargs="+", default=list(TARGETS), choices=TARGETS)
-    parser.add_argument("--one-shot", action="store_true")
+    parser.add_argument("--methods", nargs="+", default=METHODS, choices=METHODS)
     parser.add_argument("--again", action="store_true", help="measure again what is there")
     given = parser.parse_args()
     print(machine())
     results = Results("generate", ("table", "method"))
     for name in given.tables:
-        if results.has(table=name, method="tabvae") and not given.again:
-            continue
         train, other = halves(name)
         target = list(train.columns).index(TARGETS[name])
         (x, y), categorical = as_codes(train, other)
-        results.add(
-            table=name, method="real half", **scores(x, x, y, categorical, target), seconds=np.nan
-        )
-        for method, made, seconds in contestants(name, train, given.one_shot):
-            progress(f"{name}: scores of {method}")
-            (x, y, rows), categorical = as_codes(train, other, made)
-            found = scores(rows, x, y, categorical, target)
-            results.add(table=name, method=method, **found, seconds=seconds)
+        if not results.has(table=name, method="real half"):
+            found = scores(x, x, y, categorical, target)
+            results.add(table=name, method="real half", **found, seconds=np.nan)
+        for asked in given.methods:
+            if results.has(table=name, method=asked) and not given.again:
+                continue
+            for method, made, seconds in contestants(name, train, asked):
+                progress(f"{name}: scores of {method}")
+                (x, y, rows), categorical = as_codes(train, other, made)
+                found = scores(rows, x, y, categorical, target)
+                results.add(table=name, method=method, **found, seconds=seconds)
     frame = results.frame().set_index(["table", "method"]).drop(columns=["date", "commit"])
     print(frame.round(4).to_string())
 
