@@ -114,9 +114,9 @@ def measure(table: str, dimensions: int, methods: str, results: Results) -> None
     train, test = halves(table)
     labels = tuple(frame.pop(TARGETS[table]).to_numpy().astype(str) for frame in (train, test))
     key = {"table": table, "dimensions": dimensions}
+    codes = CATEGORICAL.get(table, ())
     with tempfile.TemporaryDirectory() as folder:
         others = [] if methods == "tabvae" else ["pca", "umap"]
-        codes = CATEGORICAL.get(table, ())
         found = peers(train, test, dimensions, codes, others, Path(folder))
     raw = found["raw"][0][1]
     for name, (z, seconds) in found.items():
@@ -124,7 +124,8 @@ def measure(table: str, dimensions: int, methods: str, results: Results) -> None
             scores = separation(z, labels) | neighbourhoods(raw, z[1])
             results.add(**key, method=name, seconds=seconds, **scores)
     started = time.perf_counter()
-    model = TabVAE(latent=dimensions).fit(train)
+    known = tuple(c for c in codes if c in train)
+    model = TabVAE(latent=dimensions, categorical=known).fit(train)
     z = model.transform(train), model.transform(test)
     seconds = time.perf_counter() - started
     scores = separation(z, labels) | neighbourhoods(raw, z[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,16 +37,6 @@ INTERRUPTED = 130
     help="How long to work.",
 )
 @click.option(
-    "--latent", type=click.IntRange(min=1), help="Dimensions of the embedding. [default: 8]"
-)
-@click.option(
-    "--beta",
-    type=click.FloatRange(min=0),
-    default=1.0,
-    show_default=True,
-    help="Weight of the KL term.",
-)
-@click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
     default="auto",
@@ -53,6 +44,7 @@ INTERRUPTED = 130
     help="Where to train.",
 )
 @options.seed_option
+@options.family_options
 @options.kind_options
 @options.reading_options
 @options.debug_option
@@ -61,10 +53,9 @@ def command(
     output: str | None,
     force: bool,
     effort: str,
-    latent: int | None,
-    beta: float,
     device: str,
     seed: int | None,
+    family: options.Family,
     kinds: options.Kinds,
     reading: options.Reading,
 ) -> int:
@@ -82,9 +73,8 @@ def command(
     from tabvae.model import TabVAE
 
     model = TabVAE(
+        **asdict(family),
         effort=effort,
-        latent=latent,
-        beta=beta,
         seed=seed or 0,
         device=device,
         categorical=kinds.categorical,
@@ -142,10 +132,10 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
     kinds = [str(column.kind) for column in schema.columns]
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     best = card.records[0]
+    active = f", {card.active} of {len(card.kl)} latent dimensions active" if len(card.kl) else ""
     lines = [
         f"{schema.rows} rows, {len(kinds)} columns: {counted}",
-        f"{len(card.records)} network(s), best at step {best.best_step}, "
-        f"{card.active} of {len(card.kl)} latent dimensions active",
+        f"{len(card.records)} network(s), best at step {best.best_step}{active}",
         f"wrote {target} in {seconds:.0f} s",
     ]
     recoveries = sum(record.recoveries for record in card.records)

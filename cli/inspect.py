@@ -94,6 +94,8 @@ def show_card(console: Any, model: TabVAE) -> None:
                 f"{point.held_out:.4f}",
             )
     console.print(table)
+    if not len(card.kl):
+        return
     dimensions = ", ".join(f"{value:.2f}" for value in card.kl)
     console.print(f"KL per latent dimension: {dimensions}")
     console.print(f"active: {card.active} of {len(card.kl)}")

@@ -18,7 +18,16 @@ import click
 from tabvae import __version__
 from tabvae.errors import ParameterError, TabVAEError, shown
 
-COMMANDS = ("fit", "embed", "impute", "generate", "detect", "inspect")
+COMMANDS = (
+    "fit",
+    "embed",
+    "decode",
+    "interpolate",
+    "impute",
+    "generate",
+    "detect",
+    "inspect",
+)
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -55,6 +64,8 @@ def tabvae() -> None:
     tabvae fit data.csv          learn a table; writes data.tabvae
     tabvae impute                the table with its gaps filled
     tabvae embed                 low-dimensional features of each row
+    tabvae decode z.csv          from such features back to rows
+    tabvae interpolate           rows on the way from one row to another
     tabvae generate -n 1000      new rows like those of the table
     tabvae detect                rows and cells that do not fit
     tabvae inspect data.csv      what each column is taken for, and why

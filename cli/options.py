@@ -37,6 +37,18 @@ class Kinds:
 
 
 @dataclass(frozen=True)
+class Family:
+    """Which autoencoder to train, and the weights of its terms."""
+
+    model: str
+    latent: int | None
+    beta: float
+    warmup: float
+    free_nats: float
+    noise: float
+
+
+@dataclass(frozen=True)
 class Target:
     """Where the result goes."""
 
@@ -89,6 +101,49 @@ kind_options = _bundle(
     click.option("--datetime", metavar="COL", multiple=True, help="COL holds dates or times."),
     click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
     click.option("--schema", metavar="FILE", help="Kinds from a file that 'inspect --json' wrote."),
+)
+
+family_options = _bundle(
+    "family",
+    Family,
+    click.option(
+        "--model",
+        type=click.Choice(["vae", "ae", "dae"]),
+        default="vae",
+        show_default=True,
+        help="Variational, plain or denoising autoencoder.",
+    ),
+    click.option(
+        "--latent", type=click.IntRange(min=1), help="Dimensions of the embedding. [default: 8]"
+    ),
+    click.option(
+        "--beta",
+        type=click.FloatRange(min=0),
+        default=1.0,
+        show_default=True,
+        help="vae: weight of the KL term.",
+    ),
+    click.option(
+        "--warmup",
+        type=click.FloatRange(0, 1),
+        default=0.0,
+        show_default=True,
+        help="vae: share of the steps over which that weight rises from 0.",
+    ),
+    click.option(
+        "--free-nats",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        show_default=True,
+        help="vae: KL of a dimension that costs nothing, in nats.",
+    ),
+    click.option(
+        "--noise",
+        type=click.FloatRange(min=0),
+        default=0.2,
+        show_default=True,
+        help="dae: what is added to numbers, in deviations, and share of categories swapped.",
+    ),
 )
 
 model_option = click.option(

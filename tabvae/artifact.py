@@ -39,9 +39,9 @@ from tabvae.output import whole_file
 from tabvae.refine import Refiner
 from tabvae.schema import Schema
 from tabvae.training import Point, Record
-from tabvae.vae import VAE
+from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 3
+FORMAT = 4
 HEADER = "tabvae"
 Tensors = dict[str, Tensor]
 
@@ -73,8 +73,9 @@ def save(path: str, saved: Saved) -> None:
     for i, net in enumerate(learned.ensemble.nets):
         for name, tensor in net.state_dict().items():
             tensors[f"net.{i}.{name}"] = tensor.contiguous()
-    for name, tensor in learned.chart.state_dict().items():
-        tensors[f"map.{name}"] = tensor.contiguous()
+    if learned.chart is not None:
+        for name, tensor in learned.chart.state_dict().items():
+            tensors[f"map.{name}"] = tensor.contiguous()
     columns = [
         _write_bins(tensors, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
     ]
@@ -93,7 +94,7 @@ def save(path: str, saved: Saved) -> None:
         "na_values": fitted.encoder.na_values,
         "columns": columns,
         "shape": asdict(learned.ensemble.nets[0].shape),
-        "beta": learned.ensemble.nets[0].beta,
+        "objective": asdict(learned.ensemble.objective),
         "nets": len(learned.ensemble.nets),
         "records": [asdict(r) for r in card.records],
         "calibration": {"rows": card.calibration.rows, "tail": card.calibration.tail},
@@ -199,20 +200,24 @@ def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> Fitted:
         calibration=_read_calibration(tensors, document["calibration"]),
     )
     shape = _read_shape(document["shape"])
-    chart = Map(torch.from_numpy(owners(encoder)), shape.latent)
-    chart.load_state_dict(_part(tensors, "map."))
     ensemble = Ensemble(_read_nets(document, tensors, shape))
-    return Fitted(encoder, Learned(ensemble, Refiner(tuple(forests)), chart.eval(), card))
+    chart = None
+    if ensemble.objective.variational:
+        chart = Map(len(owners(encoder)), shape.latent)
+        chart.load_state_dict(_part(tensors, "map."))
+        chart.eval()
+    return Fitted(encoder, Learned(ensemble, Refiner(tuple(forests)), chart, card))
 
 
 def _read_shape(document: Mapping[str, Any]) -> Shape:
     return Shape(**{**document, "sizes": tuple(document["sizes"])})
 
 
-def _read_nets(document: Mapping[str, Any], tensors: Tensors, shape: Shape) -> list[VAE]:
+def _read_nets(document: Mapping[str, Any], tensors: Tensors, shape: Shape) -> list[Autoencoder]:
     nets = []
+    objective = Objective(**document["objective"])
     for i in range(int(document["nets"])):
-        net = VAE(shape, torch.zeros(shape.offsets[-1]), float(document["beta"]))
+        net = Autoencoder(shape, torch.zeros(shape.offsets[-1]), objective)
         net.load_state_dict(_part(tensors, f"net.{i}."))
         nets.append(net.eval())
     return nets

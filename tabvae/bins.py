@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from tabvae.cells import Floats
 
@@ -104,6 +104,13 @@ class ContinuousBins:
         return cast(
             Floats, np.clip(ndtri(quantile.clip(1e-6, 1 - 1e-6)), -LARGEST_SCORE, LARGEST_SCORE)
         )
+
+    def at_scores(self, scores: Floats) -> tuple[Ints, Floats]:
+        """The bin and the value at each normal score: the inverse of ``scores``."""
+        quantile, above = ndtr(scores), np.cumsum(self.mass)
+        bins = np.searchsorted(above, quantile).clip(max=len(self) - 1)
+        levels = 1 - (above[bins] - quantile) / self.mass[bins]
+        return bins, self.decode(bins, levels.clip(0, 1))
 
     def decode(self, bins: Ints, levels: Floats) -> Floats:
         """The value at quantile ``levels`` in 0..1 inside each of ``bins``."""

@@ -71,7 +71,8 @@ class Card:
 
     Attributes:
         records: what happened in the training of each network.
-        kl: (latent,) mean KL per latent dimension over held-out rows, in nats.
+        kl: (latent,) mean KL per latent dimension over held-out rows, in nats; of no length for a
+            model without a KL term.
         scales: (UNITS, LOOKS, columns) residual deviations, see ``residual_scales``.
         calibration: distribution of the detection score.
     """
@@ -118,7 +119,7 @@ class Card:
             scores = every * np.median(scores) / max(np.median(every), LEAST_SCORE)
         return cls(
             records=tuple(records),
-            kl=ensemble.kl(examined),
+            kl=ensemble.kl(examined).mean(0) if ensemble.objective.variational else np.zeros(0),
             scales=scales,
             calibration=Calibration.measure(scores),
         )

@@ -18,7 +18,7 @@ from scipy.special import gamma
 from tabvae.bins import ContinuousBins
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, batches
+from tabvae.ensemble import Ensemble, batches, put_expected
 
 LOOKS = 32
 """How many sets of cells are hidden."""
@@ -124,7 +124,7 @@ def row_scores(surprise: Floats) -> Floats:
 def expected(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, cells: Mask) -> Codes:
     """What all other cells of its row say about each of ``cells`` (N, columns), as codes."""
     found = Codes.empty(*codes.bins.shape)
-    for j, coder in enumerate(encoder.bins_):
+    for j in range(len(encoder.bins_)):
         chosen = np.flatnonzero(cells[:, j])
         for part in batches(len(chosen)):
             rows = chosen[part]
@@ -132,10 +132,7 @@ def expected(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, cells: Mas
             visible = block.observed.copy()
             visible[:, j] = False
             probabilities = ensemble.probabilities(ensemble.hidden(block, visible), j)
-            found.bins[rows, j] = probabilities.argmax(1)
-            if isinstance(coder, ContinuousBins):
-                found.values[rows, j] = probabilities @ coder.means
-            found.observed[rows, j] = True
+            put_expected(encoder, found, j, rows, probabilities)
     return found
 
 

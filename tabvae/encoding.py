@@ -59,6 +59,11 @@ class Codes:
         """The same rows in arrays of their own, which may be changed."""
         return Codes(*(array.copy() for array in vars(self).values()))
 
+    def put(self, rows: Ints, others: Codes) -> None:
+        """Set ``rows`` (n,) to ``others`` (n, columns), in place."""
+        for name, array in vars(self).items():
+            array[rows] = getattr(others, name)
+
     def __len__(self) -> int:
         return len(self.bins)
 

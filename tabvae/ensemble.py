@@ -12,13 +12,12 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import kl_divergence
 
-from tabvae.bins import Ints
+from tabvae.bins import ContinuousBins, Ints
 from tabvae.cells import Floats, Mask
-from tabvae.encoding import Codes
+from tabvae.encoding import Codes, TableEncoder
 from tabvae.network import Cells
-from tabvae.vae import VAE
+from tabvae.vae import Autoencoder, Objective, gaussian_kl
 
 ROWS_PER_BATCH = 4096
 Hidden = list[Tensor]
@@ -41,7 +40,7 @@ class Ensemble:
         nets: trained networks on the CPU.
     """
 
-    def __init__(self, nets: Sequence[VAE]) -> None:
+    def __init__(self, nets: Sequence[Autoencoder]) -> None:
         self.nets = tuple(nets)
         self._exact = [net.copy_as(torch.float64) for net in nets]
         self.sizes = nets[0].shape.sizes
@@ -51,38 +50,41 @@ class Ensemble:
         """Each network alone."""
         return [Ensemble([net]) for net in self.nets]
 
+    @property
+    def objective(self) -> Objective:
+        """Which member of the family the networks are."""
+        return self.nets[0].objective
+
     @torch.inference_mode()
-    def kl(self, codes: Codes) -> Floats:
-        """(latent,) mean over the rows of KL( q(z|x_o) || q(z|nothing) ), of the first network."""
+    def posterior(self, codes: Codes) -> tuple[Floats, Floats]:
+        """(N, latent) mean and scale of q(z | observed cells), of the first network."""
         cells = cells_of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
-        prior = self._exact[0].posterior(cells, torch.zeros_like(cells.observed))
-        return cast(Floats, kl_divergence(q, prior).mean(0).numpy())
+        return q.mean.numpy(), q.stddev.numpy()
+
+    @torch.inference_mode()
+    def prior(self) -> tuple[Floats, Floats]:
+        """(1, latent) mean and scale of q(z | nothing visible), the prior, of the first network."""
+        _, q = self._exact[0].nothing()
+        return q.mean.numpy(), q.stddev.numpy()
+
+    @torch.inference_mode()
+    def kl(self, codes: Codes) -> Floats:
+        """(N, latent) KL( q(z|x_o) || q(z|nothing) ) in nats, of the first network."""
+        cells = cells_of(codes, torch.float64)
+        q = self._exact[0].posterior(cells, cells.observed)
+        return cast(Floats, gaussian_kl(q, self._exact[0].nothing()[1]).numpy())
 
     @torch.inference_mode()
     def hidden(self, codes: Codes, visible: Mask) -> Hidden:
         """What the visible cells say: the decoder's last hidden layer, one (N, width) a net."""
         cells, seen = cells_of(codes, torch.float64), torch.from_numpy(visible)
-        hidden = []
-        for net in self._exact:
-            features, q = net.encoder(cells, seen)
-            hidden.append(net.decoder.hidden(q.mean, features))
-        return hidden
+        return [net.hidden(cells, seen) for net in self._exact]
 
     @torch.inference_mode()
-    def prior_hidden(self, codes: Codes, z: Floats) -> Hidden:
-        """As ``hidden`` with nothing visible and z given, for one-shot samples. First net only."""
-        net = self._exact[0]
-        cells = cells_of(codes, torch.float64)
-        features, _ = net.encoder(cells, torch.zeros_like(cells.observed))
-        return [net.decoder.hidden(torch.from_numpy(z), features)]
-
-    @torch.inference_mode()
-    def prior(self, codes: Codes) -> tuple[Floats, Floats]:
-        """(N, latent) mean and scale of q(z | nothing visible), the prior; of the first net."""
-        cells = cells_of(codes, torch.float64)
-        q = self._exact[0].posterior(cells, torch.zeros_like(cells.observed))
-        return q.mean.numpy(), q.stddev.numpy()
+    def hidden_from(self, z: Floats) -> Hidden:
+        """As ``hidden``, from z (N, latent) alone; of the first network, whose z it is."""
+        return [self._exact[0].hidden_from(torch.from_numpy(z))]
 
     @torch.inference_mode()
     def probabilities(
@@ -106,6 +108,17 @@ class Ensemble:
             logits = net.decoder.logits(h, slice(start, stop))
             total = total + torch.softmax(logits / temperature, dim=1)
         return cast(Floats, (cast(Tensor, total) / len(hidden)).numpy())
+
+
+def put_expected(
+    encoder: TableEncoder, codes: Codes, j: int, rows: Ints, probabilities: Floats
+) -> None:
+    """Set cells of column ``j`` in place: a number to its mean, a category to the likeliest."""
+    coder = encoder.bins_[j]
+    codes.bins[rows, j] = probabilities.argmax(1)
+    if isinstance(coder, ContinuousBins):
+        codes.values[rows, j] = probabilities @ coder.means
+    codes.observed[rows, j] = True
 
 
 def batches(rows: int, size: int = ROWS_PER_BATCH) -> list[slice]:

@@ -14,16 +14,16 @@ from tabvae import cells
 from tabvae.card import Card
 from tabvae.cells import Floats
 from tabvae.detect import expected, row_scores, surprise
-from tabvae.embed import embed
+from tabvae.embed import decode, embed, latent_size, path
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
+from tabvae.filling import fill, unmodelled
 from tabvae.generate import generate, rows_where
-from tabvae.identifiers import fresh_identifiers
-from tabvae.impute import draw, impute
+from tabvae.impute import complete, draw, impute
 from tabvae.inference import infer_schema
 from tabvae.learn import Learned, Progress, Settings, learn
 from tabvae.sampling import Sample
-from tabvae.schema import Column, ColumnKind, Schema
+from tabvae.schema import ColumnKind, Schema
 
 FEWEST_ROWS = 2
 FEWEST_COLUMNS = 2
@@ -86,15 +86,71 @@ class Fitted:
 
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
-        codes = self._encode(table)
-        z = embed(self.learned.chart, self.encoder, codes)
+        codes = self.encode(table)
+        if self.learned.chart is not None:
+            codes = complete(self.learned.ensemble, self.encoder, self.learned.refiner, codes)
+        z = embed(self.learned.space, self.encoder, codes)
         return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
+
+    def decode(self, latents: pa.Table) -> pa.Table:
+        """The rows at coordinates ``z1..zk``: the way back from ``embed``.
+
+        Args:
+            latents: columns z1..zk; columns of the table that are not modelled are kept, others
+                are of no interest.
+
+        Raises:
+            SchemaError: a coordinate is missing, or there are more of them than the model has.
+            DataError: a coordinate is not a finite number.
+        """
+        z = self.coordinates(latents)
+        modelled = self.encoder.inverse_transform(decode(self.learned.space, self.encoder, z))
+        arrays = []
+        for column in self.schema.columns:
+            if column.kind.modelled:
+                arrays.append(modelled.column(column.name))
+            elif column.name in latents.column_names and column.kind is not ColumnKind.CONSTANT:
+                arrays.append(latents.column(column.name))
+            else:
+                arrays.append(unmodelled(self.schema, column, len(z), fresh=False))
+        return pa.table(dict(zip(self.schema.names, arrays, strict=True)))
+
+    def interpolate(
+        self, table: pa.Table, first: int, last: int, n: int, *, spherical: bool = False
+    ) -> pa.Table:
+        """``n`` rows on the way from one row to another, both ends included.
+
+        Args:
+            table: rows.
+            first: number of the row to begin with, from 0.
+            last: number of the row to end with.
+            n: how many rows, at least 2.
+            spherical: walk on an arc about the origin (Shoemake 1985) instead of a straight line.
+
+        Returns:
+            A column ``t`` from 0 to 1, then the columns of the table.
+
+        Raises:
+            DataError: the table has no such row.
+            ParameterError: ``n`` is below 2.
+        """
+        if n < 2:
+            raise ParameterError(f"a path has at least 2 rows, however: {n}", "-n 10")
+        for row in (first, last):
+            if not 0 <= row < table.num_rows:
+                raise DataError(f"no row {row + 1}: the table has {table.num_rows} rows")
+        ends = self.embed(table.take([first, last]))
+        z = np.column_stack([c.to_numpy() for c in ends.columns])
+        t = np.linspace(0, 1, n)
+        walk = path(z[0], z[1], t, spherical)
+        decoded = self.decode(pa.table({f"z{k + 1}": walk[:, k] for k in range(walk.shape[1])}))
+        return decoded.add_column(0, "t", pa.array(t))
 
     def impute(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
-        codes = self._encode(table)
+        codes = self.encode(table)
         filled = impute(self.learned.ensemble, self.encoder, self.learned.refiner, codes)
-        return self._fill(table, codes, Sample(filled, np.zeros(filled.bins.shape)))
+        return fill(self.encoder, table, codes, Sample(filled, np.zeros(filled.bins.shape)))
 
     def draw(self, table: pa.Table, draws: int, seed: int = 0) -> Iterator[pa.Table]:
         """``draws`` completed tables.
@@ -104,9 +160,9 @@ class Fitted:
         """
         if draws < 1:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
-        codes = self._encode(table)
+        codes = self.encode(table)
         for sample in draw(self.learned.ensemble, self.encoder, codes, draws, seed):
-            yield self._fill(table, codes, sample)
+            yield fill(self.encoder, table, codes, sample)
 
     def generate(
         self,
@@ -129,20 +185,26 @@ class Fitted:
             seed: of the draws.
 
         Raises:
-            ParameterError: ``n`` or ``temperature`` is not positive.
+            ParameterError: ``n`` or ``temperature`` is not positive, or the model is ``ae`` or
+                ``dae``.
             SchemaError: ``where`` names an unknown column, or a value the model has not seen.
         """
         if n < 1:
             raise ParameterError(f"the number of rows must be at least 1, however: {n}", "-n 1000")
         if not temperature > 0:
             raise ParameterError(f"temperature must be above 0, however: {temperature}")
+        if not self.learned.ensemble.objective.variational:
+            raise ParameterError(
+                "a plain autoencoder has no distribution over its latent space to draw rows from",
+                "fit with --model vae, the default",
+            )
         given = rows_where(self.encoder, n, dict(self._given(where or {})))
         sample = generate(
             self.learned.ensemble, self.encoder, given, seed, not complete, one_shot, temperature
         )
         modelled = self.encoder.inverse_transform(sample.codes, sample.levels)
         arrays = [
-            modelled.column(c.name) if c.kind.modelled else self._unmodelled(c, n)
+            modelled.column(c.name) if c.kind.modelled else unmodelled(self.schema, c, n)
             for c in self.schema.columns
         ]
         return pa.table(dict(zip(self.schema.names, arrays, strict=True)))
@@ -164,7 +226,7 @@ class Fitted:
         """
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
-        codes = self._encode(table)
+        codes = self.encode(table)
         found = surprise(self.learned.ensemble, self.encoder, codes, self.card.scales)
         scores = row_scores(found)
         p_values = self.card.calibration.p_values(scores)
@@ -176,7 +238,7 @@ class Fitted:
         columns.update(self._explain(table, codes, found))
         return pa.table(columns)
 
-    def _encode(self, table: pa.Table) -> Codes:
+    def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
         self.schema.require(table.column_names)
         extra = [name for name in table.column_names if name not in self.schema.names]
@@ -198,44 +260,6 @@ class Fitted:
                 )
         return codes
 
-    def _fill(self, table: pa.Table, codes: Codes, sample: Sample) -> pa.Table:
-        """``table`` with its missing cells taken from ``sample``."""
-        for j, column in enumerate(self.encoder.columns_):
-            gaps = codes.missing[:, j]
-            if not gaps.any():
-                continue
-            position = table.column_names.index(column.name)
-            field, original = self._field(table, position), table.column(position)
-            written = self.encoder.write_column(
-                j,
-                sample.codes.bins[:, j],
-                sample.codes.values[:, j],
-                sample.levels[:, j],
-                gaps,
-                target=field.type,
-            )
-            table = table.set_column(
-                position, field, cells.choose(gaps, written, cells.flat(original))
-            )
-        return self._fill_constants(table)
-
-    def _field(self, table: pa.Table, position: int) -> pa.Field:
-        """The type a filled column has: its own, or the model's if all of it was missing."""
-        field = table.field(position)
-        return self.schema.types.field(field.name) if pa.types.is_null(field.type) else field
-
-    def _fill_constants(self, table: pa.Table) -> pa.Table:
-        for column in self.schema.columns:
-            if column.kind is not ColumnKind.CONSTANT or column.name not in table.column_names:
-                continue
-            position = table.column_names.index(column.name)
-            field, array = self._field(table, position), cells.flat(table.column(position))
-            gaps = cells.missing_mask(array, self.encoder.na_values)
-            if gaps.any():
-                written = cells.from_text(pa.array([column.constant] * len(array)), field.type)
-                table = table.set_column(position, field, cells.choose(gaps, written, array))
-        return table
-
     def _given(self, where: Mapping[str, Any]) -> Iterator[tuple[int, tuple[int, float, float]]]:
         """The modelled column, bin, score and value of each cell that is asked for."""
         names = [c.name for c in self.encoder.columns_]
@@ -251,18 +275,28 @@ class Fitted:
             j = names.index(name)
             yield j, self.encoder.encode_cell(j, str(value))
 
-    def _unmodelled(self, column: Column, rows: int) -> pa.Array:
-        """New cells of a column that is not modelled."""
-        target = self.schema.types.field(column.name).type
-        if column.kind is ColumnKind.CONSTANT:
-            return cells.from_text(pa.array([column.constant] * rows), target)
-        if column.kind is ColumnKind.IDENTIFIER:
-            step = round(column.numbers.step) if column.numbers else 1
-            fresh = fresh_identifiers(column.last_identifier or "", rows, max(step, 1))
-            return cells.from_text(pa.array(fresh), target)
-        if cells.is_text(target):
-            return pa.array([column.missing_text] * rows, target)
-        return pa.nulls(rows, target)
+    def coordinates(self, latents: pa.Table) -> Floats:
+        """(N, latent) the columns z1..zk."""
+        size = latent_size(self.learned.space)
+        names = [f"z{k + 1}" for k in range(size)]
+        for name in names:
+            if name not in latents.column_names:
+                raise SchemaError(
+                    f"no column {shown(name)}; the model has {size} coordinates",
+                    "'tabvae embed' writes them",
+                )
+        if f"z{size + 1}" in latents.column_names:
+            raise SchemaError(
+                f"the model has {size} coordinates, z1 to {names[-1]}, the table has more",
+                "-m names the model that wrote them",
+            )
+        columns = [cells.to_numbers(cells.flat(latents.column(name))) for name in names]
+        z = np.column_stack(columns)
+        wrong = np.argwhere(~np.isfinite(z))
+        if len(wrong):
+            row, k = wrong[0]
+            raise DataError(f"row {row + 1}: {names[k]} is not a finite number")
+        return z
 
     def _explain(self, table: pa.Table, codes: Codes, found: Floats) -> dict[str, pa.Array]:
         """The most surprising cells of each row, with observed and expected value as text."""

@@ -46,12 +46,12 @@ def _one_shot(
 ) -> Sample:
     done = given.copy()
     levels = np.zeros(done.bins.shape)
+    mean, scale = ensemble.prior()
     for number, rows in enumerate(batches(len(given), ROWS_PER_BLOCK)):
         rng = np.random.default_rng([seed, number])
         block = done[rows]
-        mean, scale = ensemble.prior(block)
         noise = rng.standard_normal((ROWS_PER_BLOCK, mean.shape[1]))[: len(block)]
-        hidden = ensemble.prior_hidden(block, mean + scale * noise)
+        hidden = ensemble.hidden_from(mean + scale * noise)
         for j in range(block.bins.shape[1]):
             uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(block)]
             bins = sample_bins(ensemble.probabilities(hidden, j, gaps, temperature), uniforms[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -21,13 +22,19 @@ def impute(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: C
     they are.
     """
     filled = codes.copy()
-    for rows in batches(len(codes)):
-        block = filled[rows]
-        if not block.missing.any():
-            continue
+    gaps = np.flatnonzero(codes.missing.any(1))
+    for part in batches(len(gaps)):
+        rows = gaps[part]
+        block = codes[rows]
         guesses = refiner.refine(encoder, block, guess(ensemble, encoder, block))
         _fill(encoder, block, guesses)
+        filled.put(rows, block)
     return filled
+
+
+def complete(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: Codes) -> Codes:
+    """As ``impute``, and cells that could not be understood are filled, too."""
+    return impute(ensemble, encoder, refiner, replace(codes, missing=~codes.observed))
 
 
 def guess(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Guesses:

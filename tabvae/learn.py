@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -15,16 +15,17 @@ import torch
 from torch import Tensor
 
 from tabvae.card import Card
-from tabvae.embed import MOST_ROWS, landscape
+from tabvae.embed import MOST_ROWS, Space, landscape
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
 from tabvae.errors import ParameterError, shown
-from tabvae.impute import guess, impute
+from tabvae.impute import complete, guess
 from tabvae.mapping import Map, draw_map
+from tabvae.masking import hold_out
 from tabvae.network import Cells, Shape
 from tabvae.refine import Refiner
-from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, hold_out, plan_for
-from tabvae.vae import VAE
+from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, plan_for
+from tabvae.vae import MODELS, Autoencoder, Objective
 
 DEFAULT_LATENT = 8
 DEVICES = ("auto", "cpu", "cuda")
@@ -37,7 +38,7 @@ class Settings:
     Attributes:
         effort: one of ``EFFORTS``.
         latent: dimensions of the latent space.
-        beta: weight of the KL term.
+        objective: which autoencoder, and the weights of its terms.
         seed: of all randomness.
         device: one of ``DEVICES``.
 
@@ -47,12 +48,13 @@ class Settings:
 
     effort: str = "default"
     latent: int = DEFAULT_LATENT
-    beta: float = 1.0
+    objective: Objective = field(default_factory=Objective)
     seed: int = 0
     device: str = "auto"
 
     def __post_init__(self) -> None:
         for name, value, known in (
+            ("model", self.objective.model, MODELS),
             ("effort", self.effort, EFFORTS),
             ("device", self.device, DEVICES),
         ):
@@ -62,8 +64,14 @@ class Settings:
                 )
         if self.latent < 1:
             raise ParameterError(f"latent must be at least 1, however: {self.latent}")
-        if not 0 <= self.beta < float("inf"):
-            raise ParameterError(f"beta must be finite and not negative, however: {self.beta}")
+        for name in ("beta", "free_nats", "noise"):
+            value = getattr(self.objective, name)
+            if not 0 <= value < float("inf"):
+                raise ParameterError(f"{name} must be finite and not negative, however: {value}")
+        if not 0 <= self.objective.warmup <= 1:
+            raise ParameterError(
+                f"warmup is a share of the steps, 0 to 1, however: {self.objective.warmup}"
+            )
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ParameterError("this machine has no CUDA device", "--device cpu")
 
@@ -100,20 +108,28 @@ class Learned:
     Attributes:
         ensemble: the trained networks.
         refiner: the trees that take a second look at imputed cells.
-        chart: the map of the rows.
+        chart: the map of the rows; ``None`` where the code of the first network is their place.
         card: what happened in training, diagnostics and calibration.
     """
 
     ensemble: Ensemble
     refiner: Refiner
-    chart: Map
+    chart: Map | None
     card: Card
+
+    @property
+    def space(self) -> Space:
+        """Where rows have coordinates."""
+        return self.ensemble if self.chart is None else self.chart
 
 
 def learn(
     encoder: TableEncoder, codes: Codes, settings: Settings, progress: Progress | None = None
 ) -> Learned:
     """Train the networks, then trees and map on the table as the networks complete it.
+
+    A variational model's rows lie on a map, for its latent space keeps but what columns share.
+    In ``ae`` and ``dae`` the code is made to restore the row: it is the row's place.
 
     Args:
         encoder: fitted to the table.
@@ -126,7 +142,10 @@ def learn(
     ensemble = Ensemble(nets)
     refiner = Refiner.fit(encoder, codes, partial(guess, ensemble, encoder), settings.seed)
     card = Card.measure(ensemble, encoder, codes, codes[held_out.numpy()], records)
-    return Learned(ensemble, refiner, _map(encoder, codes, ensemble, refiner, settings), card)
+    chart = None
+    if settings.objective.variational:
+        chart = _map(encoder, codes, ensemble, refiner, settings)
+    return Learned(ensemble, refiner, chart, card)
 
 
 def _map(
@@ -136,9 +155,8 @@ def _map(
     if len(codes) > MOST_ROWS:
         chosen = np.random.default_rng(settings.seed).choice(len(codes), MOST_ROWS, replace=False)
         codes = codes[np.sort(chosen)]
-    filled = impute(ensemble, encoder, refiner, codes)
-    land = landscape(encoder, codes, filled, settings.latent)
-    steps = plan_for(settings.effort, len(codes)).map_steps
+    land = landscape(encoder, complete(ensemble, encoder, refiner, codes), settings.latent)
+    steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
     return draw_map(land, steps, torch.Generator().manual_seed(settings.seed))
 
 
@@ -148,17 +166,17 @@ def _train(
     held_out: Tensor,
     settings: Settings,
     progress: Progress | None,
-) -> tuple[list[VAE], list[Record]]:
+) -> tuple[list[Autoencoder], list[Record]]:
     """Train the planned networks, each on a thread of its own with one core.
 
     Two networks on a core each train faster than one after the other on both, for a step is many
     small operations. Ctrl-C stops all of them; what was learned so far is kept.
     """
-    plan = plan_for(settings.effort, len(codes))
+    plan = plan_for(settings.effort, len(codes), settings.objective)
     trainers = _trainers(encoder, codes, held_out, settings, plan)
     stop = threading.Event()
 
-    def train(net: int) -> tuple[VAE, Record]:
+    def train(net: int) -> tuple[Autoencoder, Record]:
         def report(point: Point) -> None:
             if progress is not None:
                 progress(Step(net + 1, plan.nets, plan.steps, point))
@@ -190,6 +208,6 @@ def _trainers(
         torch.Generator(device).manual_seed(1000 * settings.seed + net) for net in range(plan.nets)
     ]
     return [
-        Trainer(rows, missing, shape, positions, plan, settings.beta, unseen, generator)
+        Trainer(rows, missing, shape, positions, plan, settings.objective, unseen, generator)
         for generator in generators
     ]

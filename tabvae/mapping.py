@@ -1,11 +1,10 @@
 """A map of the rows: few coordinates that keep who is near whom, and where each row lies.
 
-A network places each row from what is known of it. It is trained on two terms: neighbours are told
+A network places each complete row. It is trained on two terms: neighbours are told
 from other rows by their distance on the map, with a Cauchy kernel (t-SNE, van der Maaten & Hinton
 2008, as the contrastive loss of Damrich et al. 2023, section 4); and a decoder restores the row
 from its place. The second counts the more, the less principal components of the same number lose:
-many coordinates keep distances, two keep neighbourhoods. A row with gaps is drawn to where it
-would be without them.
+many coordinates keep distances, two keep neighbourhoods.
 """
 
 from __future__ import annotations
@@ -14,50 +13,54 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from tabvae.network import Block
-from tabvae.training import draw_visible, schedule
+from tabvae.training import schedule
 
 WIDTH, DEPTH = 256, 2
-PAIRS, BLURRED = 256, 64
+PAIRS = 256
 RATE = 2e-3
 CLIP = 4.0
 START = 3.0
 """Spread of the first coordinate before training."""
-RESTORING = 0.5
-LEAST, LEAST_LOST = 1e-3, 0.02
+RESTORING, LEAST_LOST = 0.16, 0.05
+LEAST = 1e-3
 
 
 class Map(nn.Module):
-    """What is known of a row to coordinates: a linear view of it, and a correction by a network.
+    """A complete row to coordinates: a linear view of it, and a correction by a network.
 
-    **Shape** pictures (B, G), visible (B, D) -> (B, latent)
+    ``restore`` is the way back.
+
+    **Shape** pictures (B, G) -> (B, latent)
 
     Args:
-        owners: (G,) the column each number of a picture belongs to.
+        size: numbers of a picture, G.
         latent: number of coordinates.
     """
 
-    owners: Tensor
     center: Tensor
     spread: Tensor
 
-    def __init__(self, owners: Tensor, latent: int) -> None:
+    def __init__(self, size: int, latent: int) -> None:
         super().__init__()
-        inputs = len(owners) + int(owners.max()) + 1
-        self.register_buffer("owners", owners, persistent=False)
-        self.register_buffer("center", torch.zeros(len(owners)))
+        self.register_buffer("center", torch.zeros(size))
         self.register_buffer("spread", torch.ones(()))
-        self.straight = nn.Linear(inputs, latent)
-        self.bent = _perceptron(inputs, latent)
+        self.straight = nn.Linear(size, latent)
+        self.bent = _perceptron(size, latent)
+        self.restorer = _perceptron(latent, size)
 
-    def forward(self, pictures: Tensor, visible: Tensor) -> Tensor:
-        known = (pictures - self.center) / self.spread * visible[:, self.owners]
-        x = torch.cat([known, visible.to(known.dtype)], dim=1)
+    def forward(self, pictures: Tensor) -> Tensor:
+        x = (pictures - self.center) / self.spread
         place: Tensor = self.straight(x) + self.bent(x)
         return place
+
+    def restore(self, places: Tensor) -> Tensor:
+        """Coordinates (B, latent) to pictures (B, G) of complete rows."""
+        picture: Tensor = self.restorer(places) + self.center
+        return picture
 
 
 @dataclass(frozen=True)
@@ -66,16 +69,12 @@ class Landscape:
 
     Attributes:
         pictures: (N, G) complete rows as numbers whose distances matter.
-        observed: (N, D) the cells that were not filled in.
-        owners: (G,) the column each number of a picture belongs to.
         neighbours: (N, k) the nearest rows of each.
         components: (latent, G) principal components of the pictures, zero beyond their rank.
         lost: share of the pictures' variance that these leave out.
     """
 
     pictures: Tensor
-    observed: Tensor
-    owners: Tensor
     neighbours: Tensor
     components: Tensor
     lost: float
@@ -89,52 +88,43 @@ def draw_map(land: Landscape, steps: int, generator: torch.Generator) -> Map:
         steps: optimiser steps.
         generator: source of all randomness.
     """
-    chart, decoder = _start(land, generator)
-    parameters = [*chart.parameters(), *decoder.parameters()]
+    chart = _start(land, generator)
+    parameters = list(chart.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
     variance = float(land.pictures.var(0, correction=0).sum())
-    weight = RESTORING / max(land.lost, LEAST_LOST) ** 2 / max(variance, LEAST)
+    weight = RESTORING / max(land.lost, LEAST_LOST) ** 4 / max(variance, LEAST)
     pairs = min(PAIRS, len(land.pictures))
     for step in range(1, steps + 1):
         for group in optimizer.param_groups:
             group["lr"] = RATE * schedule(step, steps)
         index = torch.randint(len(land.pictures), (pairs,), generator=generator)
         rank = torch.randint(land.neighbours.shape[1], (pairs,), generator=generator)
-        rows = torch.cat([index, land.neighbours[index, rank], index[:BLURRED]])
-        visible = land.observed[rows]
-        visible[2 * pairs :] = draw_visible(visible[2 * pairs :], generator)
-        places = chart(land.pictures[rows], visible)
-        here, there, blurred = places.tensor_split([pairs, 2 * pairs])
-        restored = decoder(here) + chart.center - land.pictures[index]
-        target = here[:BLURRED].detach()
-        loss = (
-            _contrast(here, there)
-            + weight * restored.square().sum(1).mean()
-            + mse_loss(blurred, target) / target.var(0).mean().clamp(min=LEAST)
-        )
+        rows = torch.cat([index, land.neighbours[index, rank]])
+        here, there = chart(land.pictures[rows]).chunk(2)
+        wrong = chart.restore(here) - land.pictures[index]
+        loss = _contrast(here, there) + weight * wrong.square().sum(1).mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(parameters, CLIP)
         optimizer.step()
     return chart.requires_grad_(False).eval()
 
 
-def _start(land: Landscape, generator: torch.Generator) -> tuple[Map, nn.Module]:
-    """A map that begins as the principal components, and its decoder."""
+def _start(land: Landscape, generator: torch.Generator) -> Map:
+    """A map that begins as the principal components."""
     latent, size = land.components.shape
     seed = int(torch.randint(2**31, (1,), generator=generator))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        chart, decoder = Map(land.owners, latent), _perceptron(latent, size)
+        chart = Map(size, latent)
     with torch.no_grad():
         chart.center.copy_(land.pictures.mean(0))
         chart.spread.copy_(land.pictures.std(correction=0).clamp(min=LEAST))
         first = ((land.pictures - chart.center) / chart.spread) @ land.components[0]
-        chart.straight.weight.zero_()
-        chart.straight.weight[:, :size] = land.components
+        chart.straight.weight.copy_(land.components)
         chart.straight.weight *= START / first.std(correction=0).clamp(min=LEAST)
         chart.straight.bias.zero_()
-    return chart, decoder
+    return chart
 
 
 def _perceptron(inputs: int, outputs: int) -> nn.Sequential:

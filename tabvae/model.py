@@ -18,15 +18,21 @@ from tabvae.fitted import FEWEST_COLUMNS, FEWEST_ROWS, Fitted
 from tabvae.frames import fill_frame, to_arrow
 from tabvae.learn import DEFAULT_LATENT, Progress, Settings
 from tabvae.schema import ColumnKind, Overrides
+from tabvae.vae import Objective
 
 
 class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """A variational autoencoder for tables with gaps and mixed types.
 
     Args:
+        model: ``vae``, a plain autoencoder ``ae``, or a denoising one ``dae``.
         effort: ``fast``, ``default`` or ``best``: how long ``fit`` works.
         latent: dimensions of the latent space; ``None`` for 8.
-        beta: weight of the KL term; 1 is the evidence lower bound.
+        beta: weight of the KL term of ``vae``; 1 is the evidence lower bound.
+        warmup: share of the steps over which that weight rises from 0.
+        free_nats: KL of a latent dimension, in nats, that costs nothing.
+        noise: of ``dae``: deviation of what is added to numbers, in normal scores, and the share
+            of categories that are swapped.
         seed: of all randomness; the same seed gives the same model on one machine.
         device: ``auto``, ``cpu`` or ``cuda``, for training.
         categorical: columns that hold categories, whatever they look like.
@@ -51,9 +57,13 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
+        model: str = "vae",
         effort: str = "default",
         latent: int | None = None,
         beta: float = 1.0,
+        warmup: float = 0.0,
+        free_nats: float = 0.0,
+        noise: float = 0.2,
         seed: int = 0,
         device: str = "auto",
         categorical: tuple[str, ...] = (),
@@ -62,9 +72,13 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ignore: tuple[str, ...] = (),
         na_values: tuple[str, ...] | None = None,
     ) -> None:
+        self.model = model
         self.effort = effort
         self.latent = latent
         self.beta = beta
+        self.warmup = warmup
+        self.free_nats = free_nats
+        self.noise = noise
         self.seed = seed
         self.device = device
         self.categorical = categorical
@@ -98,6 +112,14 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         frame = self._frame(X)
         table = self._fitted().embed(to_arrow(frame))
         return table.to_pandas().set_index(frame.index)
+
+    def decode(self, latents: Any) -> pd.DataFrame:
+        """The rows at coordinates (rows, latent), a frame ``z1..zk`` or an array."""
+        if not isinstance(latents, pd.DataFrame):
+            array = np.asarray(latents)
+            latents = pd.DataFrame(array, columns=[f"z{k + 1}" for k in range(array.shape[1])])
+        table = self._fitted().decode(to_arrow(latents))
+        return table.to_pandas().set_index(latents.index)
 
     def transform(self, X: Any) -> Floats:
         """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""
@@ -191,10 +213,11 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         asked = Overrides(
             tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
         )
+        noise = self.noise if self.model == "dae" else 0.0
         settings = Settings(
             self.effort,
             DEFAULT_LATENT if self.latent is None else self.latent,
-            self.beta,
+            Objective(self.model, self.beta, self.warmup, self.free_nats, noise),
             self.seed,
             self.device,
         )

@@ -1,4 +1,4 @@
-"""The training loop: masks, schedule, held-out masked loss, early stop, averaged weights."""
+"""The training loop: schedule, held-out masked loss, early stop, averaged weights."""
 
 from __future__ import annotations
 
@@ -13,18 +13,15 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 
 from tabvae.errors import DataError
+from tabvae.masking import Batch, Masking
 from tabvae.network import Cells, Shape
-from tabvae.vae import VAE, Loss
+from tabvae.vae import Autoencoder, Loss, Objective
 
 EFFORTS = ("fast", "default", "best")
 ROWS_OF_A_MEDIUM_TABLE, ROWS_OF_A_LARGE_TABLE = 10_000, 16_000
 FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
 MOST_MAP_STEPS = 1000
-NOTHING_VISIBLE = 0.1
-"""Share of rows that train with every cell hidden: what a generated row starts from."""
-HELD_OUT_SHARE, MOST_HELD_OUT_SHARE = 0.05, 0.1
-FEWEST_HELD_OUT_ROWS, MOST_HELD_OUT_ROWS = 100, 2000
-FEWEST_ROWS_TO_HOLD_OUT = 40
+ELBO_SHARE = 0.15
 MOST_RECOVERIES = 10
 SMALLEST_COUNT = 0.1
 """Added to the count of each bin, so that its logarithm is finite."""
@@ -57,27 +54,29 @@ class Plan:
     map_steps: int = MOST_MAP_STEPS
     rate: float = 2e-3
     weight_decay: float = 0.01
-    elbo_share: float = 0.15
+    elbo_share: float = ELBO_SHARE
     evaluations: int = 50
     patience: int = 12
     averaging: float = 0.99
     clip: float = 1.0
 
 
-def plan_for(effort: str, rows: int) -> Plan:
+def plan_for(effort: str, rows: int, objective: Objective) -> Plan:
     """The one dial: everything else about training follows from the number of rows.
 
     Args:
         effort: one of ``EFFORTS``.
         rows: rows of the table.
+        objective: a plain autoencoder is one network, whose code is the latent space.
     """
     share, nets = {"fast": (0.4, 1), "default": (1.0, 2), "best": (1.25, 4)}[effort]
     steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
     return Plan(
-        nets=nets,
+        nets=nets if objective.variational else 1,
         steps=round(share * steps),
         batch=128 if rows < ROWS_OF_A_LARGE_TABLE else 256,
         width=256,
+        elbo_share=ELBO_SHARE if objective.variational else 0.0,
         map_steps=round(share * min(steps, MOST_MAP_STEPS)),
         weight_decay=0.3 if rows < ROWS_OF_A_MEDIUM_TABLE else 0.01,
     )
@@ -92,7 +91,7 @@ class Point:
         reconstruction: loss of the hidden cells in nats per row, mean since the point before.
         kl: nats per row, likewise.
         held_out: masked loss of held-out rows in nats per cell.
-        error: their squared error, see ``VAE.held_out``; what decides when to stop.
+        error: their squared error, see ``Autoencoder.held_out``; what decides when to stop.
         spread: its standard error.
     """
 
@@ -125,38 +124,6 @@ Progress = Callable[[Point], None]
 """Called at each evaluation with the newest point of the curve."""
 
 
-def hold_out(rows: int, generator: torch.Generator) -> Tensor:
-    """(H,) numbers of the rows, of so many, that no network trains on; none of a tiny table."""
-    if rows < FEWEST_ROWS_TO_HOLD_OUT:
-        return torch.zeros(0, dtype=torch.int64, device=generator.device)
-    few = min(FEWEST_HELD_OUT_ROWS, round(MOST_HELD_OUT_SHARE * rows))
-    count = min(max(round(HELD_OUT_SHARE * rows), few), MOST_HELD_OUT_ROWS)
-    return torch.randperm(rows, generator=generator, device=generator.device)[:count].sort()[0]
-
-
-def draw_visible(observed: Tensor, generator: torch.Generator) -> Tensor:
-    """(B, D) a random subset of the observed cells: each row's share of visible cells is uniform
-    in 0..1, one row in ten sees nothing, and at least one observed cell stays hidden."""
-    rows, columns = observed.shape
-    device = observed.device
-    rank = torch.rand(rows, columns, generator=generator, device=device)
-    order = rank.masked_fill(~observed, 2.0).argsort(1).argsort(1)
-    count = observed.sum(1, keepdim=True)
-    seen = (torch.rand(rows, 1, generator=generator, device=device) * count).floor()
-    blind = torch.rand(rows, 1, generator=generator, device=device) < NOTHING_VISIBLE
-    return observed & (order < torch.where(blind, torch.zeros_like(seen), seen))
-
-
-def show_gaps(cells: Cells, missing: Tensor, sizes: Tensor, rows: Tensor) -> Cells:
-    """In the rows marked by ``rows`` (B, 1), the missing cells become cells of state "missing".
-
-    So the network learns where a table has its gaps, which ``generate`` needs, and still imputes
-    from rows whose gaps are simply unknown.
-    """
-    state = missing & rows
-    return Cells(torch.where(state, sizes, cells.bins), cells.scores, cells.observed | state)
-
-
 @dataclass
 class _Best:
     step: int
@@ -164,7 +131,7 @@ class _Best:
 
 
 class Trainer:
-    """Trains one VAE on encoded rows.
+    """Trains one network on encoded rows.
 
     Args:
         cells: (N, D) the rows.
@@ -172,7 +139,7 @@ class Trainer:
         shape: sizes of the network.
         positions: (total bins,) place of each bin on its column's line.
         plan: how to train.
-        beta: weight of the KL term.
+        objective: which autoencoder it is.
         held_out: (H,) numbers of the rows that are not trained on but tell when to stop; with
             none of them, the training rows do.
         generator: source of all randomness, on the device of ``cells``.
@@ -185,13 +152,14 @@ class Trainer:
         shape: Shape,
         positions: Tensor,
         plan: Plan,
-        beta: float,
+        objective: Objective,
         held_out: Tensor,
         generator: torch.Generator,
     ) -> None:
         self.cells, self.missing, self.plan, self.generator = cells, missing, plan, generator
         device = cells.bins.device
-        self.vae = _initial_vae(cells, missing, shape, positions, beta, generator).to(device)
+        self.vae = _initial(cells, missing, shape, positions, objective, generator).to(device)
+        self.masking = Masking.of(self.vae, plan.elbo_share, generator)
         self.average = copy.deepcopy(self.vae).requires_grad_(False).eval()
         self.optimizer = torch.optim.AdamW(
             self.vae.parameters(), lr=plan.rate, weight_decay=plan.weight_decay, fused=True
@@ -201,12 +169,12 @@ class Trainer:
         kept[held_out] = False
         self.rows = kept.nonzero().squeeze(1)
         self.examined = cells.rows(held_out if len(held_out) else self.rows)
-        self.examined_visible = draw_visible(self.examined.observed, generator)
+        self.examined_visible, self.examined_target = self.masking.split(self.examined.observed)
         self.rate = plan.rate
 
     def run(
         self, progress: Progress | None = None, stop: threading.Event | None = None
-    ) -> tuple[VAE, Record]:
+    ) -> tuple[Autoencoder, Record]:
         """Train until the held-out error rises, the plan ends, or ``stop`` is set.
 
         Returns:
@@ -246,11 +214,11 @@ class Trainer:
         return self.average, self.record
 
     def _step(self, step: int) -> Loss:
-        cells, visible, noise, gaps = self._batch()
-        target = cells.observed & ~visible
+        batch = self._batch()
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * schedule(step, self.plan.steps)
-        loss = self.vae.loss(cells, visible, target, len(noise), noise, gaps)
+        weight = self.vae.objective.kl_weight(step / self.plan.steps)
+        loss = self.vae.loss(*batch, kl_weight=weight)
         self.optimizer.zero_grad(set_to_none=True)
         loss.total.backward()  # type: ignore[no-untyped-call]
         clip_grad_norm_(self.vae.parameters(), self.plan.clip)
@@ -263,25 +231,15 @@ class Trainer:
             )
         return replace(loss, total=loss.total.detach())
 
-    def _batch(self) -> tuple[Cells, Tensor, Tensor, Tensor]:
+    def _batch(self) -> Batch:
         device, generator = self.rows.device, self.generator
         pick = torch.randint(len(self.rows), (self.plan.batch,), generator=generator, device=device)
         index = self.rows[pick]
-        gaps = torch.rand(len(index), 1, generator=generator, device=device) < 0.5
-        cells = show_gaps(self.cells.rows(index), self.missing[index], self.vae.sizes, gaps)
-        visible = draw_visible(cells.observed, generator)
-        noise = torch.randn(
-            round(self.plan.elbo_share * len(index)),
-            self.vae.shape.latent,
-            generator=generator,
-            device=device,
-        )
-        return cells, visible, noise, gaps
+        return self.masking.draw(self.cells.rows(index), self.missing[index])
 
     def _evaluate(self, step: int, losses: list[Loss]) -> Point:
-        target = self.examined.observed & ~self.examined_visible
         held_out, error, spread = self.average.held_out(
-            self.examined, self.examined_visible, target
+            self.examined, self.examined_visible, self.examined_target
         )
         return Point(
             step,
@@ -314,26 +272,26 @@ def schedule(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) * 0.98 + 0.02
 
 
-def _snapshot(vae: VAE) -> dict[str, Tensor]:
+def _snapshot(vae: Autoencoder) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in vae.state_dict().items()}
 
 
-def _initial_vae(
+def _initial(
     cells: Cells,
     missing: Tensor,
     shape: Shape,
     positions: Tensor,
-    beta: float,
+    objective: Objective,
     generator: torch.Generator,
-) -> VAE:
-    """A VAE that starts from each column's own frequencies, with weights from ``generator``.
+) -> Autoencoder:
+    """A network that starts from each column's own frequencies, with weights from ``generator``.
 
     The global generator is left as it was.
     """
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        vae = VAE(shape, positions, beta)
+        vae = Autoencoder(shape, positions, objective)
     bins = torch.where(missing, torch.tensor(shape.sizes, device=missing.device), cells.bins)
     bins = bins + torch.tensor(shape.offsets[:-1], device=bins.device)
     counts = torch.bincount(bins[cells.observed | missing], minlength=shape.offsets[-1])

@@ -1,4 +1,4 @@
-"""The model's distributions and its objective.
+"""The family's distributions and its one objective.
 
 For a row x with observed cells o, visible ones v within o, and hidden ones h = o without v
 (Ivanov et al. 2019, "Variational autoencoder with arbitrary conditioning"; Kingma & Welling 2014):
@@ -8,10 +8,13 @@ For a row x with observed cells o, visible ones v within o, and hidden ones h = 
 
     elbo        = E_{q(z|x_o)} sum_{j in h} log p(x_j | z, x_v)  -  beta KL( q(z|x_o) || q(z|x_v) )
     predictive  = sum_{j in h} log p(x_j | z = mean(x_v), x_v)
+    restoring   = sum_{j in o} log p(x_j | z = mean(y_v))
 
-With nothing visible, q(z | x_v) is the prior and the ELBO is that of a textbook VAE. Training on
-random subsets v makes the predictive term fit every order of the columns at once (Uria et al.
-2014; Hoogeboom et al. 2022), which imputation and generation rely on.
+``vae`` trains on the first two. With nothing visible, q(z | x_v) is the prior and the ELBO is that
+of a textbook VAE. Training on random subsets v makes the predictive term fit every order of the
+columns at once (Uria et al. 2014; Hoogeboom et al. 2022), which imputation and generation rely on.
+``ae`` and ``dae`` train on the third: no sampling, no KL, and the decoder sees the code z alone. In
+``ae`` y = x (Hinton & Salakhutdinov 2006); in ``dae`` y is x corrupted (Vincent et al. 2008).
 """
 
 from __future__ import annotations
@@ -21,51 +24,53 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Normal, kl_divergence
+from torch.distributions import Normal
 
+from tabvae.likelihood import BinnedCells
 from tabvae.network import Cells, Decoder, Encoder, Shape
 
-LARGEST_LOGIT = 40.0
-"""exp(40) times any number of bins is far from overflow, exp(-40) far from underflow."""
+MODELS = ("vae", "ae", "dae")
 
 
-class BinnedCells:
-    """p(x | z, x_v): one categorical distribution per column, from one row of logits.
+@dataclass(frozen=True)
+class Objective:
+    """Which member of the family is trained, and the weights of its terms.
 
-    Args:
-        logits: (B, total) unnormalised log-probabilities, column after column.
-        column_of: (total,) the column each logit belongs to.
-        offsets: (D,) the first logit of each column.
-        gaps: (B, 1) rows in which a cell can be "missing", the last bin of each column; in the
-            others the distribution is over the values alone. By default in no row.
+    Attributes:
+        model: one of ``MODELS``.
+        beta: weight of the KL term (Higgins et al. 2017); 1 is the bound.
+        warmup: share of the steps over which that weight rises from 0 (Bowman et al. 2016).
+        free_nats: a latent dimension's KL below this is not pressed down further (Kingma et al.
+            2016, "free bits").
+        noise: of ``dae``: deviation of the noise added to numbers, in normal scores, and share of
+            categories that are swapped.
     """
 
-    def __init__(
-        self, logits: Tensor, column_of: Tensor, offsets: Tensor, gaps: Tensor | None = None
-    ) -> None:
-        is_gap = column_of != torch.cat([column_of[1:], column_of.new_full((1,), -1)])
-        shut = is_gap if gaps is None else is_gap & ~gaps
-        self.logits = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).masked_fill(shut, -torch.inf)
-        self.column_of = column_of
-        self.offsets = offsets
+    model: str = "vae"
+    beta: float = 1.0
+    warmup: float = 0.0
+    free_nats: float = 0.0
+    noise: float = 0.0
 
-    def log_normalizer(self) -> Tensor:
-        """(B, D) log of the summed exponentials of each column's logits."""
-        return self.column_sums(self.logits.exp()).log()
+    @property
+    def variational(self) -> bool:
+        """The latent space has a distribution; the decoder sees the visible cells, too."""
+        return self.model == "vae"
 
-    def column_sums(self, terms: Tensor) -> Tensor:
-        """(B, D) sum of ``terms`` (B, total) over the bins of each column."""
-        sums = terms.new_zeros(len(terms), len(self.offsets))
-        return sums.index_add(1, self.column_of, terms)
+    def kl_weight(self, progress: float) -> float:
+        """Weight of the KL term when a share ``progress`` of the steps is done."""
+        return self.beta * min(1.0, progress / self.warmup) if self.warmup else self.beta
 
-    def probabilities(self) -> Tensor:
-        """(B, total) probability of every bin."""
-        normalizer = self.log_normalizer().index_select(1, self.column_of)
-        return torch.exp(self.logits - normalizer)
 
-    def log_prob(self, bins: Tensor) -> Tensor:
-        """(B, D) log-probability of each cell's bin."""
-        return self.logits.gather(1, self.offsets + bins) - self.log_normalizer()
+def gaussian_kl(q: Normal, p: Normal) -> Tensor:
+    """KL( q || p ) of diagonal Gaussians in each dimension, in nats, in closed form.
+
+    log(s_p / s_q) + (s_q^2 + (m_q - m_p)^2) / (2 s_p^2) - 1/2; Kingma & Welling 2014, appendix B,
+    derive it for p = Normal(0, 1).
+    """
+    ratio = (q.stddev / p.stddev).square()
+    distance = ((q.mean - p.mean) / p.stddev).square()
+    return 0.5 * (ratio + distance - 1 - ratio.log())
 
 
 @dataclass(frozen=True)
@@ -83,22 +88,22 @@ class Loss:
     kl: Tensor
 
 
-class VAE(nn.Module):
-    """A variational autoencoder with arbitrary conditioning.
+class Autoencoder(nn.Module):
+    """Any member of the family.
 
     Args:
         shape: sizes of the two halves.
         positions: (total bins,) place of each bin on its column's line, see ``BinLogits``.
-        beta: weight of the KL term (Higgins et al. 2017); 1 is the bound.
+        objective: which member it is.
     """
 
     column_of: Tensor
     sizes: Tensor
 
-    def __init__(self, shape: Shape, positions: Tensor, beta: float = 1.0) -> None:
+    def __init__(self, shape: Shape, positions: Tensor, objective: Objective | None = None) -> None:
         super().__init__()
         self.shape = shape
-        self.beta = beta
+        self.objective = objective or Objective()
         self.encoder = Encoder(shape)
         self.decoder = Decoder(shape, positions)
         self.register_buffer("sizes", torch.tensor(shape.sizes), persistent=False)
@@ -109,52 +114,78 @@ class VAE(nn.Module):
         normal: Normal = self.encoder(cells, visible)[1]
         return normal
 
-    def likelihood(self, z: Tensor, features: Tensor, gaps: Tensor | None = None) -> BinnedCells:
-        """p(x | z, x_v) with x_v as its features."""
-        logits = self.decoder(z, features)
+    def given(self, features: Tensor) -> Tensor:
+        """What the decoder sees beside z: the features, or nothing."""
+        return features if self.objective.variational else torch.zeros_like(features)
+
+    def likelihood(self, z: Tensor, given: Tensor, gaps: Tensor | None = None) -> BinnedCells:
+        """p(x | z, x_v) with x_v as what ``given`` returns for its features."""
+        logits = self.decoder(z, given)
         return BinnedCells(logits, self.column_of, self.encoder.offsets, gaps)
+
+    def hidden(self, cells: Cells, visible: Tensor) -> Tensor:
+        """(B, width) what the visible cells say: the decoder's last hidden layer, z at its mean."""
+        features, q = self.encoder(cells, visible)
+        return self.decoder.hidden(q.mean, self.given(features))
+
+    def nothing(self) -> tuple[Tensor, Normal]:
+        """Features (1, width) and q(z) of a row with no cell visible; the latter is the prior."""
+        hidden = torch.zeros(1, len(self.sizes), dtype=torch.bool, device=self.sizes.device)
+        scores = hidden.to(self.encoder.scores.weight.dtype)
+        found: tuple[Tensor, Normal] = self.encoder(Cells(hidden.long(), scores, hidden), hidden)
+        return found
+
+    def hidden_from(self, z: Tensor) -> Tensor:
+        """(B, width) what z alone says, with nothing visible."""
+        given = self.given(self.nothing()[0]).expand(len(z), -1)
+        return self.decoder.hidden(z, given)
 
     def predictive(self, cells: Cells, visible: Tensor) -> BinnedCells:
         """p(x | z = mean(x_v), x_v): what the visible cells say about every cell."""
         features, q = self.encoder(cells, visible)
-        return self.likelihood(q.mean, features)
+        return self.likelihood(q.mean, self.given(features))
 
     def loss(
         self,
         cells: Cells,
         visible: Tensor,
         target: Tensor,
-        elbo_rows: int,
         noise: Tensor,
         gaps: Tensor | None = None,
+        seen: Cells | None = None,
+        kl_weight: float | None = None,
     ) -> Loss:
-        """Both terms of the objective on one batch.
+        """All terms of the objective on one batch.
 
         Args:
             cells: (B, D) rows.
             visible: (B, D) what the encoder may see.
-            target: (B, D) the hidden cells, those to be predicted.
-            elbo_rows: how many of the rows, the first ones, train on the ELBO; the others train
-                on the predictive term.
-            noise: (elbo_rows, latent) standard normal, for the reparameterised sample of z.
+            target: (B, D) the cells to be predicted: the hidden ones, or all to be restored.
+            noise: (n, latent) standard normal, for the reparameterised sample of z; the first n
+                rows train on the ELBO, the others on z's mean.
             gaps: (B, 1) rows in which missing cells are a state to be predicted.
+            seen: (B, D) the rows as the encoder sees them, if not as they are.
+            kl_weight: of the KL term; the objective's beta by default.
         """
-        features, q_visible = self.encoder(cells, visible)
+        elbo_rows = len(noise)
+        features, q_visible = self.encoder(cells if seen is None else seen, visible)
         first = cells.rows(slice(elbo_rows))
         q_all = self.posterior(first, visible[:elbo_rows] | target[:elbo_rows])
         sample = q_all.mean + q_all.stddev * noise
         z = torch.cat([sample, q_visible.mean[elbo_rows:]])
-        log_prob = self.likelihood(z, features, gaps).log_prob(cells.bins)
+        log_prob = self.likelihood(z, self.given(features), gaps).log_prob(cells.bins)
         log_likelihood = torch.where(target, log_prob, torch.zeros_like(log_prob)).sum(1)
         reconstruction = -log_likelihood.mean()
         prior = Normal(
             q_visible.mean[:elbo_rows], q_visible.stddev[:elbo_rows], validate_args=False
         )
-        kl = kl_divergence(q_all, prior).sum(1)
+        kl = gaussian_kl(q_all, prior).sum(0) / max(elbo_rows, 1)
+        pressed = kl.clamp(min=self.objective.free_nats).sum() * elbo_rows / len(cells.bins)
+        weight = self.objective.beta if kl_weight is None else kl_weight
         return Loss(
-            total=reconstruction + self.beta * kl.sum() / len(cells.bins),
+            total=reconstruction + weight * pressed,
             reconstruction=reconstruction.detach(),
-            kl=kl.detach().mean(),
+            kl=kl.detach().sum(),
         )
 
     @torch.no_grad()
@@ -187,6 +218,6 @@ class VAE(nn.Module):
 
     def copy_as(self, dtype: torch.dtype) -> Self:
         """A copy for inference, in ``dtype``."""
-        other = type(self)(self.shape, self.decoder.logits.positions, self.beta)
+        other = type(self)(self.shape, self.decoder.logits.positions, self.objective)
         other.load_state_dict(self.state_dict())
         return other.to(dtype).eval()

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import subprocess
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pandas as pd
+from tabvae_cli.main import run
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,26 @@ class Result:
 
 
 def tabvae(folder: Path, *arguments: str, stdin: bytes = b"", **environment: str) -> Result:
-    """Run ``tabvae`` in ``folder``."""
+    """Run ``tabvae`` in ``folder``, in this process: a new one needs seconds to load torch."""
+    streams = [io.TextIOWrapper(io.BytesIO(b), encoding="utf-8") for b in (stdin, b"", b"")]
+    names = ("stdin", "stdout", "stderr")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(contextlib.chdir(folder))
+        stack.enter_context(mock.patch.dict(os.environ, environment))
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("default")
+        for name, stream in zip(names, streams, strict=True):
+            stack.enter_context(mock.patch.object(sys, name, stream))
+        stack.enter_context(mock.patch.object(sys, "argv", ["tabvae", *arguments]))
+        code = run(list(arguments))
+    for stream in streams[1:]:
+        stream.flush()
+    out, err = (stream.buffer.getvalue().decode() for stream in streams[1:])  # type: ignore[attr-defined]
+    return Result(code, out, err)
+
+
+def tabvae_process(folder: Path, *arguments: str, stdin: bytes = b"", **environment: str) -> Result:
+    """The same in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "tabvae_cli.main", *arguments],
         cwd=folder,

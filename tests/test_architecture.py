@@ -16,19 +16,32 @@ FLOORS = [
     {"errors"},
     {"cells", "identifiers"},
     {"schema", "bins", "tables", "network"},
-    {"inference", "encoding", "output", "frames", "vae"},
-    {"training", "ensemble"},
+    {"inference", "encoding", "output", "frames", "likelihood"},
+    {"vae"},
+    {"masking", "ensemble"},
+    {"training"},
     {"mapping"},
     {"embed", "sampling", "detect", "forest"},
     {"refine"},
-    {"impute", "generate", "card"},
+    {"impute", "generate", "card", "filling"},
     {"learn"},
     {"fitted"},
-    {"artifact"},
+    {"artifact", "compression"},
     {"model"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-TORCH_ROOMS = {"network", "vae", "training", "ensemble", "mapping", "embed", "learn", "artifact"}
+TORCH_ROOMS = {
+    "network",
+    "likelihood",
+    "vae",
+    "masking",
+    "training",
+    "ensemble",
+    "mapping",
+    "embed",
+    "learn",
+    "artifact",
+}
 BANNED = {
     "pickle",
     "joblib",

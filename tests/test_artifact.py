@@ -56,7 +56,7 @@ def test_no_row_of_the_table_is_in_the_file(path: Path, frame: pd.DataFrame) -> 
 def test_the_header_says_what_wrote_the_file(path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         document = json.loads(file.metadata()["tabvae"])
-    assert document["format"] == 3
+    assert document["format"] == 4
     assert {"tabvae", "torch", "python"} <= set(document["versions"])
     assert document["records"][0]["curve"]
 
@@ -85,8 +85,8 @@ def test_a_truncated_model_is_refused(path: Path, tmp_path: Path) -> None:
 
 
 def test_a_newer_format_says_how_to_upgrade(path: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match=r"format 4.*upgrade"):
-        TabVAE.load(rewritten(path, tmp_path, format=4))
+    with pytest.raises(ModelFileError, match=r"format 5.*upgrade"):
+        TabVAE.load(rewritten(path, tmp_path, format=5))
 
 
 def test_an_older_format_says_to_fit_again(path: Path, tmp_path: Path) -> None:

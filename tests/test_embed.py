@@ -10,6 +10,7 @@ import torch
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
+from tabvae import TabVAE
 from tabvae.embed import embed, landscape, picture
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.inference import infer_schema
@@ -29,7 +30,7 @@ def make_table() -> tuple[pa.Table, np.ndarray]:
 
 
 def make_map(encoder: TableEncoder, codes: Codes, dimensions: int) -> Map:
-    land = landscape(encoder, codes, codes, dimensions)
+    land = landscape(encoder, codes, dimensions)
     return draw_map(land, 300, torch.Generator().manual_seed(0))
 
 
@@ -57,13 +58,11 @@ def test_two_coordinates_keep_who_is_near_whom(
     assert classifier.score(z[400:], kind[400:]) > 0.9
 
 
-def test_a_row_with_gaps_lies_near_its_complete_self(
-    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
-) -> None:
-    encoder, codes, _ = encoded
-    gappy = codes.copy()
-    gappy.observed[np.random.default_rng(0).random(codes.observed.shape) < 0.3] = False
-    z, moved = embed(plane, encoder, codes), embed(plane, encoder, gappy)
+def test_a_row_with_gaps_lies_near_its_complete_self() -> None:
+    frame = make_table()[0].to_pandas()
+    model = TabVAE(effort="fast", latent=2).fit(frame)
+    hidden = np.random.default_rng(0).random(frame.shape) < 0.3
+    z, moved = model.transform(frame), model.transform(frame.mask(hidden))
     apart = np.linalg.norm(z - z[::-1], axis=1)
     assert np.median(np.linalg.norm(moved - z, axis=1)) < 0.25 * np.median(apart)
 
@@ -80,7 +79,7 @@ def test_more_coordinates_keep_distances(
         return float(np.corrcoef(true, np.linalg.norm(z - z[::-1], axis=1))[0, 1])
 
     wide = agreement(make_map(encoder, codes, 8))
-    assert wide > 0.75
+    assert wide > 0.7
     assert wide > agreement(plane)
 
 

@@ -18,6 +18,7 @@ from tabvae import TabVAE, TabVAEWarning
 from tabvae.errors import DataError, ParameterError, SchemaError
 from tabvae.learn import Step
 from tabvae.training import plan_for
+from tabvae.vae import Objective
 
 MODELLED = ["group", "size", "count", "big", "day"]
 
@@ -346,4 +347,4 @@ def test_a_failure_while_learning_is_raised_and_stops_the_other_networks(
 
     with pytest.raises(ValueError, match="no room"):
         TabVAE(effort="best").fit_table(pa.Table.from_pandas(frame), progress=fail)
-    assert max(steps) < 0.9 * plan_for("best", len(frame)).steps
+    assert max(steps) < 0.9 * plan_for("best", len(frame), Objective()).steps

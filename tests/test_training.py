@@ -7,8 +7,10 @@ import threading
 import pytest
 import torch
 
+from tabvae.masking import hold_out
 from tabvae.network import Cells, Shape
-from tabvae.training import EFFORTS, Plan, Point, Trainer, hold_out, plan_for
+from tabvae.training import EFFORTS, Plan, Point, Trainer, plan_for
+from tabvae.vae import Objective
 
 SHAPE = Shape(sizes=(4, 4), latent=2, width=32)
 POSITIONS = torch.zeros(10)
@@ -25,7 +27,7 @@ def trainer(plan: Plan = PLAN, seed: int = 0, rows: int = 400, held_out: int = 2
     cells = copies(rows)
     unseen = torch.arange(held_out)
     generator = torch.Generator().manual_seed(seed)
-    return Trainer(cells, ~cells.observed, SHAPE, POSITIONS, plan, 1.0, unseen, generator)
+    return Trainer(cells, ~cells.observed, SHAPE, POSITIONS, plan, Objective(), unseen, generator)
 
 
 def test_a_copied_column_is_predicted_from_its_twin() -> None:
@@ -106,7 +108,7 @@ def test_a_non_finite_loss_steps_back_with_a_lower_rate() -> None:
 
 @pytest.mark.parametrize("rows", [10, 1000, 100_000])
 def test_more_effort_means_more_work(rows: int) -> None:
-    plans = [plan_for(effort, rows) for effort in EFFORTS]
+    plans = [plan_for(effort, rows, Objective()) for effort in EFFORTS]
     work = [plan.nets * plan.steps for plan in plans]
     assert work == sorted(work)
     assert len(set(work)) == 3

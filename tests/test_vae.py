@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 from torch.distributions import Categorical
 
+from tabvae.masking import draw_visible, show_gaps
 from tabvae.network import Cells, Shape
-from tabvae.training import draw_visible, show_gaps
-from tabvae.vae import VAE
+from tabvae.vae import Autoencoder
 
 SHAPE = Shape(sizes=(3, 5, 2), latent=4, width=16)
 POSITIONS = torch.tensor([0, 0, 0, 0, -1.2, -0.5, 0.1, 0.5, 1.2, 0, 0, 0, 0])
 
 
 @pytest.fixture
-def vae() -> VAE:
+def vae() -> Autoencoder:
     torch.manual_seed(0)
-    return VAE(SHAPE, POSITIONS).eval()
+    return Autoencoder(SHAPE, POSITIONS).eval()
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def changed(cells: Cells, where: Tensor) -> Cells:
 
 @pytest.mark.parametrize("can_be_missing", [False, True])
 def test_probabilities_of_each_column_sum_to_one(
-    vae: VAE, cells: Cells, can_be_missing: bool
+    vae: Autoencoder, cells: Cells, can_be_missing: bool
 ) -> None:
     features, q = vae.encoder(cells, cells.observed)
     gaps = torch.full((20, 1), can_be_missing)
@@ -52,58 +52,60 @@ def test_probabilities_of_each_column_sum_to_one(
         assert bool((column[:, -1] > 0).all()) == can_be_missing
 
 
-def test_log_prob_is_that_of_torchs_categorical(vae: VAE, cells: Cells) -> None:
+def test_log_prob_is_that_of_torchs_categorical(vae: Autoencoder, cells: Cells) -> None:
     likelihood = vae.predictive(cells, cells.observed)
     expected = Categorical(logits=likelihood.logits[:, 4:9]).log_prob(cells.bins[:, 1])
     assert torch.allclose(likelihood.log_prob(cells.bins)[:, 1], expected, atol=1e-5)
 
 
-def test_hidden_cells_change_nothing(vae: VAE, cells: Cells) -> None:
+def test_hidden_cells_change_nothing(vae: Autoencoder, cells: Cells) -> None:
     visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
     before = vae.predictive(cells, visible).logits
     after = vae.predictive(changed(cells, ~visible), visible).logits
     assert torch.equal(before, after)
 
 
-def test_hidden_and_missing_cells_have_no_gradient_as_inputs(vae: VAE, cells: Cells) -> None:
+def test_hidden_and_missing_cells_have_no_gradient_as_inputs(
+    vae: Autoencoder, cells: Cells
+) -> None:
     visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
     scores = cells.scores.clone().requires_grad_()
     rows = Cells(cells.bins, scores, cells.observed)
     target = cells.observed & ~visible
     noise = torch.zeros(0, SHAPE.latent)
-    vae.loss(rows, visible, target, 0, noise).total.backward()
+    vae.loss(rows, visible, target, noise).total.backward()
     assert scores.grad is not None
     assert (scores.grad[~visible] == 0).all()
     assert (scores.grad[visible] != 0).any()
 
 
-def test_cells_missing_in_the_data_do_not_enter_the_loss(vae: VAE, cells: Cells) -> None:
+def test_cells_missing_in_the_data_do_not_enter_the_loss(vae: Autoencoder, cells: Cells) -> None:
     visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
     target = cells.observed & ~visible
     noise = torch.randn(6, SHAPE.latent, generator=torch.Generator().manual_seed(2))
     losses = [
-        vae.loss(rows, visible, target, 6, noise).total
+        vae.loss(rows, visible, target, noise).total
         for rows in (cells, changed(cells, ~cells.observed))
     ]
     assert torch.equal(*losses)
 
 
-def test_kl_vanishes_when_nothing_is_hidden(vae: VAE, cells: Cells) -> None:
+def test_kl_vanishes_when_nothing_is_hidden(vae: Autoencoder, cells: Cells) -> None:
     nothing = torch.zeros_like(cells.observed)
     noise = torch.zeros(20, SHAPE.latent)
-    loss = vae.loss(cells, cells.observed, nothing, 20, noise)
+    loss = vae.loss(cells, cells.observed, nothing, noise)
     assert loss.kl == pytest.approx(0, abs=1e-6)
     assert loss.reconstruction == 0
 
 
-def test_the_elbo_is_below_the_importance_weighted_bound(vae: VAE, cells: Cells) -> None:
+def test_the_elbo_is_below_the_importance_weighted_bound(vae: Autoencoder, cells: Cells) -> None:
     """Burda et al. 2016: averaging weights inside the logarithm can only raise the bound."""
     row = Cells(*(t[:1].expand(4000, -1) for t in cells))
     everything = torch.ones_like(row.observed)
     nothing = ~everything
     noise = torch.randn(4000, SHAPE.latent, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
-        elbo = -vae.loss(row, nothing, everything, 4000, noise).total
+        elbo = -vae.loss(row, nothing, everything, noise).total
         features, prior = vae.encoder(row, nothing)
         posterior = vae.posterior(row, everything)
         z = posterior.mean + posterior.stddev * noise
@@ -117,7 +119,7 @@ def test_the_elbo_is_below_the_importance_weighted_bound(vae: VAE, cells: Cells)
     assert bound >= elbo - 1e-4
 
 
-def test_ordered_logits_shift_mass_along_the_line(vae: VAE) -> None:
+def test_ordered_logits_shift_mass_along_the_line(vae: Autoencoder) -> None:
     layer = vae.decoder.logits
     with torch.no_grad():
         layer.free.weight.zero_()

@@ -1,0 +1,65 @@
+"""tabvae decode: from coordinates back to rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from . import options
+from .console import say
+
+if TYPE_CHECKING:
+    from tabvae.model import TabVAE
+
+
+@click.command("decode")
+@click.argument("latents")
+@options.model_option
+@options.target_options
+@click.option(
+    "--compare",
+    metavar="DATA",
+    help="Say on standard error what is lost against the rows that were embedded.",
+)
+@options.reading_options
+@options.debug_option
+def command(
+    latents: str,
+    model: str | None,
+    target: options.Target,
+    compare: str | None,
+    reading: options.Reading,
+) -> None:
+    """Write the rows at the coordinates z1..zk in LATENTS: the way back from 'embed'.
+
+    Columns that are not modelled, such as identifiers, come from LATENTS if 'embed --keep' put
+    them there.
+    """
+    from . import session
+
+    estimator = session.load_model(model)
+    inputs = [latents, *([compare] if compare else [])]
+    output = session.Output.checked(target, inputs)
+    loaded = session.read_rows(estimator, [latents], reading)
+    result = estimator.fitted_.decode(loaded.table)
+    if compare is not None:
+        say(loss_report(estimator, compare, reading, loaded.table))
+    table = session.same_kind_of_file(estimator, result, output)
+    output.write(table, session.fitted_dialect(estimator))
+
+
+def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: object) -> str:
+    """What is lost, column by column, and the size of both, in a few lines."""
+    from tabvae.compression import bytes_per_row, losses
+
+    from . import session
+
+    original = session.read_rows(model, [compare], reading).table
+    numbers, categories = losses(model.fitted_, original, latents)
+    lines = [f"{name}: RMSE {value:.3f} deviations" for name, value in numbers.items()]
+    lines += [f"{name}: {100 * value:.1f} % changed" for name, value in categories.items()]
+    typed = model.fitted_.schema.typed(original, model.fitted_.encoder.na_values)
+    codes, parquet = bytes_per_row(model.fitted_, typed)
+    lines.append(f"{codes} bytes a row as float32 coordinates, {parquet:.1f} as Parquet")
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""p(x | z, x_v): what the decoder's outputs say of every cell of a row."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+LARGEST_LOGIT = 40.0
+"""exp(40) times any number of bins is far from overflow, exp(-40) far from underflow."""
+
+
+class BinnedCells:
+    """p(x | z, x_v): one categorical distribution per column, from one row of logits.
+
+    Args:
+        logits: (B, total) unnormalised log-probabilities, column after column.
+        column_of: (total,) the column each logit belongs to.
+        offsets: (D,) the first logit of each column.
+        gaps: (B, 1) rows in which a cell can be "missing", the last bin of each column; in the
+            others the distribution is over the values alone. By default in no row.
+    """
+
+    def __init__(
+        self, logits: Tensor, column_of: Tensor, offsets: Tensor, gaps: Tensor | None = None
+    ) -> None:
+        is_gap = column_of != torch.cat([column_of[1:], column_of.new_full((1,), -1)])
+        shut = is_gap if gaps is None else is_gap & ~gaps
+        self.logits = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).masked_fill(shut, -torch.inf)
+        self.column_of = column_of
+        self.offsets = offsets
+
+    def log_normalizer(self) -> Tensor:
+        """(B, D) log of the summed exponentials of each column's logits."""
+        return self.column_sums(self.logits.exp()).log()
+
+    def column_sums(self, terms: Tensor) -> Tensor:
+        """(B, D) sum of ``terms`` (B, total) over the bins of each column."""
+        sums = terms.new_zeros(len(terms), len(self.offsets))
+        return sums.index_add(1, self.column_of, terms)
+
+    def probabilities(self) -> Tensor:
+        """(B, total) probability of every bin."""
+        normalizer = self.log_normalizer().index_select(1, self.column_of)
+        return torch.exp(self.logits - normalizer)
+
+    def log_prob(self, bins: Tensor) -> Tensor:
+        """(B, D) log-probability of each cell's bin."""
+        return self.logits.gather(1, self.offsets + bins) - self.log_normalizer()
