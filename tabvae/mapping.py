@@ -4,7 +4,7 @@ A network places each complete row. It is trained on two terms: neighbours are t
 from other rows by their distance on the map, with a Cauchy kernel (t-SNE, van der Maaten & Hinton
 2008, as the contrastive loss of Damrich et al. 2023, section 4); and a decoder restores the row
 from its place. The second counts the more, the less principal components of the same number lose:
-many coordinates keep distances, two keep neighbourhoods.
+many coordinates keep the row, two keep its neighbourhood.
 """
 
 from __future__ import annotations
