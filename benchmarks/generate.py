@@ -5,11 +5,9 @@
 As many rows are generated as the training half has. For each score the same is printed of the real
 training half, the floor.
 
-    auc          AUC, 3 folds, of gradient boosting that tells them from the untouched half
+    auc          AUC of gradient boosting that tells them from the untouched half
     auc_train    the same against the training half
-    shape        mean over columns of the KS distance (numbers) or total variation (categories)
-    trend        mean over pairs of columns of |difference of correlations| / 2 (two numbers) or of
-                 the total variation of contingency tables (else; numbers in ten bins), as SDMetrics
+    shape, trend mean error of columns and of pairs of columns; ``tabvae.quality`` defines them
     closer       share of rows nearer to a training row than to an untouched one; 0.5 is ideal
     copies       share of rows that are exact copies of a training row
     downstream   AUC or R2, on the untouched half, of gradient boosting trained on the rows
@@ -23,21 +21,24 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from common import DATA, HERE, PEERS, Results, halves, machine, progress
-from scipy.stats import ks_2samp
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.metrics import r2_score, roc_auc_score
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
-from sklearn.neighbors import NearestNeighbors
 
 from tabvae import TabVAE
+from tabvae.quality import (
+    as_codes,
+    copies,
+    detection_auc,
+    nearest_distances,
+    shape_error,
+    trend_error,
+)
 
-MISSING = "?"
 METHODS = ("tabvae", "tabsyn", "tvae", "ctgan")
 TARGETS = {
     "adult": "income",
@@ -45,101 +46,14 @@ TARGETS = {
     "california": "median_house_value",
     "beijing_pm25": "pm2.5",
 }
-TREND_BINS = 10
-ROWS_COMPARED = 5000
-
-
-def as_codes(*frames: pd.DataFrame) -> tuple[list[np.ndarray], np.ndarray]:
-    """Numbers as they are, categories (missing is one of them) as common codes."""
-    whole = pd.concat(frames, ignore_index=True)
-    categorical = np.array([not pd.api.types.is_numeric_dtype(whole[c]) for c in whole.columns])
-    columns = [
-        pd.Categorical(whole[c].astype(object).fillna(MISSING)).codes
-        if is_category
-        else whole[c].astype(float)
-        for c, is_category in zip(whole.columns, categorical, strict=True)
-    ]
-    table = np.column_stack(columns).astype(float)
-    ends = np.cumsum([len(f) for f in frames])[:-1]
-    return np.split(table, ends), categorical
-
-
-def detection_auc(real: np.ndarray, synthetic: np.ndarray, categorical: np.ndarray) -> float:
-    """AUC, 3 folds, of a gradient-boosted classifier that tells real from synthetic rows."""
-    x = np.vstack([real, synthetic])
-    y = np.repeat([0, 1], [len(real), len(synthetic)])
-    classifier = HistGradientBoostingClassifier(categorical_features=categorical, random_state=0)
-    folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    scores = cross_val_predict(classifier, x, y, cv=folds, method="predict_proba")[:, 1]
-    return float(roc_auc_score(y, scores))
-
-
-def total_variation(a: np.ndarray, b: np.ndarray) -> float:
-    """Between two samples of labels."""
-    counts = pd.DataFrame(
-        {"a": pd.Series(a).value_counts(normalize=True), "b": pd.Series(b).value_counts(True)}
-    ).fillna(0.0)
-    return float(0.5 * (counts["a"] - counts["b"]).abs().sum())
-
-
-def shape_error(real: np.ndarray, synthetic: np.ndarray, categorical: np.ndarray) -> float:
-    """Mean over columns of the KS distance (numbers) or total variation (categories)."""
-    distances = []
-    for j, is_category in enumerate(categorical):
-        a, b = real[:, j], synthetic[:, j]
-        if is_category:
-            distances.append(total_variation(a, b))
-        else:
-            distances.append(ks_2samp(a[~np.isnan(a)], b[~np.isnan(b)]).statistic)
-    return float(np.mean(distances))
-
-
-def trend_error(real: np.ndarray, synthetic: np.ndarray, categorical: np.ndarray) -> float:
-    """Mean error of the dependence of two columns, see the top of the file."""
-    binned = []
-    for j, is_category in enumerate(categorical):
-        edges = np.histogram_bin_edges(real[~np.isnan(real[:, j]), j], TREND_BINS)[1:-1]
-        binned.append(
-            [t[:, j] if is_category else np.digitize(t[:, j], edges) for t in (real, synthetic)]
-        )
-    errors = []
-    for i, j in combinations(range(len(categorical)), 2):
-        if not categorical[i] and not categorical[j]:
-            pair = [pd.Series(t[:, i]).corr(pd.Series(t[:, j])) for t in (real, synthetic)]
-            errors.append(abs(pair[0] - pair[1]) / 2)
-        else:
-            keys = [binned[i][k] * 10_000 + binned[j][k] for k in (0, 1)]
-            errors.append(total_variation(*keys))
-    return float(np.nanmean(errors))
 
 
 def closer_share(
     rows: np.ndarray, train: np.ndarray, other: np.ndarray, categorical: np.ndarray
 ) -> float:
     """Share of ``rows`` nearer to a row of ``train`` than to one of ``other``; ties count half."""
-    center, scale = np.nanmean(train, axis=0), np.nanstd(train, axis=0)
-
-    def wide(table: np.ndarray) -> np.ndarray:
-        numbers = np.nan_to_num((table - center) / scale)[:, ~categorical]
-        # A changed category is as far as two deviations of a number.
-        hot = [
-            np.sqrt(2) * (table[:, [j]] == np.unique(train[:, j]))
-            for j in np.flatnonzero(categorical)
-        ]
-        return np.hstack([numbers, *hot]).astype(np.float32)
-
-    sample = wide(rows[np.random.default_rng(0).permutation(len(rows))[:ROWS_COMPARED]])
-    near = [
-        NearestNeighbors(n_neighbors=1, algorithm="brute").fit(wide(t)).kneighbors(sample)[0][:, 0]
-        for t in (train, other)
-    ]
+    near = [nearest_distances(rows, known, categorical, train) for known in (train, other)]
     return float(np.mean(near[0] < near[1]) + 0.5 * np.mean(near[0] == near[1]))
-
-
-def copies(rows: np.ndarray, train: np.ndarray) -> float:
-    """Share of ``rows`` that are rows of ``train``."""
-    known = set(map(bytes, np.nan_to_num(train, nan=-1e9)))
-    return float(np.mean([bytes(row) in known for row in np.nan_to_num(rows, nan=-1e9)]))
 
 
 def downstream(train: np.ndarray, test: np.ndarray, categorical: np.ndarray, target: int) -> float:

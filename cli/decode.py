@@ -51,7 +51,7 @@ def command(
 
 def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: object) -> str:
     """What is lost, column by column, and the size of both, in a few lines."""
-    from tabvae.compression import bytes_per_row, losses
+    from tabvae.comparison import bytes_per_row, losses
 
     from . import session
 

@@ -26,6 +26,7 @@ COMMANDS = (
     "impute",
     "generate",
     "detect",
+    "evaluate",
     "inspect",
 )
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -68,6 +69,7 @@ def tabvae() -> None:
     tabvae interpolate           rows on the way from one row to another
     tabvae generate -n 1000      new rows like those of the table
     tabvae detect                rows and cells that do not fit
+    tabvae evaluate new.csv      how well the model knows these rows
     tabvae inspect data.csv      what each column is taken for, and why
 
     Tables are CSV, TSV or Parquet, gzipped or not. Data goes to standard output or to -o FILE,

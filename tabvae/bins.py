@@ -171,6 +171,13 @@ class CategoricalBins:
     def __len__(self) -> int:
         return self.size
 
+    @property
+    def mass(self) -> Floats:
+        """(bins,) share of the training cells in each bin."""
+        counts = np.array(self.counts, dtype=np.float64)
+        own = np.append(counts[: self.size - 1], counts[self.size - 1 :].sum())
+        return cast(Floats, own / counts.sum())
+
     def encode(self, texts: pa.Array) -> Ints:
         """The bin of each text, -1 for a text that is not in the vocabulary."""
         index = pc.fill_null(pc.index_in(texts, value_set=pa.array(self.vocabulary)), -1)

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from tabvae.bins import ContinuousBins, Ints
+from tabvae.bounds import elbo, importance_bound, textbook_weights
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.network import Cells
 from tabvae.vae import Autoencoder, Objective, gaussian_kl
 
-ROWS_PER_BATCH = 4096
+ROWS_PER_BATCH, BOUND_ROWS = 4096, 1024
 Hidden = list[Tensor]
 """Last hidden layer of each network, one (rows, width) each."""
 
@@ -74,6 +75,18 @@ class Ensemble:
         cells = cells_of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
         return cast(Floats, gaussian_kl(q, self._exact[0].nothing()[1]).numpy())
+
+    @torch.inference_mode()
+    def bounds(self, codes: Codes, samples: int, seed: int) -> tuple[Floats, Floats]:
+        """(N,) the ELBO and the importance-weighted bound of each row, of the first network."""
+        generator = torch.Generator().manual_seed(seed)
+        found = []
+        for rows in batches(len(codes), BOUND_ROWS):
+            cells = cells_of(codes[rows], torch.float64)
+            weights = textbook_weights(self._exact[0], cells, samples, generator)
+            found.append(torch.stack([elbo(weights), importance_bound(weights)]))
+        lower, importance = torch.cat(found, dim=1).numpy()
+        return lower, importance
 
     @torch.inference_mode()
     def hidden(self, codes: Codes, visible: Mask) -> Hidden:

@@ -1,14 +1,20 @@
-"""Where results enter a table: gaps that are filled, columns that are not modelled."""
+"""Where results enter a table: gaps that are filled, columns not modelled, explanations."""
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from tabvae import cells
+from tabvae.cells import Floats
+from tabvae.detect import expected
 from tabvae.encoding import Codes, TableEncoder
+from tabvae.ensemble import Ensemble
 from tabvae.identifiers import fresh_identifiers
 from tabvae.sampling import Sample
 from tabvae.schema import Column, ColumnKind, Schema
+
+CELLS_SHOWN = 3
 
 
 def fill(encoder: TableEncoder, table: pa.Table, codes: Codes, sample: Sample) -> pa.Table:
@@ -62,3 +68,28 @@ def unmodelled(schema: Schema, column: Column, rows: int, fresh: bool = True) ->
     if cells.is_text(target):
         return pa.array([column.missing_text] * rows, target)
     return pa.nulls(rows, target)
+
+
+def explain(
+    encoder: TableEncoder, ensemble: Ensemble, table: pa.Table, codes: Codes, found: Floats
+) -> dict[str, pa.Array]:
+    """The most surprising cells of each row, with observed and expected value as text."""
+    names = np.array([c.name for c in encoder.columns_], dtype=object)
+    order = np.argsort(-np.nan_to_num(found), axis=1, kind="stable")[:, :CELLS_SHOWN]
+    shown_cells = np.zeros(found.shape, dtype=np.bool_)
+    np.put_along_axis(shown_cells, order, True, axis=1)
+    likely = expected(ensemble, encoder, codes, shown_cells)
+    texts = _texts(encoder.inverse_transform(likely))
+    observed = _texts(table.select(list(names)))
+    rows = np.arange(len(codes))
+    columns: dict[str, pa.Array] = {}
+    for rank, j in enumerate(order.T, start=1):
+        columns[f"column_{rank}"] = pa.array(names[j], pa.string())
+        columns[f"observed_{rank}"] = pa.array(observed[rows, j], pa.string())
+        columns[f"expected_{rank}"] = pa.array(texts[rows, j], pa.string())
+    return columns
+
+
+def _texts(table: pa.Table) -> np.ndarray[tuple[int, int], np.dtype[np.object_]]:
+    columns = [cells.to_text(cells.flat(c)).to_numpy(zero_copy_only=False) for c in table.columns]
+    return np.stack(columns, axis=1)

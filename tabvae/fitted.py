@@ -13,11 +13,12 @@ import pyarrow as pa
 from tabvae import cells
 from tabvae.card import Card
 from tabvae.cells import Floats
-from tabvae.detect import expected, row_scores, surprise
+from tabvae.detect import row_scores, surprise
 from tabvae.embed import decode, embed, latent_size, path
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
-from tabvae.filling import fill, unmodelled
+from tabvae.evaluate import Evaluation, evaluate
+from tabvae.filling import explain, fill, unmodelled
 from tabvae.generate import generate, rows_where
 from tabvae.impute import complete, draw, impute
 from tabvae.inference import infer_schema
@@ -27,7 +28,6 @@ from tabvae.schema import ColumnKind, Schema
 
 FEWEST_ROWS = 2
 FEWEST_COLUMNS = 2
-CELLS_SHOWN = 3
 
 
 class TabVAEWarning(UserWarning):
@@ -235,7 +235,7 @@ class Fitted:
             "p_value": p_values,
             "outlier": p_values <= fpr,
         }
-        columns.update(self._explain(table, codes, found))
+        columns.update(explain(self.encoder, self.learned.ensemble, table, codes, found))
         return pa.table(columns)
 
     def encode(self, table: pa.Table) -> Codes:
@@ -275,6 +275,17 @@ class Fitted:
             j = names.index(name)
             yield j, self.encoder.encode_cell(j, str(value))
 
+    def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
+        """How well the model knows rows; see ``tabvae.evaluate``.
+
+        Raises:
+            ParameterError: ``samples`` is not positive.
+        """
+        if samples < 1:
+            raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
+        codes = self.encode(table)
+        return evaluate(self.learned.ensemble, self.encoder, codes, samples, seed)
+
     def coordinates(self, latents: pa.Table) -> Floats:
         """(N, latent) the columns z1..zk."""
         size = latent_size(self.learned.space)
@@ -297,28 +308,6 @@ class Fitted:
             row, k = wrong[0]
             raise DataError(f"row {row + 1}: {names[k]} is not a finite number")
         return z
-
-    def _explain(self, table: pa.Table, codes: Codes, found: Floats) -> dict[str, pa.Array]:
-        """The most surprising cells of each row, with observed and expected value as text."""
-        names = np.array([c.name for c in self.encoder.columns_], dtype=object)
-        order = np.argsort(-np.nan_to_num(found), axis=1, kind="stable")[:, :CELLS_SHOWN]
-        shown_cells = np.zeros(found.shape, dtype=np.bool_)
-        np.put_along_axis(shown_cells, order, True, axis=1)
-        likely = expected(self.learned.ensemble, self.encoder, codes, shown_cells)
-        texts = _texts(self.encoder.inverse_transform(likely))
-        observed = _texts(table.select(list(names)))
-        rows = np.arange(len(codes))
-        columns: dict[str, pa.Array] = {}
-        for rank, j in enumerate(order.T, start=1):
-            columns[f"column_{rank}"] = pa.array(names[j], pa.string())
-            columns[f"observed_{rank}"] = pa.array(observed[rows, j], pa.string())
-            columns[f"expected_{rank}"] = pa.array(texts[rows, j], pa.string())
-        return columns
-
-
-def _texts(table: pa.Table) -> np.ndarray[tuple[int, int], np.dtype[np.object_]]:
-    columns = [cells.to_text(cells.flat(c)).to_numpy(zero_copy_only=False) for c in table.columns]
-    return np.stack(columns, axis=1)
 
 
 def _check_size(table: pa.Table, schema: Schema) -> None:

@@ -1,17 +1,21 @@
-"""What is lost when rows are kept as coordinates, and what is saved."""
+"""Results of a model beside real rows: rows kept as coordinates, synthetic rows."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tabvae import cells
 from tabvae.bins import ContinuousBins
 from tabvae.embed import decode, latent_size
 from tabvae.errors import DataError
 from tabvae.fitted import Fitted
+from tabvae.quality import compare
 
 BYTES_OF_A_COORDINATE = 4
+FEWEST_ROWS = 10
 
 
 def losses(
@@ -63,3 +67,32 @@ def bytes_per_row(fitted: Fitted, table: pa.Table) -> tuple[int, float]:
     pq.write_table(modelled, sink, compression="zstd")
     size = latent_size(fitted.learned.space) * BYTES_OF_A_COORDINATE
     return size, sink.getvalue().size / max(table.num_rows, 1)
+
+
+def compare_synthetic(fitted: Fitted, real: pa.Table, synthetic: pa.Table) -> dict[str, float]:
+    """Scores of a synthetic table against real rows; see ``tabvae.quality.compare``.
+
+    Raises:
+        SchemaError: one of them lacks a column of the model.
+        DataError: one of them has too few rows.
+    """
+    frames = []
+    for table in (real, synthetic):
+        fitted.schema.require(table.column_names)
+        if table.num_rows < FEWEST_ROWS:
+            raise DataError(f"{table.num_rows} rows are too few to compare, {FEWEST_ROWS} are not")
+        frames.append(_as_frame(fitted, table))
+    return compare(*frames)
+
+
+def _as_frame(fitted: Fitted, table: pa.Table) -> pd.DataFrame:
+    """The modelled columns: numbers and dates as numbers, the rest as text, gaps as missing."""
+    codes = fitted.encode(table)
+    columns = {}
+    for j, column in enumerate(fitted.encoder.columns_):
+        if column.kind.continuous:
+            columns[column.name] = pd.Series(codes.values[:, j])
+        else:
+            texts = cells.to_text(cells.flat(table.column(column.name))).to_pandas()
+            columns[column.name] = texts.astype(object).mask(codes.missing[:, j])
+    return pd.DataFrame(columns)

@@ -1,0 +1,167 @@
+"""tabvae evaluate: how well a model knows rows, or how near a synthetic table is to them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import options
+
+if TYPE_CHECKING:
+    from tabvae.evaluate import Evaluation
+    from tabvae.model import TabVAE
+
+NEAR_AUC, FAR_AUC = 0.6, 0.75
+SMALL_ERROR = 0.02
+TIGHT_NATS = 0.5
+MATCHED_NATS = 0.1
+
+
+@click.command("evaluate")
+@options.data_argument
+@options.model_option
+@click.option(
+    "--samples",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="Draws of the latent variable for each row's bound.",
+)
+@click.option(
+    "--synthetic", metavar="FILE", help="Compare the rows of FILE with DATA instead of the model."
+)
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@options.seed_option
+@options.reading_options
+@options.debug_option
+def command(
+    data: tuple[str, ...],
+    model: str | None,
+    samples: int,
+    synthetic: str | None,
+    as_json: bool,
+    seed: int | None,
+    reading: options.Reading,
+) -> None:
+    """Print how well the model knows the rows of DATA, best ones it was not fitted on.
+
+    Losses and bounds are in nats; smaller losses and larger bounds are better. With --synthetic,
+    DATA judges a synthetic table: how well it can be told from DATA, whether it repeats its rows.
+    """
+    from . import session
+
+    estimator = session.load_model(model)
+    real = session.read_rows(estimator, data, reading).table
+    fitted = estimator.fitted_
+    if synthetic is not None:
+        from tabvae.comparison import compare_synthetic
+
+        made = session.read_rows(estimator, [synthetic], reading).table
+        scores = compare_synthetic(fitted, real, made)
+        click.echo(json.dumps(scores, indent=2) if as_json else judged(scores))
+        return
+    found = fitted.evaluate(real, samples, estimator.seed if seed is None else seed)
+    if as_json:
+        click.echo(json.dumps(as_document(estimator, found), indent=2))
+    else:
+        show(estimator, found)
+
+
+def as_document(model: TabVAE, found: Evaluation) -> dict[str, Any]:
+    """The evaluation as JSON values."""
+    names = [column.name for column in model.fitted_.encoder.columns_]
+    document: dict[str, Any] = {
+        "rows": found.rows,
+        "columns": {
+            name: {"loss": _number(loss), "entropy": _number(entropy)}
+            for name, loss, entropy in zip(names, found.loss, found.entropy, strict=True)
+        },
+        "code_variance": found.variance.tolist(),
+        "active_units": found.active,
+    }
+    if found.bounds is not None:
+        bounds = asdict(found.bounds)
+        bounds.update(kl=found.bounds.kl.tolist(), aggregate=found.bounds.aggregate.tolist())
+        document["bounds"] = {**bounds, "reconstruction": found.bounds.reconstruction}
+    return document
+
+
+def _number(value: float) -> float | None:
+    return float(value) if value == value else None  # NaN is no JSON
+
+
+def show(model: TabVAE, found: Evaluation) -> None:
+    """A table of columns, then what is good and what is not, in words."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from tabvae.errors import shown
+
+    console = Console()
+    table = Table(title=f"{found.rows} rows, nats a cell", title_justify="left")
+    for heading in ("column", "by itself", "given the others", "known of it"):
+        table.add_column(heading, justify="left" if heading == "column" else "right")
+    rows = zip(model.fitted_.encoder.columns_, found.entropy, found.loss, strict=True)
+    for column, entropy, loss in rows:
+        share = f"{max(0.0, 1 - loss / entropy):.0%}" if entropy > 0 else ""
+        name = escape(shown(column.name)[1:-1])
+        table.add_row(name, f"{entropy:.3f}", f"{loss:.3f}", share)
+    console.print(table)
+    for line in words(found):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def words(found: Evaluation) -> list[str]:
+    """What is good and what is not."""
+    worse = int((found.loss > found.entropy).sum())
+    lines = [
+        "good: every column is predicted better from the others than by its own frequencies"
+        if worse == 0
+        else f"{worse} of {len(found.loss)} columns are predicted no better from the others than "
+        "by their own frequencies: they are independent, or the model overfits",
+        f"{found.active} of {len(found.variance)} latent dimensions are in use",
+    ]
+    if found.bounds is None:
+        return [*lines, "a plain autoencoder has no bound: its code has no distribution"]
+    b = found.bounds
+    gap = b.importance - b.elbo
+    lines.append(
+        f"log-likelihood of a row in one shot: at least {b.elbo:.3f} (ELBO: reconstruction "
+        f"{-b.reconstruction:.3f}, KL {b.kl.sum():.3f}), {b.importance:.3f} by {b.samples} samples"
+    )
+    lines.append(
+        f"good: the bound is tight, {gap:.2f} nats below the importance-weighted one"
+        if gap < TIGHT_NATS
+        else f"the ELBO is loose: {gap:.2f} nats below the importance-weighted bound, for q(z|x) "
+        "is not the posterior"
+    )
+    off = int((b.aggregate > MATCHED_NATS).sum())
+    lines.append(
+        "good: the codes of all rows together look like the prior"
+        if off == 0
+        else f"{off} of {len(b.aggregate)} latent dimensions are off the prior: rows drawn in one "
+        "shot come from where few codes are"
+    )
+    return lines
+
+
+def judged(scores: dict[str, float]) -> str:
+    """The scores of a synthetic table in words."""
+    auc, copied, distance = scores["auc"], scores["copies"], scores["distance"]
+    told = "hardly told" if auc < NEAR_AUC else "told at times" if auc < FAR_AUC else "easily told"
+    small = "good" if max(scores["shape"], scores["trend"]) < SMALL_ERROR else "visible"
+    near = "nearer to real rows than those are to each other" if distance < 1 else "no nearer"
+    return "\n".join(
+        (
+            f"rows are {told} from real ones: AUC {auc:.3f} (0.5 is ideal)",
+            f"{small}: columns are off by {scores['shape']:.4f}, pairs by {scores['trend']:.4f}",
+            f"{copied:.2%} are copies of real rows ({scores['duplicates']:.2%} of the real ones "
+            "are there more than once)",
+            f"median distance to the nearest real row {distance:.2f} of that among real rows: "
+            f"{near}",
+        )
+    )

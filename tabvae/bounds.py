@@ -1,0 +1,66 @@
+"""Bounds on the log-likelihood of rows, by sampling the latent variable."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.distributions import Normal
+
+from tabvae.network import Cells
+from tabvae.vae import Autoencoder
+
+
+def log_weights(
+    posterior: Normal,
+    prior: Normal,
+    log_likelihood: Callable[[Tensor], Tensor],
+    samples: int,
+    generator: torch.Generator,
+) -> Tensor:
+    """(samples, B) log p(x | z) + log p(z) - log q(z | x) for z drawn from q(z | x).
+
+    Args:
+        posterior: q(z | x), (B, latent).
+        prior: p(z), of a shape that fits.
+        log_likelihood: (B, latent) values of z to (B,) log p(x | z).
+        samples: how many z of each row.
+        generator: source of the draws.
+    """
+    found = []
+    for _ in range(samples):
+        noise = torch.randn(posterior.mean.shape, dtype=posterior.mean.dtype, generator=generator)
+        z = posterior.mean + posterior.stddev * noise
+        ratio: Tensor = prior.log_prob(z) - posterior.log_prob(z)  # type: ignore[no-untyped-call]
+        found.append(log_likelihood(z) + ratio.sum(1))
+    return torch.stack(found)
+
+
+def elbo(weights: Tensor) -> Tensor:
+    """(B,) the evidence lower bound: mean log-weight (Kingma & Welling 2014)."""
+    return weights.mean(0)
+
+
+def importance_bound(weights: Tensor) -> Tensor:
+    """(B,) log of the mean weight: above the ELBO, below log p(x), and nearer to it the more
+    samples there are (Burda et al. 2016, theorem 1)."""
+    return torch.logsumexp(weights, 0) - math.log(len(weights))
+
+
+@torch.inference_mode()
+def textbook_weights(
+    net: Autoencoder, cells: Cells, samples: int, generator: torch.Generator
+) -> Tensor:
+    """(samples, B) log-weights of the observed cells of rows with nothing given."""
+    features, prior = net.nothing()
+    given = net.given(features).expand(len(cells.bins), -1)
+
+    def log_likelihood(z: Tensor) -> Tensor:
+        log_prob = net.likelihood(z, given).log_prob(cells.bins)
+        return torch.where(cells.observed, log_prob, torch.zeros_like(log_prob)).sum(1)
+
+    return log_weights(
+        net.posterior(cells, cells.observed), prior, log_likelihood, samples, generator
+    )
