@@ -17,6 +17,12 @@ from . import options
     metavar="K",
     help="Write K completed tables, each drawn anew, with a column 'draw' in front.",
 )
+@click.option(
+    "--proba",
+    metavar="COL",
+    multiple=True,
+    help="Add how probable each value of COL is, in columns COL=value; repeatable.",
+)
 @options.seed_option
 @options.reading_options
 @options.debug_option
@@ -25,6 +31,7 @@ def command(
     model: str | None,
     target: options.Target,
     draws: int | None,
+    proba: tuple[str, ...],
     seed: int | None,
     reading: options.Reading,
 ) -> None:
@@ -35,7 +42,7 @@ def command(
     """
     import pyarrow as pa
 
-    from tabvae.errors import SchemaError
+    from tabvae.errors import ParameterError, SchemaError
 
     from . import session
 
@@ -46,6 +53,11 @@ def command(
     seed = estimator.seed if seed is None else seed
     if draws is None:
         result = estimator.fitted_.impute(table)
+        for name in proba:
+            found = estimator.fitted_.probabilities(table, name)
+            result = session.keep_columns(result, result.column_names, found)
+    elif proba:
+        raise ParameterError("--proba and --draws exclude each other: a draw is certain")
     elif "draw" in table.column_names:
         raise SchemaError("the table has a column 'draw' of its own", "rename it")
     else:

@@ -20,7 +20,7 @@ from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggest
 from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, unmodelled
 from tabvae.generate import generate, rows_where
-from tabvae.impute import complete, draw, impute
+from tabvae.impute import complete, draw, impute, probabilities
 from tabvae.inference import infer_schema
 from tabvae.learn import Learned, Progress, Settings, learn
 from tabvae.sampling import Sample
@@ -152,6 +152,34 @@ class Fitted:
         filled = impute(self.learned.ensemble, self.encoder, self.learned.refiner, codes)
         return fill(self.encoder, table, codes, Sample(filled, np.zeros(filled.bins.shape)))
 
+    def probabilities(self, table: pa.Table, name: str) -> pa.Table:
+        """How probable each value of a categorical column is in each row.
+
+        Args:
+            table: rows; where the column is observed, its value is certain.
+            name: of the column.
+
+        Returns:
+            A column ``name=value`` for each value, the most frequent first; rare values of a column
+            with more than 256 share the last.
+
+        Raises:
+            SchemaError: there is no such column, or it holds no categories.
+        """
+        names = [column.name for column in self.encoder.columns_]
+        if name not in self.schema.names:
+            raise SchemaError(f"no column {shown(name)}", suggestion(name, names))
+        kind = self.schema[name].kind
+        if name not in names or kind.continuous:
+            raise SchemaError(f"column {shown(name)} is {kind}, it has no classes")
+        j = names.index(name)
+        coder = self.encoder.bins_[j]
+        found = probabilities(
+            self.learned.ensemble, self.encoder, self.learned.refiner, self.encode(table), j
+        )
+        values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
+        return pa.table({f"{name}={v}": found[:, k] for k, v in enumerate(values)})
+
     def draw(self, table: pa.Table, draws: int, seed: int = 0) -> Iterator[pa.Table]:
         """``draws`` completed tables.
 
@@ -198,7 +226,7 @@ class Fitted:
                 "a plain autoencoder has no distribution over its latent space to draw rows from",
                 "fit with --model vae, the default",
             )
-        given = rows_where(self.encoder, n, dict(self._given(where or {})))
+        given = rows_where(self.encoder, n, where or {})
         sample = generate(
             self.learned.ensemble, self.encoder, given, seed, not complete, one_shot, temperature
         )
@@ -259,21 +287,6 @@ class Fitted:
                     stacklevel=3,
                 )
         return codes
-
-    def _given(self, where: Mapping[str, Any]) -> Iterator[tuple[int, tuple[int, float, float]]]:
-        """The modelled column, bin, score and value of each cell that is asked for."""
-        names = [c.name for c in self.encoder.columns_]
-        for name, value in where.items():
-            if name not in names:
-                known = name in self.schema.names
-                raise SchemaError(
-                    f"column {shown(name)} is {self.schema[name].kind} and cannot be set"
-                    if known
-                    else f"no column {shown(name)}",
-                    suggestion(name, names),
-                )
-            j = names.index(name)
-            yield j, self.encoder.encode_cell(j, str(value))
 
     def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
         """How well the model knows rows; see ``tabvae.evaluate``.

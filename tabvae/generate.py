@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, sample_bins
+from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
 
 
@@ -61,18 +63,37 @@ def _one_shot(
     return Sample(done, levels)
 
 
-def rows_where(
-    encoder: TableEncoder, rows: int, cells: Mapping[int, tuple[int, float, float]]
-) -> Codes:
+def rows_where(encoder: TableEncoder, rows: int, where: Mapping[str, Any]) -> Codes:
     """``rows`` rows in which only the cells asked for are observed.
 
     Args:
-        encoder: knows the number of columns.
+        encoder: knows the columns.
         rows: how many.
-        cells: for each modelled column that is set, its bin, score and value.
+        where: values by column.
+
+    Raises:
+        SchemaError: there is no such column, or it has no such value.
     """
     codes = Codes.empty(rows, len(encoder.sizes))
-    for j, (bin_, score, value) in cells.items():
+    for j, (bin_, score, value) in _given(encoder, where):
         codes.bins[:, j], codes.scores[:, j], codes.values[:, j] = bin_, score, value
         codes.observed[:, j] = True
     return codes
+
+
+def _given(
+    encoder: TableEncoder, where: Mapping[str, Any]
+) -> Iterator[tuple[int, tuple[int, float, float]]]:
+    """The modelled column, bin, score and value of each cell that is asked for."""
+    names = [c.name for c in encoder.columns_]
+    for name, value in where.items():
+        if name not in names:
+            known = name in encoder.schema.names
+            raise SchemaError(
+                f"column {shown(name)} is {encoder.schema[name].kind} and cannot be set"
+                if known
+                else f"no column {shown(name)}",
+                suggestion(name, names),
+            )
+        j = names.index(name)
+        yield j, encoder.encode_cell(j, str(value))

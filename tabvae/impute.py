@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
 from tabvae.bins import ContinuousBins
+from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 from tabvae.refine import Guesses, Refiner
@@ -35,6 +37,19 @@ def impute(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: C
 def complete(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: Codes) -> Codes:
     """As ``impute``, and cells that could not be understood are filled, too."""
     return impute(ensemble, encoder, refiner, replace(codes, missing=~codes.observed))
+
+
+def probabilities(
+    ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: Codes, j: int
+) -> Floats:
+    """(N, bins) how probable each bin of categorical column ``j`` is; certain where observed."""
+    found = np.eye(encoder.sizes[j])[codes.bins[:, j]]
+    unknown = np.flatnonzero(~codes.observed[:, j])
+    for part in batches(len(unknown)):
+        rows = unknown[part]
+        block = codes[rows]
+        found[rows] = refiner.refine(encoder, block, guess(ensemble, encoder, block))[j]
+    return cast(Floats, found / found.sum(1, keepdims=True))
 
 
 def guess(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Guesses:

@@ -143,6 +143,12 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             one.insert(0, "draw", number)
         return pd.concat(frames)
 
+    def probabilities(self, X: Any, column: str) -> pd.DataFrame:
+        """How probable each value of a categorical column is; see ``Fitted.probabilities``."""
+        frame = self._frame(X)
+        table = self._fitted().probabilities(to_arrow(frame), column)
+        return table.to_pandas().set_index(frame.index)
+
     def generate(
         self,
         n: int,

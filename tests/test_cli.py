@@ -7,6 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -63,6 +64,34 @@ def test_draws_are_numbered_tables(folder: Path) -> None:
     frame = tabvae(folder, "impute", "--draws", "2").frame()
     assert list(frame.columns) == ["draw", *HEADER]
     assert frame["draw"].value_counts().to_dict() == {"1": 240, "2": 240}
+
+
+def test_probabilities_say_how_sure_a_filled_category_is(folder: Path) -> None:
+    frame = tabvae(folder, "impute", "--proba", "big", "--proba", "group").frame()
+    shares = frame[["big=yes", "big=no"]].astype(float)
+    assert np.allclose(shares.sum(axis=1), 1)
+    assert list(frame.columns[: len(HEADER)]) == HEADER
+    given = read(folder / "data.csv")["big"]
+    assert (shares["big=yes"][given == "yes"] == 1).all()
+    assert (shares["big=yes"][given == "no"] == 0).all()
+    filled = frame["big"][given == ""]
+    assert ((shares["big=yes"][given == ""] > 0.5) == (filled == "yes")).all()
+    assert {"group=north", "group=south", "group=east"} <= set(frame.columns)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--proba", "size"), 1, "has no classes"),
+        (("--proba", "id"), 1, "has no classes"),
+        (("--proba", "bgi"), 1, "did you mean 'big'?"),
+        (("--proba", "big", "--draws", "2"), 2, "exclude each other"),
+    ],
+)
+def test_probabilities_of_a_column_without_classes_are_refused(
+    folder: Path, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    assert_one_line_error(tabvae(folder, "impute", *arguments), code, words)
 
 
 def test_the_same_seed_gives_the_same_bytes_in_another_process(folder: Path) -> None:
