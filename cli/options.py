@@ -46,6 +46,7 @@ class Family:
     warmup: float
     free_nats: float
     noise: float
+    likelihood: str
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,13 @@ family_options = _bundle(
         default=0.2,
         show_default=True,
         help="dae: what is added to numbers, in deviations, and share of categories swapped.",
+    ),
+    click.option(
+        "--likelihood",
+        type=click.Choice(["binned", "gaussian", "laplace", "bernoulli"]),
+        default="binned",
+        show_default=True,
+        help="Of numbers. The last three are squared error, absolute error, cross-entropy in 0..1.",
     ),
 )
 

@@ -141,7 +141,7 @@ def _write_bins(tensors: Tensors, prefix: str, bins: Bins) -> dict[str, Any]:
         return {"vocabulary": bins.vocabulary, "counts": bins.counts, "size": bins.size}
     for name in ("knots", "means", "mass"):
         tensors[f"{prefix}.{name}"] = torch.from_numpy(np.ascontiguousarray(getattr(bins, name)))
-    return {"center": bins.center, "scale": bins.scale}
+    return {"center": bins.center, "scale": bins.scale, "line": bins.line}
 
 
 def _read_bins(tensors: Tensors, prefix: str, document: Mapping[str, Any]) -> Bins:
@@ -150,7 +150,9 @@ def _read_bins(tensors: Tensors, prefix: str, document: Mapping[str, Any]) -> Bi
             tuple(document["vocabulary"]), tuple(document["counts"]), int(document["size"])
         )
     arrays = {name: tensors[f"{prefix}.{name}"].numpy() for name in ("knots", "means", "mass")}
-    return ContinuousBins(center=document["center"], scale=document["scale"], **arrays)
+    return ContinuousBins(
+        center=document["center"], scale=document["scale"], line=document["line"], **arrays
+    )
 
 
 def _read(path: str) -> tuple[dict[str, Any], Tensors]:

@@ -19,6 +19,9 @@ FEWEST_ROWS_PER_BIN = 5
 KNOTS = 9
 """Points of the quantile function kept inside each bin, its two ends included."""
 LARGEST_SCORE = 4.0
+MOST_DEVIATIONS = 100.0
+LINES = ("normal", "standard", "unit")
+"""Normal scores; deviations from the mean; from 0 at the least value to 1 at the largest."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class ContinuousBins:
         mass: (bins,) share of the training values in each bin.
         center: mean of the training values.
         scale: their standard deviation, 1 if they do not vary.
+        line: one of ``LINES``: where the network sees a value lie.
     """
 
     knots: Floats
@@ -39,9 +43,10 @@ class ContinuousBins:
     mass: Floats
     center: float
     scale: float
+    line: str = "normal"
 
     @classmethod
-    def fit(cls, values: Floats, most: int) -> ContinuousBins:
+    def fit(cls, values: Floats, most: int, line: str = "normal") -> ContinuousBins:
         """Choose at most ``most`` bins for the finite numbers ``values``."""
         distinct, counts = np.unique(values, return_counts=True)
         is_atom = np.full(len(distinct), True)
@@ -60,6 +65,7 @@ class ContinuousBins:
             mass=np.array([len(g) / len(values) for g in groups]),
             center=float(values.mean()),
             scale=float(values.std()) or 1.0,
+            line=line,
         )
 
     def __len__(self) -> int:
@@ -67,8 +73,10 @@ class ContinuousBins:
 
     @property
     def positions(self) -> Floats:
-        """(bins,) the normal score of the middle of each bin."""
-        return cast(Floats, ndtri(np.cumsum(self.mass) - self.mass / 2))
+        """(bins,) place of each bin on the line."""
+        if self.line == "normal":
+            return cast(Floats, ndtri(np.cumsum(self.mass) - self.mass / 2))
+        return self.scores(self.means, np.arange(len(self)))
 
     @property
     def widths(self) -> Floats:
@@ -95,6 +103,17 @@ class ContinuousBins:
         return found
 
     def scores(self, values: Floats, bins: Ints) -> Floats:
+        """The place of each value, in the bin given, on the line."""
+        if self.line == "normal":
+            return self.normal_scores(values, bins)
+        if self.line == "standard":
+            deviations = (values - self.center) / self.scale
+            return cast(Floats, np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS))
+        low, high = self.knots[0, 0], self.knots[-1, -1]
+        share = (values - low) / max(high - low, np.finfo(float).tiny)
+        return cast(Floats, np.clip(share, 0, 1))
+
+    def normal_scores(self, values: Floats, bins: Ints) -> Floats:
         """The normal score of each value: its quantile under the training marginal, as N(0, 1)."""
         below = np.cumsum(self.mass) - self.mass
         low, high = self.knots[bins, 0], self.knots[bins, -1]
@@ -106,7 +125,7 @@ class ContinuousBins:
         )
 
     def at_scores(self, scores: Floats) -> tuple[Ints, Floats]:
-        """The bin and the value at each normal score: the inverse of ``scores``."""
+        """The bin and the value at each normal score: the inverse of ``normal_scores``."""
         quantile, above = ndtr(scores), np.cumsum(self.mass)
         bins = np.searchsorted(above, quantile).clip(max=len(self) - 1)
         levels = 1 - (above[bins] - quantile) / self.mass[bins]

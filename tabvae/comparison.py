@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from tabvae import cells
 from tabvae.bins import ContinuousBins
-from tabvae.embed import decode, latent_size
+from tabvae.embed import decode
 from tabvae.errors import DataError
 from tabvae.fitted import Fitted
 from tabvae.quality import compare
@@ -41,7 +41,9 @@ def losses(
             "compare with the file that was embedded",
         )
     codes = fitted.encode(original)
-    restored = decode(fitted.learned.space, fitted.encoder, fitted.coordinates(latents))
+    learned = fitted.learned
+    z = fitted.coordinates(latents)
+    restored = decode(learned.chart, learned.ensemble, fitted.encoder, z)
     numbers: dict[str, float] = {}
     categories: dict[str, float] = {}
     for j, (column, coder) in enumerate(
@@ -65,7 +67,7 @@ def bytes_per_row(fitted: Fitted, table: pa.Table) -> tuple[int, float]:
     sink = pa.BufferOutputStream()
     modelled = table.select([column.name for column in fitted.encoder.columns_])
     pq.write_table(modelled, sink, compression="zstd")
-    size = latent_size(fitted.learned.space) * BYTES_OF_A_COORDINATE
+    size = fitted.learned.ensemble.latent * BYTES_OF_A_COORDINATE
     return size, sink.getvalue().size / max(table.num_rows, 1)
 
 

@@ -10,7 +10,7 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from tabvae.bins import CategoricalBins, Ints
+from tabvae.bins import Bins, CategoricalBins, ContinuousBins, Ints
 from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, put_expected
@@ -25,31 +25,34 @@ END_SCORE = 5.0
 """Score of a value that many rows share at an end of its column."""
 
 
-Space = Map | Ensemble
-"""Where rows have coordinates: on a map, or as the codes of a plain autoencoder."""
-
-
 @torch.inference_mode()
-def embed(space: Space, encoder: TableEncoder, codes: Codes) -> Floats:
-    """(N, latent) coordinates of rows, which have no gaps unless ``space`` is an ensemble."""
+def embed(chart: Map | None, ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+    """(N, latent) coordinates; a row's coordinates depend on its observed cells alone.
+
+    Args:
+        chart: the map; without one, the code of the first network is a row's place.
+        ensemble: the networks.
+        encoder: knows the bins of each column.
+        codes: (N, columns) rows.
+    """
     blocks = [codes[rows] for rows in batches(len(codes))]
-    if isinstance(space, Ensemble):
-        return np.concatenate([space.posterior(block)[0] for block in blocks])
-    exact = _exact(space)
-    parts = [exact(torch.from_numpy(picture(encoder, block))) for block in blocks]
+    if chart is None:
+        return np.concatenate([ensemble.posterior(block)[0] for block in blocks])
+    exact = _exact(chart)
+    parts = [exact(torch.from_numpy(picture(ensemble, encoder, block))) for block in blocks]
     return cast(Floats, torch.cat(parts).numpy())
 
 
 @torch.inference_mode()
-def decode(space: Space, encoder: TableEncoder, z: Floats) -> Codes:
+def decode(chart: Map | None, ensemble: Ensemble, encoder: TableEncoder, z: Floats) -> Codes:
     """The rows at coordinates z (N, latent), every cell set."""
     codes = Codes.empty(len(z), len(encoder.sizes))
     for rows in batches(len(z)):
         block, places = codes[rows], z[rows]
-        if isinstance(space, Ensemble):
-            _put_likeliest(space, encoder, block, places)
+        if chart is None:
+            _put_likeliest(ensemble, encoder, block, places)
         else:
-            pictures = _exact(space).restore(torch.from_numpy(places))
+            pictures = _exact(chart).restore(torch.from_numpy(places))
             _read_pictures(encoder, block, pictures.numpy())
     return codes
 
@@ -63,13 +66,6 @@ def path(first: Floats, last: Floats, t: Floats, spherical: bool) -> Floats:
         if np.sin(angle) > SMALLEST_SINE:
             start, end = np.sin(start * angle) / np.sin(angle), np.sin(end * angle) / np.sin(angle)
     return start[:, None] * first + end[:, None] * last
-
-
-def latent_size(space: Space) -> int:
-    """Number of coordinates."""
-    if isinstance(space, Ensemble):
-        return space.nets[0].shape.latent
-    return space.straight.out_features
 
 
 def _exact(chart: Map) -> Map:
@@ -97,24 +93,41 @@ def _read_pictures(encoder: TableEncoder, codes: Codes, pictures: Floats) -> Non
     codes.observed[:] = True
 
 
-def picture(encoder: TableEncoder, codes: Codes) -> Floats:
-    """(N, G) complete rows as numbers whose Euclidean distances matter.
+def picture(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+    """(N, G) rows as numbers whose Euclidean distances matter.
 
     Numbers as normal scores, categories as one column each. A value that many rows share at an
-    end of its column, such as zero, lies far from the others.
+    end of its column, such as zero, lies far from the others. An unobserved cell is where it is
+    expected given the observed ones of its row.
     """
+    gappy = np.flatnonzero(~codes.observed.all(1))
+    hidden = ensemble.hidden(codes[gappy], codes.observed[gappy])
     parts: list[Floats] = []
     for j, coder in enumerate(encoder.bins_):
-        bins = codes.bins[:, j]
-        if isinstance(coder, CategoricalBins):
-            parts.append(np.eye(len(coder))[bins])
-            continue
-        scores = coder.scores(codes.values[:, j], bins)
-        shared = coder.widths[bins] == 0
-        scores[shared & (bins == 0)] = -END_SCORE
-        scores[shared & (bins == len(coder) - 1)] = END_SCORE
-        parts.append(scores[:, None])
+        line = _line(coder)
+        shown = line[codes.bins[:, j]]
+        if isinstance(coder, ContinuousBins):
+            inside = codes.observed[:, j] & (np.abs(shown[:, 0]) < END_SCORE)
+            bins = codes.bins[inside, j]
+            shown[inside, 0] = coder.normal_scores(codes.values[inside, j], bins)
+        unknown = np.flatnonzero(~codes.observed[gappy, j])
+        probabilities = ensemble.probabilities([h[unknown] for h in hidden], j)
+        shown[gappy[unknown]] = probabilities @ line
+        parts.append(shown)
     return np.concatenate(parts, axis=1)
+
+
+def _line(coder: Bins) -> Floats:
+    """(bins, 1 or bins) each bin of a column as numbers of a picture."""
+    if isinstance(coder, CategoricalBins):
+        return np.eye(len(coder))
+    scores = coder.normal_scores(coder.means, np.arange(len(coder)))
+    shared = coder.widths == 0
+    if shared[0]:
+        scores[0] = -END_SCORE
+    if shared[-1]:
+        scores[-1] = END_SCORE
+    return scores[:, None]
 
 
 def owners(encoder: TableEncoder) -> Ints:
@@ -123,9 +136,9 @@ def owners(encoder: TableEncoder) -> Ints:
     return np.repeat(np.arange(len(widths)), widths)
 
 
-def landscape(encoder: TableEncoder, codes: Codes, latent: int) -> Landscape:
-    """What a map of the complete rows ``codes`` is to keep."""
-    pictures = picture(encoder, codes)
+def landscape(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, latent: int) -> Landscape:
+    """What a map of the rows ``codes`` is to keep."""
+    pictures = picture(ensemble, encoder, codes)
     count = min(NEIGHBOURS, len(pictures) - 1)
     nearest = NearestNeighbors(n_neighbors=count).fit(pictures).kneighbors(return_distance=False)
     found = PCA(min(latent, *pictures.shape)).fit(pictures)

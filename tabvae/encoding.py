@@ -31,7 +31,7 @@ class Codes:
 
     Attributes:
         bins: (n, columns) bin of each cell; 0 where the cell is not observed.
-        scores: (n, columns) normal score of a number in its column; 0 where there is none.
+        scores: (n, columns) place of a number on its column's line; 0 where there is none.
         values: (n, columns) numbers in data units; NaN for categories and unobserved cells.
         observed: (n, columns) the data has the cell and the encoding understands it.
         missing: (n, columns) the data has no such cell. A category never seen in ``fit`` is
@@ -85,6 +85,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         na_values: texts that mean a missing cell.
         max_bins: most bins of a column; ``None`` for the square root of the number of rows,
             within 16..256.
+        line: one of ``tabvae.bins.LINES``: where the network sees numbers lie.
 
     Attributes:
         columns_: the modelled columns, in table order.
@@ -99,10 +100,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         schema: Schema,
         na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
         max_bins: int | None = None,
+        line: str = "normal",
     ) -> None:
         self.schema = schema
         self.na_values = na_values
         self.max_bins = max_bins
+        self.line = line
 
     @property
     def sizes(self) -> list[int]:
@@ -133,7 +136,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         present = array.filter(pa.array(~cells.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
-            return ContinuousBins.fit(values[np.isfinite(values)], most)
+            return ContinuousBins.fit(values[np.isfinite(values)], most, self.line)
         return CategoricalBins.fit(cells.to_text(present), MOST_BINS)
 
     def transform(self, table: pa.Table) -> Codes:

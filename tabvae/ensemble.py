@@ -45,6 +45,7 @@ class Ensemble:
         self.nets = tuple(nets)
         self._exact = [net.copy_as(torch.float64) for net in nets]
         self.sizes = nets[0].shape.sizes
+        self.latent = nets[0].shape.latent
         self._offsets = nets[0].shape.offsets
 
     def members(self) -> list[Ensemble]:

@@ -14,13 +14,13 @@ from tabvae import cells
 from tabvae.card import Card
 from tabvae.cells import Floats
 from tabvae.detect import row_scores, surprise
-from tabvae.embed import decode, embed, latent_size, path
+from tabvae.embed import decode, embed, path
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
 from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, unmodelled
 from tabvae.generate import generate, rows_where
-from tabvae.impute import complete, draw, impute, probabilities
+from tabvae.impute import draw, impute, probabilities
 from tabvae.inference import infer_schema
 from tabvae.learn import Learned, Progress, Settings, learn
 from tabvae.sampling import Sample
@@ -70,7 +70,7 @@ class Fitted:
         """
         schema = infer_schema(table, na_values, kinds)
         _check_size(table, schema)
-        encoder = TableEncoder(schema, na_values).fit(table)
+        encoder = TableEncoder(schema, na_values, line=settings.objective.line).fit(table)
         return cls(encoder, learn(encoder, encoder.transform(table), settings, progress))
 
     @property
@@ -87,9 +87,7 @@ class Fitted:
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
         codes = self.encode(table)
-        if self.learned.chart is not None:
-            codes = complete(self.learned.ensemble, self.encoder, self.learned.refiner, codes)
-        z = embed(self.learned.space, self.encoder, codes)
+        z = embed(self.learned.chart, self.learned.ensemble, self.encoder, codes)
         return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
 
     def decode(self, latents: pa.Table) -> pa.Table:
@@ -104,7 +102,8 @@ class Fitted:
             DataError: a coordinate is not a finite number.
         """
         z = self.coordinates(latents)
-        modelled = self.encoder.inverse_transform(decode(self.learned.space, self.encoder, z))
+        codes = decode(self.learned.chart, self.learned.ensemble, self.encoder, z)
+        modelled = self.encoder.inverse_transform(codes)
         arrays = []
         for column in self.schema.columns:
             if column.kind.modelled:
@@ -301,7 +300,7 @@ class Fitted:
 
     def coordinates(self, latents: pa.Table) -> Floats:
         """(N, latent) the columns z1..zk."""
-        size = latent_size(self.learned.space)
+        size = self.learned.ensemble.latent
         names = [f"z{k + 1}" for k in range(size)]
         for name in names:
             if name not in latents.column_names:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -32,11 +31,6 @@ def impute(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: C
         _fill(encoder, block, guesses)
         filled.put(rows, block)
     return filled
-
-
-def complete(ensemble: Ensemble, encoder: TableEncoder, refiner: Refiner, codes: Codes) -> Codes:
-    """As ``impute``, and cells that could not be understood are filled, too."""
-    return impute(ensemble, encoder, refiner, replace(codes, missing=~codes.observed))
 
 
 def probabilities(

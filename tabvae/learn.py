@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 
 from tabvae.card import Card
-from tabvae.embed import MOST_ROWS, Space, landscape
+from tabvae.embed import MOST_ROWS, landscape
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
 from tabvae.errors import ParameterError, shown
-from tabvae.impute import complete, guess
+from tabvae.impute import guess
 from tabvae.mapping import Map, draw_map
 from tabvae.masking import hold_out
 from tabvae.network import Cells, Shape
 from tabvae.refine import Refiner
 from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, plan_for
-from tabvae.vae import MODELS, Autoencoder, Objective
+from tabvae.vae import LIKELIHOODS, MODELS, Autoencoder, Objective
 
 DEFAULT_LATENT = 8
 DEVICES = ("auto", "cpu", "cuda")
@@ -55,6 +55,7 @@ class Settings:
     def __post_init__(self) -> None:
         for name, value, known in (
             ("model", self.objective.model, MODELS),
+            ("likelihood", self.objective.likelihood, tuple(LIKELIHOODS)),
             ("effort", self.effort, EFFORTS),
             ("device", self.device, DEVICES),
         ):
@@ -117,11 +118,6 @@ class Learned:
     chart: Map | None
     card: Card
 
-    @property
-    def space(self) -> Space:
-        """Where rows have coordinates."""
-        return self.ensemble if self.chart is None else self.chart
-
 
 def learn(
     encoder: TableEncoder, codes: Codes, settings: Settings, progress: Progress | None = None
@@ -144,18 +140,16 @@ def learn(
     card = Card.measure(ensemble, encoder, codes, codes[held_out.numpy()], records)
     chart = None
     if settings.objective.variational:
-        chart = _map(encoder, codes, ensemble, refiner, settings)
+        chart = _map(encoder, codes, ensemble, settings)
     return Learned(ensemble, refiner, chart, card)
 
 
-def _map(
-    encoder: TableEncoder, codes: Codes, ensemble: Ensemble, refiner: Refiner, settings: Settings
-) -> Map:
-    """Draw the map from the completed rows, or from a choice of them."""
+def _map(encoder: TableEncoder, codes: Codes, ensemble: Ensemble, settings: Settings) -> Map:
+    """Draw the map from the rows, or from a choice of them."""
     if len(codes) > MOST_ROWS:
         chosen = np.random.default_rng(settings.seed).choice(len(codes), MOST_ROWS, replace=False)
         codes = codes[np.sort(chosen)]
-    land = landscape(encoder, complete(ensemble, encoder, refiner, codes), settings.latent)
+    land = landscape(ensemble, encoder, codes, settings.latent)
     steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
     return draw_map(land, steps, torch.Generator().manual_seed(settings.seed))
 

@@ -18,16 +18,23 @@ class BinnedCells:
         offsets: (D,) the first logit of each column.
         gaps: (B, 1) rows in which a cell can be "missing", the last bin of each column; in the
             others the distribution is over the values alone. By default in no row.
+        density: (B, D) log-density of each cell's own value, NaN where its bin's logit counts.
     """
 
     def __init__(
-        self, logits: Tensor, column_of: Tensor, offsets: Tensor, gaps: Tensor | None = None
+        self,
+        logits: Tensor,
+        column_of: Tensor,
+        offsets: Tensor,
+        gaps: Tensor | None = None,
+        density: Tensor | None = None,
     ) -> None:
         is_gap = column_of != torch.cat([column_of[1:], column_of.new_full((1,), -1)])
         shut = is_gap if gaps is None else is_gap & ~gaps
         self.logits = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).masked_fill(shut, -torch.inf)
         self.column_of = column_of
         self.offsets = offsets
+        self.density = density
 
     def log_normalizer(self) -> Tensor:
         """(B, D) log of the summed exponentials of each column's logits."""
@@ -44,5 +51,11 @@ class BinnedCells:
         return torch.exp(self.logits - normalizer)
 
     def log_prob(self, bins: Tensor) -> Tensor:
-        """(B, D) log-probability of each cell's bin."""
-        return self.logits.gather(1, self.offsets + bins) - self.log_normalizer()
+        """(B, D) log-probability of each cell's bin, or log-density of its value."""
+        own = self.logits.gather(1, self.offsets + bins)
+        if self.density is not None:
+            last = torch.cat([self.offsets[1:], self.offsets.new_tensor([len(self.column_of)])])
+            is_value = self.offsets + bins < last - 1
+            dense = is_value & ~self.density.isnan()
+            own = torch.where(dense, self.density.nan_to_num(), own)
+        return own - self.log_normalizer()

@@ -1,6 +1,6 @@
 """A map of the rows: few coordinates that keep who is near whom, and where each row lies.
 
-A network places each complete row. It is trained on two terms: neighbours are told
+A network places each row. It is trained on two terms: neighbours are told
 from other rows by their distance on the map, with a Cauchy kernel (t-SNE, van der Maaten & Hinton
 2008, as the contrastive loss of Damrich et al. 2023, section 4); and a decoder restores the row
 from its place. The second counts the more, the less principal components of the same number lose:
@@ -30,7 +30,7 @@ LEAST = 1e-3
 
 
 class Map(nn.Module):
-    """A complete row to coordinates: a linear view of it, and a correction by a network.
+    """A row to coordinates: a linear view of it, and a correction by a network.
 
     ``restore`` is the way back.
 

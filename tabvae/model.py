@@ -33,6 +33,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         free_nats: KL of a latent dimension, in nats, that costs nothing.
         noise: of ``dae``: deviation of what is added to numbers, in normal scores, and the share
             of categories that are swapped.
+        likelihood: of numbers: ``binned``, or the textbook's ``gaussian``, ``laplace`` or
+            ``bernoulli``.
         seed: of all randomness; the same seed gives the same model on one machine.
         device: ``auto``, ``cpu`` or ``cuda``, for training.
         categorical: columns that hold categories, whatever they look like.
@@ -64,6 +66,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         warmup: float = 0.0,
         free_nats: float = 0.0,
         noise: float = 0.2,
+        likelihood: str = "binned",
         seed: int = 0,
         device: str = "auto",
         categorical: tuple[str, ...] = (),
@@ -79,6 +82,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.warmup = warmup
         self.free_nats = free_nats
         self.noise = noise
+        self.likelihood = likelihood
         self.seed = seed
         self.device = device
         self.categorical = categorical
@@ -223,7 +227,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         settings = Settings(
             self.effort,
             DEFAULT_LATENT if self.latent is None else self.latent,
-            Objective(self.model, self.beta, self.warmup, self.free_nats, noise),
+            Objective(self.model, self.beta, self.warmup, self.free_nats, noise, self.likelihood),
             self.seed,
             self.device,
         )

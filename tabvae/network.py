@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
-from torch.nn.functional import embedding_bag, linear
+from torch.nn.functional import embedding_bag, linear, softplus
+
+HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
+LEAST_LOG_SCALE = -5.0
+"""A column is not predicted better than to e^-5 of its deviation."""
+LEAST_WIDTH, LEAST_TOTAL = 1e-6, 1e-30
 
 
 class Cells(NamedTuple):
@@ -155,19 +162,102 @@ class BinLogits(nn.Module):
         return linear(h, self.weight(bins), self.free.bias[bins])
 
 
+class TextbookLogits(nn.Module):
+    """One parameter m for each number, with a density on its line, and logits for categories.
+
+    ``gaussian``: Normal(m, s) with s learned for each column. ``laplace``: Laplace(m, s).
+    ``bernoulli``: x m - log(1 + e^m), minus binary cross-entropy, for x in 0..1. The logits of a
+    number's bins are those densities where the bins lie, times their width, normalised: so whatever
+    works with bins works with these, too.
+
+    **Shape** (B, width) -> (B, total bins)
+
+    Args:
+        shape: sizes of the columns.
+        positions: (total bins,) place of each bin on its column's line; all 0 for categories.
+        likelihood: which of the three.
+    """
+
+    positions: Tensor
+    log_widths: Tensor
+    numbers: Tensor
+    is_value: Tensor
+    column_of: Tensor
+
+    def __init__(self, shape: Shape, positions: Tensor, likelihood: str) -> None:
+        super().__init__()
+        columns = len(shape.sizes)
+        self.likelihood = likelihood
+        self.free = nn.Linear(shape.width, shape.offsets[-1])
+        self.center = nn.Linear(shape.width, columns)
+        self.log_scale = nn.Parameter(torch.zeros(columns))
+        own, gaps = shape.column_of, torch.tensor(shape.offsets[1:]) - 1
+        line = torch.zeros(columns).index_add(0, own, positions.abs()) > 0
+        self.register_buffer("positions", positions)
+        self.register_buffer("log_widths", _log_widths(positions, shape.offsets))
+        self.register_buffer("numbers", line)
+        self.register_buffer("is_value", line[own].index_fill(0, gaps, False))
+        self.register_buffer("column_of", own, persistent=False)
+
+    def log_density(self, h: Tensor, scores: Tensor) -> Tensor:
+        """(B, columns) log-density of ``scores`` (B, columns); NaN for categories."""
+        found = self._log_density(scores, self.center(h), self.log_scale)
+        if self.likelihood == "bernoulli":
+            found = found - softplus(self.center(h))
+        return torch.where(self.numbers, found, torch.nan)
+
+    def _log_density(self, x: Tensor, center: Tensor, log_scale: Tensor) -> Tensor:
+        """For ``bernoulli`` without its normaliser, which x does not enter."""
+        if self.likelihood == "bernoulli":
+            return x * center
+        log_scale = log_scale.clamp(min=LEAST_LOG_SCALE)
+        off = (x - center) * torch.exp(-log_scale)
+        if self.likelihood == "gaussian":
+            return -0.5 * off.square() - log_scale - HALF_LOG_TWO_PI
+        return -off.abs() - log_scale - math.log(2)
+
+    def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
+        own = self.column_of[bins]
+        free = linear(h, self.free.weight[bins], self.free.bias[bins])
+        value = self.is_value[bins]
+        dense = self._log_density(self.positions[bins], self.center(h)[:, own], self.log_scale[own])
+        dense = torch.where(value, dense + self.log_widths[bins], -torch.inf)
+        most = dense.new_full((len(h), len(self.log_scale)), -torch.inf)
+        index = own.expand(len(h), -1)
+        most = most.scatter_reduce(1, index, dense.detach(), "amax").nan_to_num(neginf=0.0)
+        total = torch.zeros_like(most).index_add(1, own, torch.exp(dense - most[:, own]))
+        normalised = dense - most[:, own] - total.clamp(min=LEAST_TOTAL).log()[:, own]
+        return torch.where(value, normalised, free)
+
+
+def _log_widths(positions: Tensor, offsets: list[int]) -> Tensor:
+    """(total bins,) log of the stretch of its column's line that is nearest to each bin."""
+    widths = torch.ones_like(positions)
+    for start, stop in pairwise(offsets):
+        line = positions[start : stop - 1]
+        if len(line) > 1:
+            middle = (line[1:] + line[:-1]) / 2
+            widths[start : stop - 1] = torch.cat([line[:1], middle, line[-1:]]).diff()
+    return widths.clamp(min=LEAST_WIDTH).log()
+
+
 class Decoder(nn.Module):
     """z and the features of the visible cells to the logits of every bin of every column.
 
     **Shape** z (B, latent), features (B, width) -> (B, total bins)
     """
 
-    def __init__(self, shape: Shape, positions: Tensor) -> None:
+    def __init__(self, shape: Shape, positions: Tensor, likelihood: str = "binned") -> None:
         super().__init__()
         self.latent = nn.Linear(shape.latent, shape.width)
         self.features = nn.Linear(shape.width, shape.width)
         self.blocks = nn.Sequential(*(Block(shape.width) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(shape.width, elementwise_affine=False)
-        self.logits = BinLogits(shape, positions)
+        self.logits: BinLogits | TextbookLogits = (
+            BinLogits(shape, positions)
+            if likelihood == "binned"
+            else TextbookLogits(shape, positions, likelihood)
+        )
 
     def hidden(self, z: Tensor, features: Tensor) -> Tensor:
         """(B, width) the last hidden layer."""

@@ -295,6 +295,11 @@ def _initial(
     bins = torch.where(missing, torch.tensor(shape.sizes, device=missing.device), cells.bins)
     bins = bins + torch.tensor(shape.offsets[:-1], device=bins.device)
     counts = torch.bincount(bins[cells.observed | missing], minlength=shape.offsets[-1])
+    bias = torch.log(counts.cpu() + SMALLEST_COUNT)
+    if objective.likelihood != "binned":
+        # A number's values sum to one before the state "missing" competes with them.
+        sums = torch.zeros(len(shape.sizes)).index_add(0, shape.column_of, bias.exp())
+        bias = bias - sums.log()[shape.column_of]
     with torch.no_grad():
-        vae.decoder.logits.free.bias.copy_(torch.log(counts.cpu() + SMALLEST_COUNT))
+        vae.decoder.logits.free.bias.copy_(bias)
     return vae

@@ -5,6 +5,7 @@ For a row x with observed cells o, visible ones v within o, and hidden ones h = 
 
     q(z | x_v) = Normal(mean(x_v), scale(x_v))                  Encoder
     p(x_j | z, x_v) = Categorical over the bins of column j     Decoder
+                      (or, for numbers, a textbook density)
 
     elbo        = E_{q(z|x_o)} sum_{j in h} log p(x_j | z, x_v)  -  beta KL( q(z|x_o) || q(z|x_v) )
     predictive  = sum_{j in h} log p(x_j | z = mean(x_v), x_v)
@@ -27,9 +28,17 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from tabvae.likelihood import BinnedCells
-from tabvae.network import Cells, Decoder, Encoder, Shape
+from tabvae.network import Cells, Decoder, Encoder, Shape, TextbookLogits
 
 MODELS = ("vae", "ae", "dae")
+LIKELIHOODS = {
+    "binned": "normal",
+    "gaussian": "standard",
+    "laplace": "standard",
+    "bernoulli": "unit",
+}
+"""And the line on which numbers lie. The latter three are the textbook's: squared error with a
+deviation for each column (Rybkin et al. 2021), absolute error, binary cross-entropy."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,7 @@ class Objective:
         warmup: share of the steps over which that weight rises from 0 (Bowman et al. 2016).
         free_nats: a latent dimension's KL below this is not pressed down further (Kingma et al.
             2016, "free bits").
+        likelihood: of numbers, one of ``LIKELIHOODS``.
         noise: of ``dae``: deviation of the noise added to numbers, in normal scores, and share of
             categories that are swapped.
     """
@@ -51,6 +61,12 @@ class Objective:
     warmup: float = 0.0
     free_nats: float = 0.0
     noise: float = 0.0
+    likelihood: str = "binned"
+
+    @property
+    def line(self) -> str:
+        """Where the network sees numbers lie, one of ``tabvae.bins.LINES``."""
+        return LIKELIHOODS[self.likelihood]
 
     @property
     def variational(self) -> bool:
@@ -105,7 +121,7 @@ class Autoencoder(nn.Module):
         self.shape = shape
         self.objective = objective or Objective()
         self.encoder = Encoder(shape)
-        self.decoder = Decoder(shape, positions)
+        self.decoder = Decoder(shape, positions, self.objective.likelihood)
         self.register_buffer("sizes", torch.tensor(shape.sizes), persistent=False)
         self.register_buffer("column_of", shape.column_of, persistent=False)
 
@@ -118,10 +134,24 @@ class Autoencoder(nn.Module):
         """What the decoder sees beside z: the features, or nothing."""
         return features if self.objective.variational else torch.zeros_like(features)
 
-    def likelihood(self, z: Tensor, given: Tensor, gaps: Tensor | None = None) -> BinnedCells:
-        """p(x | z, x_v) with x_v as what ``given`` returns for its features."""
-        logits = self.decoder(z, given)
-        return BinnedCells(logits, self.column_of, self.encoder.offsets, gaps)
+    def likelihood(
+        self,
+        z: Tensor,
+        given: Tensor,
+        gaps: Tensor | None = None,
+        scores: Tensor | None = None,
+    ) -> BinnedCells:
+        """p(x | z, x_v) with x_v as what ``given`` returns for its features.
+
+        With the cells' ``scores``, numbers have the density of a textbook likelihood, if the
+        objective has one, instead of the probability of their bin.
+        """
+        h = self.decoder.hidden(z, given)
+        head = self.decoder.logits
+        density = None
+        if scores is not None and isinstance(head, TextbookLogits):
+            density = head.log_density(h, scores)
+        return BinnedCells(head(h), self.column_of, self.encoder.offsets, gaps, density)
 
     def hidden(self, cells: Cells, visible: Tensor) -> Tensor:
         """(B, width) what the visible cells say: the decoder's last hidden layer, z at its mean."""
@@ -173,7 +203,8 @@ class Autoencoder(nn.Module):
         q_all = self.posterior(first, visible[:elbo_rows] | target[:elbo_rows])
         sample = q_all.mean + q_all.stddev * noise
         z = torch.cat([sample, q_visible.mean[elbo_rows:]])
-        log_prob = self.likelihood(z, self.given(features), gaps).log_prob(cells.bins)
+        likelihood = self.likelihood(z, self.given(features), gaps, cells.scores)
+        log_prob = likelihood.log_prob(cells.bins)
         log_likelihood = torch.where(target, log_prob, torch.zeros_like(log_prob)).sum(1)
         reconstruction = -log_likelihood.mean()
         prior = Normal(

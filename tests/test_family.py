@@ -121,6 +121,23 @@ def test_a_plain_autoencoder_is_the_same_after_a_file(
     )
 
 
+@pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "bernoulli"])
+def test_a_textbook_likelihood_does_every_task(
+    likelihood: str, frame: pd.DataFrame, tmp_path: Path
+) -> None:
+    fitted = TabVAE(likelihood=likelihood, effort="fast").fit(frame)
+    path = str(tmp_path / "m.tabvae")
+    fitted.save(path)
+    model = TabVAE.load(path)
+    filled = model.impute(frame)
+    assert not filled.drop(columns="id").isna().any(axis=None)
+    pd.testing.assert_frame_equal(filled, fitted.impute(frame))
+    north = model.generate(200, complete=True, where={"group": "north"}, seed=1)
+    south = model.generate(200, complete=True, where={"group": "south"}, seed=1)
+    assert north["size"].mean() < 20 < south["size"].mean()
+    assert model.detect(frame)["score"].notna().all()
+
+
 def check_that_decoding_restores(estimator: TabVAE, frame: pd.DataFrame) -> None:
     whole = frame.dropna()
     decoded = estimator.decode(estimator.embed(whole))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import Tensor
-from torch.distributions import Categorical
+from torch.distributions import Categorical, Laplace, Normal
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tabvae.masking import draw_visible, show_gaps
-from tabvae.network import Cells, Shape
-from tabvae.vae import Autoencoder
+from tabvae.network import Cells, Shape, TextbookLogits
+from tabvae.vae import Autoencoder, Objective
 
 SHAPE = Shape(sizes=(3, 5, 2), latent=4, width=16)
 POSITIONS = torch.tensor([0, 0, 0, 0, -1.2, -0.5, 0.1, 0.5, 1.2, 0, 0, 0, 0])
@@ -155,3 +156,57 @@ def test_gaps_become_a_state_in_the_rows_marked(cells: Cells) -> None:
     assert torch.equal(shown.observed[10:], cells.observed[10:])
     gaps = missing & marked
     assert (shown.bins[gaps] == torch.tensor(SHAPE.sizes).expand(20, 3)[gaps]).all()
+
+
+TEXTBOOK = {
+    "gaussian": lambda x, m, s: Normal(m, s).log_prob(x),
+    "laplace": lambda x, m, s: Laplace(m, s).log_prob(x),
+    "bernoulli": lambda x, m, s: -binary_cross_entropy_with_logits(m, x, reduction="none"),
+}
+
+
+@pytest.fixture(params=list(TEXTBOOK))
+def textbook(request: pytest.FixtureRequest) -> Autoencoder:
+    torch.manual_seed(0)
+    line = torch.tensor([0.0, 0.2, 0.5, 0.7, 1.0])
+    positions = torch.cat([torch.zeros(4), line, torch.zeros(4)])
+    net = Autoencoder(SHAPE, positions, Objective(likelihood=request.param)).eval()
+    with torch.no_grad():
+        net.decoder.logits.log_scale.copy_(torch.tensor([0.0, -0.7, 0.0]))
+    return net
+
+
+def test_a_textbook_likelihood_is_torchs(textbook: Autoencoder, cells: Cells) -> None:
+    head = textbook.decoder.logits
+    assert isinstance(head, TextbookLogits)
+    h = torch.randn(20, SHAPE.width, generator=torch.Generator().manual_seed(0))
+    x = cells.scores.abs().clamp(max=1)
+    center, scale = head.center(h)[:, 1], head.log_scale[1].exp()
+    expected = TEXTBOOK[textbook.objective.likelihood](x[:, 1], center, scale)
+    found = head.log_density(h, x)
+    assert torch.allclose(found[:, 1], expected, atol=1e-5)
+    assert found[:, [0, 2]].isnan().all()
+
+
+def test_bins_share_a_textbook_density_by_their_width(textbook: Autoencoder) -> None:
+    head = textbook.decoder.logits
+    h = torch.randn(7, SHAPE.width, generator=torch.Generator().manual_seed(0))
+    line, widths = head.positions[4:9], torch.tensor([0.1, 0.25, 0.25, 0.25, 0.15])
+    scores = torch.stack([torch.zeros(5), line, torch.zeros(5)], 1)
+    for row in h:
+        density = head.log_density(row.expand(5, -1), scores)[:, 1].exp() * widths
+        expected = density / density.sum()
+        assert torch.allclose(head(row[None])[0, 4:9].exp(), expected, atol=1e-5)
+        assert torch.allclose(head(row[None], slice(4, 9))[0].exp(), expected, atol=1e-5)
+
+
+def test_a_gap_competes_with_all_values_of_a_textbook_number(
+    textbook: Autoencoder, cells: Cells
+) -> None:
+    h_rows, gaps = torch.zeros(20, SHAPE.latent), torch.ones(20, 1, dtype=torch.bool)
+    given = torch.zeros(20, SHAPE.width)
+    x = cells.scores.abs().clamp(max=1)
+    shut, open_ = (textbook.likelihood(h_rows, given, g, x) for g in (None, gaps))
+    missing = open_.probabilities()[:, 9]
+    difference = open_.log_prob(cells.bins)[:, 1] - shut.log_prob(cells.bins)[:, 1]
+    assert torch.allclose(difference, torch.log1p(-missing), atol=1e-4)
