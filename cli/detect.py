@@ -18,6 +18,13 @@ from . import options
     show_default=True,
     help="Share of ordinary rows that may be called outliers.",
 )
+@click.option(
+    "--score",
+    type=click.Choice(["surprise", "likelihood", "reconstruction", "latent"]),
+    default="surprise",
+    show_default=True,
+    help="What counts as odd; the last three are the textbook's.",
+)
 @options.keep_option
 @options.reading_options
 @options.debug_option
@@ -26,20 +33,21 @@ def command(
     model: str | None,
     target: options.Target,
     fpr: float,
+    score: str,
     keep: tuple[str, ...],
     reading: options.Reading,
 ) -> None:
     """Write how odd each row of DATA is, and the cells that make it so.
 
-    score: root mean square of the surprise of the row's cells. p_value: share of ordinary rows at
-    least as odd. outlier: p_value is at most --fpr. column_1, observed_1, expected_1: the most
-    surprising cell.
+    score: by default the root mean square of the surprise of the row's cells. p_value: share of
+    ordinary rows at least as odd. outlier: p_value is at most --fpr. column_1, observed_1,
+    expected_1: the most surprising cell.
     """
     from . import session
 
     estimator = session.load_model(model)
     output = session.Output.checked(target, session.inputs_of(estimator, data))
     loaded = session.read_rows(estimator, data, reading)
-    found = estimator.fitted_.detect(loaded.table, fpr)
+    found = estimator.fitted_.detect(loaded.table, fpr, score)
     result = session.keep_columns(loaded.table, keep, found)
     output.write(result, session.text_dialect(loaded))

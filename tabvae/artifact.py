@@ -84,7 +84,8 @@ def save(path: str, saved: Saved) -> None:
             tensors[f"forest.{j}.{name}"] = torch.from_numpy(array)
     tensors["card.kl"] = torch.from_numpy(card.kl)
     tensors["card.scales"] = torch.from_numpy(card.scales)
-    tensors["card.quantiles"] = torch.from_numpy(card.calibration.quantiles)
+    for kind, calibration in card.calibrations.items():
+        tensors[f"card.quantiles.{kind}"] = torch.from_numpy(calibration.quantiles)
     document = {
         "format": FORMAT,
         "versions": _versions(),
@@ -97,7 +98,10 @@ def save(path: str, saved: Saved) -> None:
         "objective": asdict(learned.ensemble.objective),
         "nets": len(learned.ensemble.nets),
         "records": [asdict(r) for r in card.records],
-        "calibration": {"rows": card.calibration.rows, "tail": card.calibration.tail},
+        "calibrations": {
+            kind: {"rows": calibration.rows, "tail": calibration.tail}
+            for kind, calibration in card.calibrations.items()
+        },
     }
     header = {HEADER: json.dumps(document, sort_keys=True, allow_nan=False)}
     with whole_file(path) as file:
@@ -199,7 +203,10 @@ def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> Fitted:
         records=tuple(_read_record(r) for r in document["records"]),
         kl=tensors["card.kl"].numpy(),
         scales=tensors["card.scales"].numpy(),
-        calibration=_read_calibration(tensors, document["calibration"]),
+        calibrations={
+            kind: _read_calibration(tensors[f"card.quantiles.{kind}"], calibration)
+            for kind, calibration in document["calibrations"].items()
+        },
     )
     shape = _read_shape(document["shape"])
     ensemble = Ensemble(_read_nets(document, tensors, shape))
@@ -238,9 +245,9 @@ def _read_forest(tensors: Tensors, prefix: str) -> Forest:
     return Forest(**{f.name: tensors[f"{prefix}.{f.name}"].numpy() for f in fields(Forest)})
 
 
-def _read_calibration(tensors: Tensors, document: Mapping[str, Any]) -> Calibration:
+def _read_calibration(quantiles: Tensor, document: Mapping[str, Any]) -> Calibration:
     tail = None if document["tail"] is None else tuple(document["tail"])
-    return Calibration(int(document["rows"]), tensors["card.quantiles"].numpy(), tail)
+    return Calibration(int(document["rows"]), quantiles.numpy(), tail)
 
 
 def _read_record(document: Mapping[str, Any]) -> Record:

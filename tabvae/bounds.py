@@ -17,8 +17,7 @@ def log_weights(
     posterior: Normal,
     prior: Normal,
     log_likelihood: Callable[[Tensor], Tensor],
-    samples: int,
-    generator: torch.Generator,
+    noise: Tensor,
 ) -> Tensor:
     """(samples, B) log p(x | z) + log p(z) - log q(z | x) for z drawn from q(z | x).
 
@@ -26,13 +25,11 @@ def log_weights(
         posterior: q(z | x), (B, latent).
         prior: p(z), of a shape that fits.
         log_likelihood: (B, latent) values of z to (B,) log p(x | z).
-        samples: how many z of each row.
-        generator: source of the draws.
+        noise: (samples, B or 1, latent) standard normal draws, for each row or for all.
     """
     found = []
-    for _ in range(samples):
-        noise = torch.randn(posterior.mean.shape, dtype=posterior.mean.dtype, generator=generator)
-        z = posterior.mean + posterior.stddev * noise
+    for draw in noise:
+        z = posterior.mean + posterior.stddev * draw
         ratio: Tensor = prior.log_prob(z) - posterior.log_prob(z)  # type: ignore[no-untyped-call]
         found.append(log_likelihood(z) + ratio.sum(1))
     return torch.stack(found)
@@ -50,9 +47,7 @@ def importance_bound(weights: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def textbook_weights(
-    net: Autoencoder, cells: Cells, samples: int, generator: torch.Generator
-) -> Tensor:
+def textbook_weights(net: Autoencoder, cells: Cells, noise: Tensor) -> Tensor:
     """(samples, B) log-weights of the observed cells of rows with nothing given."""
     features, prior = net.nothing()
     given = net.given(features).expand(len(cells.bins), -1)
@@ -61,6 +56,4 @@ def textbook_weights(
         log_prob = net.likelihood(z, given).log_prob(cells.bins)
         return torch.where(cells.observed, log_prob, torch.zeros_like(log_prob)).sum(1)
 
-    return log_weights(
-        net.posterior(cells, cells.observed), prior, log_likelihood, samples, generator
-    )
+    return log_weights(net.posterior(cells, cells.observed), prior, log_likelihood, noise)

@@ -10,9 +10,10 @@ import numpy as np
 from scipy.stats import genpareto
 
 from tabvae.cells import Floats
-from tabvae.detect import residual_scales, row_scores, surprise
+from tabvae.detect import residual_scales
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
+from tabvae.scores import known_scores, score_rows
 from tabvae.training import Record
 
 ACTIVE_NATS = 0.01
@@ -74,13 +75,13 @@ class Card:
         kl: (latent,) mean KL per latent dimension over held-out rows, in nats; of no length for a
             model without a KL term.
         scales: (UNITS, LOOKS, columns) residual deviations, see ``residual_scales``.
-        calibration: distribution of the detection score.
+        calibrations: distribution of each score the model has.
     """
 
     records: tuple[Record, ...]
     kl: Floats
     scales: Floats
-    calibration: Calibration
+    calibrations: dict[str, Calibration]
 
     @property
     def active(self) -> int:
@@ -112,14 +113,21 @@ class Card:
         """
         examined = unseen if len(unseen) else codes
         scales = residual_scales(ensemble, encoder, examined)
-        scores = row_scores(surprise(ensemble, encoder, examined, scales))
-        if len(scores) < FEWEST_CALIBRATION_ROWS < len(codes):
-            # Too few for the tail: its shape comes from all rows, its place from the held-out ones.
-            every = row_scores(surprise(ensemble, encoder, codes, scales))
-            scores = every * np.median(scores) / max(np.median(every), LEAST_SCORE)
+        calibrations = {}
+        for kind in known_scores(ensemble):
+            scores = score_rows(kind, ensemble, encoder, examined, scales)
+            if len(scores) < FEWEST_CALIBRATION_ROWS < len(codes):
+                # Too few for the tail: its shape is that of all rows, its place the held-out ones'.
+                every = score_rows(kind, ensemble, encoder, codes, scales)
+                middle = np.median(scores), np.median(every)
+                if kind == "likelihood":
+                    scores = every + middle[0] - middle[1]
+                else:
+                    scores = every * middle[0] / max(middle[1], LEAST_SCORE)
+            calibrations[kind] = Calibration.measure(scores)
         return cls(
             records=tuple(records),
             kl=ensemble.kl(examined).mean(0) if ensemble.objective.variational else np.zeros(0),
             scales=scales,
-            calibration=Calibration.measure(scores),
+            calibrations=calibrations,
         )

@@ -78,13 +78,22 @@ class Ensemble:
         return cast(Floats, gaussian_kl(q, self._exact[0].nothing()[1]).numpy())
 
     @torch.inference_mode()
-    def bounds(self, codes: Codes, samples: int, seed: int) -> tuple[Floats, Floats]:
-        """(N,) the ELBO and the importance-weighted bound of each row, of the first network."""
+    def bounds(
+        self, codes: Codes, samples: int, seed: int, shared: bool = False
+    ) -> tuple[Floats, Floats]:
+        """(N,) the ELBO and the importance-weighted bound of each row, of the first network.
+
+        With ``shared`` all rows have the same draws.
+        """
         generator = torch.Generator().manual_seed(seed)
         found = []
         for rows in batches(len(codes), BOUND_ROWS):
+            if shared:
+                generator.manual_seed(seed)
             cells = cells_of(codes[rows], torch.float64)
-            weights = textbook_weights(self._exact[0], cells, samples, generator)
+            shape = (samples, 1 if shared else len(cells.bins), self.latent)
+            noise = torch.randn(shape, dtype=torch.float64, generator=generator)
+            weights = textbook_weights(self._exact[0], cells, noise)
             found.append(torch.stack([elbo(weights), importance_bound(weights)]))
         lower, importance = torch.cat(found, dim=1).numpy()
         return lower, importance

@@ -25,6 +25,7 @@ from tabvae.inference import infer_schema
 from tabvae.learn import Learned, Progress, Settings, learn
 from tabvae.sampling import Sample
 from tabvae.schema import ColumnKind, Schema
+from tabvae.scores import require_score, score_rows
 
 FEWEST_ROWS = 2
 FEWEST_COLUMNS = 2
@@ -236,27 +237,34 @@ class Fitted:
         ]
         return pa.table(dict(zip(self.schema.names, arrays, strict=True)))
 
-    def detect(self, table: pa.Table, fpr: float = 0.01) -> pa.Table:
+    def detect(self, table: pa.Table, fpr: float = 0.01, score: str = "surprise") -> pa.Table:
         """How odd each row is, and which cells make it so.
 
         Args:
             table: rows.
             fpr: share of ordinary rows that may be called outliers.
+            score: one of ``tabvae.scores.SCORES``.
 
         Returns:
-            ``score`` (root mean square of the surprise of the row's cells, in nats), ``p_value``
-            (share of held-out rows at least as odd), ``outlier`` (p-value at most ``fpr``), and for
-            the three most surprising cells ``column_1``, ``observed_1``, ``expected_1`` and so on.
+            ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
+            ``p_value`` (share of held-out rows at least as odd), ``outlier`` (p-value at most
+            ``fpr``), and for the three most surprising cells ``column_1``, ``observed_1``,
+            ``expected_1`` and so on.
 
         Raises:
-            ParameterError: ``fpr`` is not between 0 and 1.
+            ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
         """
+        require_score(self.learned.ensemble, score)
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
         codes = self.encode(table)
         found = surprise(self.learned.ensemble, self.encoder, codes, self.card.scales)
-        scores = row_scores(found)
-        p_values = self.card.calibration.p_values(scores)
+        if score == "surprise":
+            scores = row_scores(found)
+        else:
+            scales = self.card.scales
+            scores = score_rows(score, self.learned.ensemble, self.encoder, codes, scales)
+        p_values = self.card.calibrations[score].p_values(scores)
         columns: dict[str, Any] = {
             "score": scores,
             "p_value": p_values,

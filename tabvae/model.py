@@ -174,10 +174,11 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         return cast(pd.DataFrame, table.to_pandas())
 
-    def detect(self, X: Any, fpr: float = 0.01) -> pd.DataFrame:
+    def detect(self, X: Any, fpr: float = 0.01, score: str = "surprise") -> pd.DataFrame:
         """How odd each row is, and why, on the index of ``X``; see ``Fitted.detect``."""
         frame = self._frame(X)
-        return self._fitted().detect(to_arrow(frame), fpr).to_pandas().set_index(frame.index)
+        table = self._fitted().detect(to_arrow(frame), fpr, score)
+        return table.to_pandas().set_index(frame.index)
 
     # files
 

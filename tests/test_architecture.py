@@ -23,7 +23,7 @@ FLOORS = [
     {"training"},
     {"mapping"},
     {"embed", "sampling", "detect", "forest", "evaluate"},
-    {"refine"},
+    {"refine", "scores"},
     {"impute", "generate", "card", "filling"},
     {"learn"},
     {"fitted"},

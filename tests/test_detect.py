@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from tabvae import TabVAE
 from tabvae.detect import LOOKS, looks, row_scores
+from tabvae.errors import ParameterError
+from tabvae.scores import SCORES
 
 
 @pytest.mark.parametrize("columns", [2, 5, 32, 33, 400])
@@ -30,3 +34,33 @@ def test_one_very_odd_cell_counts_more_than_many_slightly_odd_ones() -> None:
 def test_missing_cells_are_left_out_of_the_score() -> None:
     scores = row_scores(np.array([[2.0, np.nan], [2.0, 2.0], [np.nan, np.nan]]))
     assert scores.tolist() == [2.0, 2.0, 0.0]
+
+
+@pytest.mark.parametrize("score", [s for s in SCORES if s != "latent"])
+def test_a_score_finds_a_row_that_fits_nowhere(
+    score: str, model: TabVAE, frame: pd.DataFrame
+) -> None:
+    odd = frame.dropna().head(60).copy()
+    odd.iloc[0, list(odd.columns).index("size")] = 400.0
+    odd.iloc[0, list(odd.columns).index("count")] = 90.0
+    found = model.detect(odd, score=score)
+    assert found["score"].idxmax() == odd.index[0]
+    assert found["p_value"].iloc[0] < 0.05
+    assert found["p_value"].iloc[1:].mean() > 0.2
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_row_scores_the_same_alone(score: str, model: TabVAE, frame: pd.DataFrame) -> None:
+    found = model.detect(frame, score=score)
+    alone = model.detect(frame.iloc[[7]], score=score)
+    assert alone["score"].iloc[0] == pytest.approx(found["score"].iloc[7], rel=1e-6)
+    assert found["p_value"].between(0, 1).all()
+    assert 0.3 < found["p_value"].median() < 0.7
+
+
+def test_a_plain_autoencoder_says_which_scores_it_has(frame: pd.DataFrame) -> None:
+    plain = TabVAE(model="ae", effort="fast").fit(frame)
+    assert plain.detect(frame, score="reconstruction")["score"].notna().all()
+    for score in ("likelihood", "latent"):
+        with pytest.raises(ParameterError, match="no distribution"):
+            plain.detect(frame, score=score)

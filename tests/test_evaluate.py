@@ -44,8 +44,9 @@ def weights(linear: tuple[Tensor, Tensor, Tensor], samples: int, off: float) -> 
         Normal(mean, scale),
         Normal(0 * one, one),
         lambda z: Normal(z @ loadings.T, 0.5).log_prob(x).sum(1),
-        samples,
-        torch.Generator().manual_seed(1),
+        torch.randn(
+            samples, ROWS, 2, generator=torch.Generator().manual_seed(1), dtype=torch.float64
+        ),
     )
 
 

@@ -1,0 +1,103 @@
+"""How odd each row is, by the score asked for: the one of ``detect``, or one of the textbook's."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+
+from tabvae.bins import ContinuousBins
+from tabvae.cells import Floats
+from tabvae.detect import FEWEST_PROBABILITY, row_scores, surprise
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.ensemble import Ensemble, batches
+from tabvae.errors import ParameterError, shown, suggestion
+
+SCORES = ("surprise", "likelihood", "reconstruction", "latent")
+NEED_A_DISTRIBUTION = ("likelihood", "latent")
+SAMPLES = 16
+"""Of z, for the bound on a row's likelihood."""
+LEAST_WIDTH = 1e-6
+
+
+def known_scores(ensemble: Ensemble) -> tuple[str, ...]:
+    """The scores that a model has: all if its latent space has a distribution."""
+    if ensemble.objective.variational:
+        return SCORES
+    return tuple(name for name in SCORES if name not in NEED_A_DISTRIBUTION)
+
+
+def require_score(ensemble: Ensemble, kind: str) -> None:
+    """Check that a model has a score.
+
+    Raises:
+        ParameterError: there is no such score, or the model has no distribution for it.
+    """
+    if kind not in SCORES:
+        raise ParameterError(f"no score {shown(kind)}", suggestion(kind, SCORES))
+    if kind not in known_scores(ensemble):
+        raise ParameterError(
+            f"a plain autoencoder has no score {shown(kind)}: its latent space has no distribution",
+            "--score surprise or reconstruction, or fit with --model vae",
+        )
+
+
+def score_rows(
+    kind: str, ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Floats
+) -> Floats:
+    """(N,) how odd each row is; larger is odder.
+
+    ``surprise``: see ``tabvae.detect``. ``likelihood``: minus a bound on the log-density of the
+    row, numbers in deviations (Burda et al. 2016). ``reconstruction``: mean error of the cells as
+    restored from the mean of z, squared deviations or minus log-probability. ``latent``: KL
+    divergence of q(z | row) from the prior.
+
+    Args:
+        kind: one of ``SCORES``.
+        ensemble: the networks; all but ``surprise`` use the first.
+        encoder: knows the bins of each column.
+        codes: (N, columns) rows.
+        scales: for ``surprise``, see ``tabvae.detect.residual_scales``.
+    """
+    if kind == "surprise":
+        return row_scores(surprise(ensemble, encoder, codes, scales))
+    if kind == "latent":
+        return cast(Floats, ensemble.kl(codes).sum(1))
+    if kind == "likelihood":
+        # The same draws for every row, so that a row's score does not depend on the others.
+        _, bound = ensemble.bounds(codes, SAMPLES, seed=0, shared=True)
+        return _log_volume(encoder, codes) - bound
+    return _reconstruction(ensemble, encoder, codes)
+
+
+def _log_volume(encoder: TableEncoder, codes: Codes) -> Floats:
+    """(N,) log of the stretch of its column that each number's bin stands for, in deviations,
+    summed over the row; and how far the numbers are beyond the range of their columns."""
+    total = np.zeros(len(codes))
+    for j, coder in enumerate(encoder.bins_):
+        if not isinstance(coder, ContinuousBins):
+            continue
+        middle = (coder.means[1:] + coder.means[:-1]) / 2
+        edges = np.concatenate([coder.knots[:1, 0], middle, coder.knots[-1:, -1]])
+        widths = np.log(np.maximum(np.diff(edges) / coder.scale, LEAST_WIDTH))
+        values = codes.values[:, j]
+        beyond = np.maximum(values - edges[-1], edges[0] - values).clip(min=0) / coder.scale
+        total += np.where(codes.observed[:, j], widths[codes.bins[:, j]] + beyond, 0.0)
+    return total
+
+
+def _reconstruction(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+    error = np.zeros(codes.bins.shape)
+    for rows in batches(len(codes)):
+        block = codes[rows]
+        hidden = ensemble.hidden_from(ensemble.posterior(block)[0])
+        for j, coder in enumerate(encoder.bins_):
+            probabilities = ensemble.probabilities(hidden, j)
+            if isinstance(coder, ContinuousBins):
+                wrong = (block.values[:, j] - probabilities @ coder.means) / coder.scale
+                error[rows, j] = wrong**2
+            else:
+                own = probabilities[np.arange(len(block)), block.bins[:, j]]
+                error[rows, j] = -np.log(own.clip(min=FEWEST_PROBABILITY))
+    present = codes.observed
+    return cast(Floats, np.where(present, error, 0.0).sum(1) / present.sum(1).clip(min=1))
