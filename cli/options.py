@@ -47,6 +47,7 @@ class Family:
     free_nats: float
     noise: float
     likelihood: str
+    grid: str | None
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,11 @@ family_options = _bundle(
         default="binned",
         show_default=True,
         help="Of numbers. The last three are squared error, absolute error, cross-entropy in 0..1.",
+    ),
+    click.option(
+        "--grid",
+        metavar="SIZE",
+        help="8x8, 28x28x3 or 64: the numeric columns are the cells of an image or spectrum.",
     ),
 )
 

@@ -32,6 +32,7 @@ from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
+from tabvae.grid import Grid
 from tabvae.learn import Learned
 from tabvae.mapping import Map
 from tabvae.network import Shape
@@ -219,7 +220,10 @@ def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> Fitted:
 
 
 def _read_shape(document: Mapping[str, Any]) -> Shape:
-    return Shape(**{**document, "sizes": tuple(document["sizes"])})
+    grid = document["grid"]
+    if grid is not None:
+        grid = Grid(size=tuple(grid["size"]), cells=tuple(grid["cells"]))
+    return Shape(**{**document, "sizes": tuple(document["sizes"]), "grid": grid})
 
 
 def _read_nets(document: Mapping[str, Any], tensors: Tensors, shape: Shape) -> list[Autoencoder]:

@@ -20,6 +20,7 @@ from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggest
 from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, unmodelled
 from tabvae.generate import generate, rows_where
+from tabvae.gridding import grid_of, is_cell
 from tabvae.impute import draw, impute, probabilities
 from tabvae.inference import infer_schema
 from tabvae.learn import Learned, Progress, Settings, learn
@@ -70,6 +71,11 @@ class Fitted:
             SchemaError: a given column does not exist or cannot be of that kind.
         """
         schema = infer_schema(table, na_values, kinds)
+        if settings.grid is not None:
+            flags = [c.name for c in schema.columns if is_cell(c) and not c.kind.continuous]
+            numeric = dict.fromkeys(flags, ColumnKind.NUMERIC)
+            schema = infer_schema(table, na_values, {**(kinds or {}), **numeric})
+            grid_of(schema, settings.grid)
         _check_size(table, schema)
         encoder = TableEncoder(schema, na_values, line=settings.objective.line).fit(table)
         return cls(encoder, learn(encoder, encoder.transform(table), settings, progress))

@@ -19,6 +19,7 @@ from tabvae.embed import MOST_ROWS, landscape
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
 from tabvae.errors import ParameterError, shown
+from tabvae.gridding import grid_of
 from tabvae.impute import guess
 from tabvae.mapping import Map, draw_map
 from tabvae.masking import hold_out
@@ -41,6 +42,7 @@ class Settings:
         objective: which autoencoder, and the weights of its terms.
         seed: of all randomness.
         device: one of ``DEVICES``.
+        grid: height, width and channels, if the numeric columns are cells of a grid.
 
     Raises:
         ParameterError: a value is outside its domain.
@@ -51,6 +53,7 @@ class Settings:
     objective: Objective = field(default_factory=Objective)
     seed: int = 0
     device: str = "auto"
+    grid: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         for name, value, known in (
@@ -120,7 +123,10 @@ class Learned:
 
 
 def learn(
-    encoder: TableEncoder, codes: Codes, settings: Settings, progress: Progress | None = None
+    encoder: TableEncoder,
+    codes: Codes,
+    settings: Settings,
+    progress: Progress | None = None,
 ) -> Learned:
     """Train the networks, then trees and map on the table as the networks complete it.
 
@@ -193,7 +199,8 @@ def _trainers(
 ) -> list[Trainer]:
     """One for each network, with weights from torch's one global generator: not for threads."""
     device = settings.torch_device
-    shape = Shape(tuple(encoder.sizes), settings.latent, plan.width)
+    grid = None if settings.grid is None else grid_of(encoder.schema, settings.grid)
+    shape = Shape(tuple(encoder.sizes), settings.latent, plan.width, grid=grid)
     rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
     missing = torch.from_numpy(codes.missing).to(device)
     positions = torch.from_numpy(encoder.positions).float()

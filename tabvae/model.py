@@ -16,6 +16,7 @@ from tabvae.cells import DEFAULT_NA_VALUES, Floats
 from tabvae.errors import ModelFileError, shown
 from tabvae.fitted import FEWEST_COLUMNS, FEWEST_ROWS, Fitted
 from tabvae.frames import fill_frame, to_arrow
+from tabvae.gridding import parse_grid
 from tabvae.learn import DEFAULT_LATENT, Progress, Settings
 from tabvae.schema import ColumnKind, Overrides
 from tabvae.vae import Objective
@@ -35,6 +36,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             of categories that are swapped.
         likelihood: of numbers: ``binned``, or the textbook's ``gaussian``, ``laplace`` or
             ``bernoulli``.
+        grid: such as ``8x8``, ``28x28x3`` or ``64``: the numeric columns in their order are the
+            cells of an image (channels last) or a spectrum, and the network convolves.
         seed: of all randomness; the same seed gives the same model on one machine.
         device: ``auto``, ``cpu`` or ``cuda``, for training.
         categorical: columns that hold categories, whatever they look like.
@@ -67,6 +70,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         free_nats: float = 0.0,
         noise: float = 0.2,
         likelihood: str = "binned",
+        grid: str | None = None,
         seed: int = 0,
         device: str = "auto",
         categorical: tuple[str, ...] = (),
@@ -83,6 +87,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.free_nats = free_nats
         self.noise = noise
         self.likelihood = likelihood
+        self.grid = grid
         self.seed = seed
         self.device = device
         self.categorical = categorical
@@ -231,6 +236,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Objective(self.model, self.beta, self.warmup, self.free_nats, noise, self.likelihood),
             self.seed,
             self.device,
+            None if self.grid is None else parse_grid(self.grid),
         )
         na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
         given = {**(kinds or {}), **asked.kinds()}

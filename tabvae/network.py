@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import embedding_bag, linear, softplus
 
+from tabvae.grid import Grid, GridDecoder, GridEncoder
+
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 LEAST_LOG_SCALE = -5.0
 """A column is not predicted better than to e^-5 of its deviation."""
@@ -44,12 +46,14 @@ class Shape:
         latent: dimensions of z.
         width: width of every hidden layer.
         depth: residual blocks in each half.
+        grid: where the columns lie in an image or spectrum, if they do.
     """
 
     sizes: tuple[int, ...]
     latent: int
     width: int
     depth: int = 2
+    grid: Grid | None = None
 
     @property
     def offsets(self) -> list[int]:
@@ -90,7 +94,8 @@ class Encoder(nn.Module):
     """Visible cells to features, and to q(z | x_v).
 
     A cell enters as the embedding of its bin plus a linear map of its score; a hidden one as the
-    embedding "hidden" of its column, whatever its value is.
+    embedding "hidden" of its column, whatever its value is. Convolutions add what neighbours on a
+    grid say together.
 
     **Shape** Cells (B, D), visible (B, D) -> features (B, width), Normal (B, latent)
     """
@@ -106,6 +111,7 @@ class Encoder(nn.Module):
         self.embedding = nn.EmbeddingBag(total + columns, shape.width, mode="sum")
         nn.init.normal_(self.embedding.weight, std=columns**-0.5)
         self.scores = nn.Linear(columns, shape.width)
+        self.grid = None if shape.grid is None else GridEncoder(shape.grid, shape.width)
         self.blocks = nn.Sequential(*(Block(shape.width) for _ in range(shape.depth)))
         self.norm = nn.LayerNorm(shape.width, elementwise_affine=False)
         self.posterior = nn.Linear(shape.width, 2 * shape.latent)
@@ -113,7 +119,10 @@ class Encoder(nn.Module):
     def forward(self, cells: Cells, visible: Tensor) -> tuple[Tensor, Normal]:
         tokens = torch.where(visible, self.offsets + cells.bins, self.hidden_token)
         scores = torch.where(visible, cells.scores, torch.zeros_like(cells.scores))
-        h = self.norm(self.blocks(self.embedding(tokens) + self.scores(scores)))
+        x = self.embedding(tokens) + self.scores(scores)
+        if self.grid is not None:
+            x = x + self.grid(scores, visible)
+        h = self.norm(self.blocks(x))
         mean, log_scale = self.posterior(h).chunk(2, dim=-1)
         return h, Normal(mean, torch.exp(log_scale.clamp(-7.0, 3.0)), validate_args=False)
 
@@ -140,6 +149,7 @@ class BinLogits(nn.Module):
         super().__init__()
         columns = len(shape.sizes)
         self.free = nn.Linear(shape.width, shape.offsets[-1])
+        self.grid = None if shape.grid is None else GridDecoder(shape.grid, shape.width)
         self.ordered = nn.Parameter(torch.zeros(2 * columns, shape.width))
         curve = torch.where(positions == 0, 0.0, (positions**2 - 1) / 2**0.5)
         self.register_buffer("basis", torch.stack([positions, curve], dim=1))
@@ -159,7 +169,14 @@ class BinLogits(nn.Module):
         return self.free.weight[bins] + ordered
 
     def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
-        return linear(h, self.weight(bins), self.free.bias[bins])
+        logits = linear(h, self.weight(bins), self.free.bias[bins])
+        if self.grid is None:
+            return logits
+        # What the grid's cells say moves the ordered part.
+        basis, own = self.basis[bins], self.rows[bins, 0]
+        line, curve = self.grid(h)[:, :, own].unbind(1)
+        moved: Tensor = logits + line * basis[:, 0] + curve * basis[:, 1]
+        return moved
 
 
 class TextbookLogits(nn.Module):
@@ -189,7 +206,8 @@ class TextbookLogits(nn.Module):
         columns = len(shape.sizes)
         self.likelihood = likelihood
         self.free = nn.Linear(shape.width, shape.offsets[-1])
-        self.center = nn.Linear(shape.width, columns)
+        self.middle = nn.Linear(shape.width, columns)
+        self.grid = None if shape.grid is None else GridDecoder(shape.grid, shape.width)
         self.log_scale = nn.Parameter(torch.zeros(columns))
         own, gaps = shape.column_of, torch.tensor(shape.offsets[1:]) - 1
         line = torch.zeros(columns).index_add(0, own, positions.abs()) > 0
@@ -199,11 +217,17 @@ class TextbookLogits(nn.Module):
         self.register_buffer("is_value", line[own].index_fill(0, gaps, False))
         self.register_buffer("column_of", own, persistent=False)
 
+    def center(self, h: Tensor) -> Tensor:
+        """(B, columns) the parameter of each number."""
+        found: Tensor = self.middle(h)
+        return found if self.grid is None else found + self.grid(h)[:, 0]
+
     def log_density(self, h: Tensor, scores: Tensor) -> Tensor:
         """(B, columns) log-density of ``scores`` (B, columns); NaN for categories."""
-        found = self._log_density(scores, self.center(h), self.log_scale)
+        center = self.center(h)
+        found = self._log_density(scores, center, self.log_scale)
         if self.likelihood == "bernoulli":
-            found = found - softplus(self.center(h))
+            found = found - softplus(center)
         return torch.where(self.numbers, found, torch.nan)
 
     def _log_density(self, x: Tensor, center: Tensor, log_scale: Tensor) -> Tensor:

@@ -14,9 +14,9 @@ import tabvae
 LIBRARY = Path(tabvae.__file__).parent
 FLOORS = [
     {"errors"},
-    {"cells", "identifiers"},
+    {"cells", "identifiers", "grid"},
     {"schema", "bins", "tables", "network", "quality"},
-    {"inference", "encoding", "output", "frames", "likelihood"},
+    {"inference", "encoding", "output", "frames", "likelihood", "gridding"},
     {"vae"},
     {"masking", "bounds"},
     {"ensemble"},
@@ -34,6 +34,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 TORCH_ROOMS = {
     "network",
     "likelihood",
+    "grid",
     "vae",
     "masking",
     "bounds",

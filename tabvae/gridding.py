@@ -1,0 +1,61 @@
+"""Which columns of a table are the cells of a grid."""
+
+from __future__ import annotations
+
+import math
+
+from tabvae.errors import DataError, ParameterError, shown
+from tabvae.grid import Grid
+from tabvae.schema import Column, ColumnKind, Schema
+
+MOST_DIMENSIONS = 3
+
+
+def parse_grid(text: str) -> tuple[int, int, int]:
+    """Height, width and channels of ``64``, ``8x8`` or ``28x28x3``.
+
+    Raises:
+        ParameterError: the text is of another form.
+    """
+    parts = text.lower().split("x")
+    if not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
+        parts = []
+    if not 1 <= len(parts) <= MOST_DIMENSIONS:
+        raise ParameterError(f"a grid is like 64, 8x8 or 28x28x3, however: {shown(text)}")
+    sides = [int(p) for p in parts]
+    height, width = (1, sides[0]) if len(sides) == 1 else sides[:2]
+    return height, width, sides[2] if len(sides) == MOST_DIMENSIONS else 1
+
+
+def is_cell(column: Column) -> bool:
+    """A column of numbers, also if there is but one or two of them."""
+    if column.kind is ColumnKind.NUMERIC:
+        return True
+    if column.kind is ColumnKind.BOOLEAN:
+        return column.reason == "only 1 and 0"
+    return column.kind is ColumnKind.CONSTANT and _is_number(column.constant or "")
+
+
+def grid_of(schema: Schema, size: tuple[int, int, int]) -> Grid:
+    """The grid's cells are the columns of numbers in their order.
+
+    Raises:
+        DataError: there are more or fewer of them than cells.
+    """
+    cells = [column.name for column in schema.columns if is_cell(column)]
+    if len(cells) != math.prod(size):
+        sides = "x".join(map(str, size))
+        raise DataError(
+            f"a grid of {sides} has {math.prod(size)} cells, the table {len(cells)} numeric "
+            "columns",
+            "--categorical or --ignore takes a column out, such as a label",
+        )
+    place = {name: number for number, name in enumerate(cells)}
+    return Grid(size, tuple(place.get(column.name, -1) for column in schema.modelled))
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False

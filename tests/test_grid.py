@@ -1,0 +1,131 @@
+"""Grids: which columns are cells, what convolutions see, every task on images and spectra."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from tabvae import TabVAE
+from tabvae.errors import DataError, ParameterError
+from tabvae.grid import Grid, GridDecoder, GridEncoder
+from tabvae.gridding import parse_grid
+
+from .helpers import assert_one_line_error, tabvae
+
+SIZES = [(8, 8, 1), (28, 28, 3), (1, 64, 1), (5, 7, 2), (3, 3, 1)]
+
+
+def grid(size: tuple[int, int, int]) -> Grid:
+    """All cells but the third, and a column beside the grid."""
+    cells = [c for c in range(int(np.prod(size))) if c != 2]
+    return Grid(size, (-1, *cells))
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("64", (1, 64, 1)), ("8x8", (8, 8, 1)), ("28X28x3", (28, 28, 3)), ("1x1", (1, 1, 1))],
+)
+def test_a_grid_is_height_width_and_channels(text: str, size: tuple[int, int, int]) -> None:
+    assert parse_grid(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "8x", "0x8", "8x8x8x8", "8*8", "-8", "²x2"])
+def test_a_grid_of_another_form_is_refused(text: str) -> None:
+    with pytest.raises(ParameterError, match="8x8"):
+        parse_grid(text)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_convolutions_lead_there_and_back(size: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    columns = int(np.prod(size))
+    encoder, decoder = GridEncoder(grid(size), 16), GridDecoder(grid(size), 16)
+    out = decoder(encoder(torch.randn(3, columns), torch.ones(3, columns, dtype=torch.bool)))
+    assert out.shape == (3, 2, columns)
+    assert (out[:, :, 0] == 0).all()
+    assert (out[:, :, 1:] != 0).any(0).all()
+
+
+def test_a_column_beside_the_grid_is_not_convolved() -> None:
+    torch.manual_seed(0)
+    encoder = GridEncoder(grid((8, 8, 1)), 16)
+    scores, visible = torch.zeros(1, 64), torch.ones(1, 64, dtype=torch.bool)
+    before = encoder(scores, visible)
+    for column, same in ((0, True), (1, False), (63, False)):
+        other = scores.clone()
+        other[0, column] = 1.0
+        assert torch.equal(before, encoder(other, visible)) == same
+
+
+@pytest.fixture(scope="module")
+def digits() -> pd.DataFrame:
+    frame = load_digits(as_frame=True).frame.astype(int)
+    return frame.rename(columns={"target": "digit"}).assign(
+        digit=lambda f: "d" + f["digit"].astype(str)
+    )
+
+
+@pytest.fixture(scope="module")
+def model(digits: pd.DataFrame) -> TabVAE:
+    return TabVAE(effort="fast", grid="8x8").fit(digits[:600])
+
+
+def test_pixels_that_never_change_are_cells_too(model: TabVAE) -> None:
+    cells = model.fitted_.learned.ensemble.nets[0].shape.grid
+    assert cells is not None
+    assert cells.cells == (*range(64), -1)
+
+
+def test_damaged_pixels_are_filled(model: TabVAE, digits: pd.DataFrame) -> None:
+    rows = digits[600:900].reset_index(drop=True)
+    hidden = np.random.default_rng(0).random((300, 64)) < 0.3
+    gappy = rows.copy().astype(dict.fromkeys(rows.columns[:64], float))
+    gappy.iloc[:, :64] = gappy.iloc[:, :64].mask(hidden)
+    filled = model.impute(gappy).iloc[:, :64].to_numpy(float)
+    truth = rows.iloc[:, :64].to_numpy(float)
+    error = ((filled - truth)[hidden] ** 2).mean()
+    by_mean = ((digits[:600].iloc[:, :64].mean().to_numpy() - truth)[hidden] ** 2).mean()
+    assert error < 0.35 * by_mean
+
+
+def test_a_spoilt_image_is_odd(model: TabVAE, digits: pd.DataFrame) -> None:
+    rows = digits[900:1000].copy()
+    pixels = rows.columns[:64]
+    rows.iloc[:50, :64] = np.random.default_rng(0).permuted(rows[pixels][:50].to_numpy(), axis=1)
+    score = model.detect(rows)["score"].to_numpy()
+    assert np.median(score[:50]) > score[50:].max() * 0.9
+
+
+def test_a_grid_model_is_the_same_after_a_file(
+    model: TabVAE, digits: pd.DataFrame, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "m.tabvae")
+    model.save(path)
+    again = TabVAE.load(path)
+    pd.testing.assert_frame_equal(again.generate(5, seed=1), model.generate(5, seed=1))
+    assert np.array_equal(again.transform(digits[:20]), model.transform(digits[:20]))
+
+
+@pytest.mark.parametrize("variant", ["ae", "dae"])
+def test_a_spectrum_is_restored_from_its_code(variant: str) -> None:
+    rng = np.random.default_rng(0)
+    place, line = rng.uniform(0.2, 0.8, (400, 1)), np.linspace(0, 1, 24)
+    frame = pd.DataFrame(
+        np.exp(-(((line - place) / 0.1) ** 2)), columns=[f"c{k}" for k in range(24)]
+    )
+    model = TabVAE(effort="fast", model=variant, grid="24", latent=2).fit(frame)
+    wrong = model.decode(model.embed(frame)) - frame
+    assert (wrong**2).mean(axis=None) < 0.3 * frame.var().mean()
+
+
+def test_a_grid_that_does_not_match_says_what_to_do(folder: Path, digits: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match=r"64 cells, the table 65.*--categorical"):
+        TabVAE(grid="8x8").fit(digits.assign(label=digits.index % 7))
+    arguments = ("fit", "data.csv", "-o", "x.tabvae", "--grid")
+    assert_one_line_error(tabvae(folder, *arguments, "9x9"), 1, "81 cells", "2 numeric")
+    assert_one_line_error(tabvae(folder, *arguments, "9by9"), 2, "'9by9'")
