@@ -13,8 +13,6 @@ from tabvae.vae import Autoencoder
 
 NOTHING_VISIBLE = 0.1
 """Share of rows that train with every cell hidden: what a generated row starts from."""
-BLIND_SHARE = 0.5
-"""Share of the ELBO rows, more than of the others, with nothing visible: the textbook's ELBO."""
 WHOLE_SHARE = 0.5
 """Share of rows that an ``ae`` or ``dae`` sees whole; the others have hidden cells."""
 HELD_OUT_SHARE, MOST_HELD_OUT_SHARE = 0.05, 0.1
@@ -81,10 +79,9 @@ class Masking:
             return Batch(cells, visible, target, self._normal(0, self.latent), None, seen)
         gaps = self._uniform(rows, 1) < 0.5
         cells = show_gaps(cells, missing, self.sizes, gaps)
+        visible, target = self.split(cells.observed)
         noise = self._normal(round(self.elbo_share * rows), self.latent)
-        visible = draw_visible(cells.observed, self.generator)
-        visible[: round(BLIND_SHARE * len(noise))] = False
-        return Batch(cells, visible, cells.observed & ~visible, noise, gaps, None)
+        return Batch(cells, visible, target, noise, gaps, None)
 
     def split(self, observed: Tensor) -> tuple[Tensor, Tensor]:
         """(B, D) visible and target cells of rows."""
