@@ -1,4 +1,4 @@
-.PHONY: check slow peers bench-impute bench-generate bench-detect bench-embed bench-contract
+.PHONY: check slow peers bench-impute bench-generate bench-detect bench-embed bench-contract plots
 
 check:
 	ruff check .
@@ -27,6 +27,9 @@ bench-detect:
 
 bench-embed:
 	python benchmarks/embed.py
+
+plots:
+	python benchmarks/plots.py
 
 bench-contract:
 	python benchmarks/contract.py

@@ -26,7 +26,6 @@ from sklearn.svm import SVC
 from torch import nn
 
 from tabvae import TabVAE
-from tabvae.frames import to_arrow
 
 TRAIN, GAPS, DRAWN, SURE, LEVELS = 1200, 0.3, 1000, 0.8, 16
 EPOCHS, BATCH, RATE = 10, 256, 1e-3
@@ -47,7 +46,7 @@ def convolved(grid: str | None) -> dict[str, float]:
     started = time.perf_counter()
     model = TabVAE(grid=grid).fit(train)
     seconds = time.perf_counter() - started
-    found = model.fitted_.evaluate(to_arrow(test))
+    found = model.evaluate(test)
     hidden = np.random.default_rng(0).random(test.shape) < GAPS
     filled = model.impute(test.astype(float).mask(hidden)).to_numpy(float)
     rmse = np.sqrt(((filled - test.to_numpy(float))[hidden] ** 2).mean())

@@ -79,6 +79,11 @@ def show_card(console: Any, model: TabVAE) -> None:
     """The model's columns, training and diagnostics."""
     from rich.table import Table
 
+    grid = f", grid {model.grid}" if model.grid else ""
+    size = model.fitted_.learned.ensemble.latent
+    kind = f"{model.model}, {size} latent dimensions, {model.likelihood} numbers{grid}"
+
+    console.print(f"model: {kind}", highlight=False)
     show_schema(console, model.fitted_.schema, "fitted on")
     card = model.fitted_.card
     table = Table(title="training", title_justify="left")

@@ -43,7 +43,21 @@ def _stride(side: int) -> int:
     return 2 if side > SMALLEST_SIDE else 1
 
 
-class GridEncoder(nn.Module):
+class _OnGrid(nn.Module):
+    """Knows the columns on a grid (n,) and the places of their cells (n,)."""
+
+    columns: Tensor
+    places: Tensor
+
+    def __init__(self, grid: Grid) -> None:
+        super().__init__()
+        self.grid = grid
+        cells = torch.tensor(grid.cells)
+        self.register_buffer("columns", (cells >= 0).nonzero().squeeze(1), persistent=False)
+        self.register_buffer("places", cells[cells >= 0], persistent=False)
+
+
+class GridEncoder(_OnGrid):
     """Strided convolutions without pooling, which would forget where something was.
 
     Two planes a channel: the scores, zero where hidden, and which are visible.
@@ -51,15 +65,8 @@ class GridEncoder(nn.Module):
     **Shape** scores (B, D), visible (B, D) -> (B, width)
     """
 
-    places: Tensor
-    columns: Tensor
-
     def __init__(self, grid: Grid, width: int) -> None:
-        super().__init__()
-        self.grid = grid
-        cells = torch.tensor(grid.cells)
-        self.register_buffer("columns", (cells >= 0).nonzero().squeeze(1), persistent=False)
-        self.register_buffer("places", cells[cells >= 0], persistent=False)
+        super().__init__(grid)
         sides = grid.sides
         channels = [2 * grid.size[2], *(CHANNELS * 2**k for k in range(len(sides) - 1))]
         layers: list[nn.Module] = []
@@ -82,21 +89,14 @@ class GridEncoder(nn.Module):
         return out
 
 
-class GridDecoder(nn.Module):
+class GridDecoder(_OnGrid):
     """Transposed convolutions: the encoder's way back, to two numbers for each cell.
 
     **Shape** (B, width) -> (B, 2, D), zero for columns beside the grid
     """
 
-    places: Tensor
-    columns: Tensor
-
     def __init__(self, grid: Grid, width: int) -> None:
-        super().__init__()
-        self.grid = grid
-        cells = torch.tensor(grid.cells)
-        self.register_buffer("columns", (cells >= 0).nonzero().squeeze(1), persistent=False)
-        self.register_buffer("places", cells[cells >= 0], persistent=False)
+        super().__init__(grid)
         sides = grid.sides[::-1]
         wide = [CHANNELS * 2**k for k in range(len(sides) - 1)]
         channels = [*reversed(wide), 2 * grid.size[2]]

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tabvae import artifact
 from tabvae.cells import DEFAULT_NA_VALUES, Floats
 from tabvae.errors import ModelFileError, shown
+from tabvae.evaluate import Evaluation
 from tabvae.fitted import FEWEST_COLUMNS, FEWEST_ROWS, Fitted
 from tabvae.frames import fill_frame, to_arrow
 from tabvae.gridding import parse_grid
@@ -129,6 +130,18 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             latents = pd.DataFrame(array, columns=[f"z{k + 1}" for k in range(array.shape[1])])
         table = self._fitted().decode(to_arrow(latents))
         return table.to_pandas().set_index(latents.index)
+
+    def interpolate(
+        self, X: Any, first: int, last: int, n: int = 10, *, spherical: bool = False
+    ) -> pd.DataFrame:
+        """``n`` rows on the way between two rows of ``X``; see ``Fitted.interpolate``."""
+        table = to_arrow(self._frame(X))
+        found = self._fitted().interpolate(table, first, last, n, spherical=spherical)
+        return cast(pd.DataFrame, found.to_pandas())
+
+    def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
+        """How well the model knows rows; see ``tabvae.evaluate``."""
+        return self._fitted().evaluate(to_arrow(self._frame(X)), samples, self.seed)
 
     def transform(self, X: Any) -> Floats:
         """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""

@@ -169,6 +169,14 @@ def test_a_path_goes_from_row_to_row(folder: Path, frame: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(ends, rows)
 
 
+def test_a_path_of_a_frame_ends_where_its_rows_decode(model: TabVAE, frame: pd.DataFrame) -> None:
+    path = model.interpolate(frame, 2, 11, 4)
+    ends = model.decode(model.embed(frame.iloc[[2, 11]]))
+    assert path["size"].iloc[[0, -1]].tolist() == ends["size"].tolist()
+    with pytest.raises(ParameterError, match="at least 2"):
+        model.interpolate(frame, 2, 11, 1)
+
+
 def test_the_ends_of_a_path_can_be_named(folder: Path) -> None:
     numbers = ("--from", "5", "--to", "9")
     names = ("--id", "id=r-0004", "--id", "id=r-0008")
