@@ -18,6 +18,8 @@ HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 LEAST_LOG_SCALE = -5.0
 """A column is not predicted better than to e^-5 of its deviation."""
 LEAST_WIDTH, LEAST_TOTAL = 1e-6, 1e-30
+TILTS, MOST_TILT = 1000, 3
+"""Points of the table behind ``tilt_of_mean``, and its end as a power of ten."""
 
 
 class Cells(NamedTuple):
@@ -185,7 +187,9 @@ class TextbookLogits(nn.Module):
     ``gaussian``: Normal(m, s) with s learned for each column. ``laplace``: Laplace(m, s).
     ``bernoulli``: x m - log(1 + e^m), minus binary cross-entropy, for x in 0..1. The logits of a
     number's bins are those densities where the bins lie, times their width, normalised: so whatever
-    works with bins works with these, too.
+    works with bins works with these, too. Cross-entropy is no density of x, and normalised it has
+    another mean (Loaiza-Ganem & Cunningham 2019); the bins get the one of its form whose mean is
+    sigmoid(m), what cross-entropy asks for.
 
     **Shape** (B, width) -> (B, total bins)
 
@@ -244,7 +248,10 @@ class TextbookLogits(nn.Module):
         own = self.column_of[bins]
         free = linear(h, self.free.weight[bins], self.free.bias[bins])
         value = self.is_value[bins]
-        dense = self._log_density(self.positions[bins], self.center(h)[:, own], self.log_scale[own])
+        center = self.center(h)
+        if self.likelihood == "bernoulli":
+            center = tilt_of_mean(torch.sigmoid(center.detach()))
+        dense = self._log_density(self.positions[bins], center[:, own], self.log_scale[own])
         dense = torch.where(value, dense + self.log_widths[bins], -torch.inf)
         most = dense.new_full((len(h), len(self.log_scale)), -torch.inf)
         index = own.expand(len(h), -1)
@@ -252,6 +259,18 @@ class TextbookLogits(nn.Module):
         total = torch.zeros_like(most).index_add(1, own, torch.exp(dense - most[:, own]))
         normalised = dense - most[:, own] - total.clamp(min=LEAST_TOTAL).log()[:, own]
         return torch.where(value, normalised, free)
+
+
+def tilt_of_mean(mean: Tensor) -> Tensor:
+    """The t for which the density proportional to exp(t x) on 0..1 has a ``mean`` within 0..1."""
+    half = torch.logspace(-3, MOST_TILT, TILTS, dtype=torch.float64, device=mean.device)
+    tilts = torch.cat([-half.flip(0), half])
+    means = 1 / -torch.expm1(-tilts) - 1 / tilts
+    wanted = mean.to(torch.float64).clamp(float(means[0]), float(means[-1]))
+    above = torch.searchsorted(means, wanted.contiguous()).clamp(1, len(means) - 1)
+    low, high = means[above - 1], means[above]
+    share = (wanted - low) / (high - low)
+    return torch.lerp(tilts[above - 1], tilts[above], share).to(mean.dtype)
 
 
 def _log_widths(positions: Tensor, offsets: list[int]) -> Tensor:

@@ -9,7 +9,7 @@ from torch.distributions import Categorical, Laplace, Normal
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tabvae.masking import draw_visible, show_gaps
-from tabvae.network import Cells, Shape, TextbookLogits
+from tabvae.network import Cells, Shape, TextbookLogits, tilt_of_mean
 from tabvae.vae import Autoencoder, Objective
 
 SHAPE = Shape(sizes=(3, 5, 2), latent=4, width=16)
@@ -188,6 +188,27 @@ def test_a_textbook_likelihood_is_torchs(textbook: Autoencoder, cells: Cells) ->
     assert found[:, [0, 2]].isnan().all()
 
 
+@pytest.mark.parametrize("mean", [0.002, 0.1, 0.5, 0.8, 0.99])
+def test_a_tilted_density_has_the_mean_asked_for(mean: float) -> None:
+    tilt = tilt_of_mean(torch.tensor([mean], dtype=torch.float64))
+    x = torch.linspace(0, 1, 200_001, dtype=torch.float64)
+    density = torch.softmax(tilt * x, 0)
+    assert float(density @ x) == pytest.approx(mean, abs=1e-4)
+
+
+def test_bins_of_a_bernoulli_have_the_mean_of_cross_entropy() -> None:
+    torch.manual_seed(0)
+    shape = Shape(sizes=(3, 101), latent=4, width=16)
+    positions = torch.cat([torch.zeros(4), torch.linspace(0, 1, 101), torch.zeros(1)])
+    net = Autoencoder(shape, positions, Objective(likelihood="bernoulli"))
+    head = net.decoder.logits
+    assert isinstance(head, TextbookLogits)
+    h = 3 * torch.randn(50, 16)
+    means = torch.softmax(head(h)[:, 4:105], 1) @ positions[4:105]
+    assert torch.allclose(means, torch.sigmoid(head.center(h)[:, 1]), atol=0.01)
+
+
+@pytest.mark.parametrize("textbook", ["gaussian", "laplace"], indirect=True)
 def test_bins_share_a_textbook_density_by_their_width(textbook: Autoencoder) -> None:
     head = textbook.decoder.logits
     h = torch.randn(7, SHAPE.width, generator=torch.Generator().manual_seed(0))
