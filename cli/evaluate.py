@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .console import say
 
 if TYPE_CHECKING:
     from tabvae.evaluate import Evaluation
@@ -48,14 +49,19 @@ def command(
 ) -> None:
     """Print how well the model knows the rows of DATA, best ones it was not fitted on.
 
+    Without DATA: the rows of its own table that were held out of training.
+
     Losses and bounds are in nats; smaller losses and larger bounds are better. With --synthetic,
     DATA judges a synthetic table: how well it can be told from DATA, whether it repeats its rows.
     """
+    from tabvae.learn import unseen_rows
+
     from . import session
 
     estimator = session.load_model(model)
-    real = session.read_rows(estimator, data, reading).table
     fitted = estimator.fitted_
+    real = session.read_rows(estimator, data, reading).table
+    unseen = [] if data else unseen_rows(fitted.schema.rows, estimator.seed).tolist()
     if synthetic is not None:
         from tabvae.comparison import compare_synthetic
 
@@ -63,6 +69,9 @@ def command(
         scores = compare_synthetic(fitted, real, made)
         click.echo(json.dumps(scores, indent=2) if as_json else judged(scores))
         return
+    if unseen and real.num_rows == fitted.schema.rows:
+        say(f"tabvae: note: {len(unseen)} rows that the networks did not train on")
+        real = real.take(unseen)
     found = fitted.evaluate(real, samples, estimator.seed if seed is None else seed)
     if as_json:
         click.echo(json.dumps(as_document(estimator, found), indent=2))

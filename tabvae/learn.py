@@ -139,7 +139,7 @@ def learn(
         settings: what the user chose.
         progress: called at each point of a training curve.
     """
-    held_out = hold_out(len(codes), torch.Generator().manual_seed(settings.seed))
+    held_out = unseen_rows(len(codes), settings.seed)
     nets, records = _train(encoder, codes, held_out, settings, progress)
     ensemble = Ensemble(nets)
     refiner = Refiner.fit(encoder, codes, partial(guess, ensemble, encoder), settings.seed)
@@ -148,6 +148,11 @@ def learn(
     if settings.objective.variational:
         chart = _map(encoder, codes, ensemble, settings)
     return Learned(ensemble, refiner, chart, card)
+
+
+def unseen_rows(rows: int, seed: int) -> Tensor:
+    """(H,) numbers of the rows, of so many, that the networks of a model do not train on."""
+    return hold_out(rows, torch.Generator().manual_seed(seed))
 
 
 def _map(encoder: TableEncoder, codes: Codes, ensemble: Ensemble, settings: Settings) -> Map:

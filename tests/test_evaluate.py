@@ -100,6 +100,14 @@ def test_an_evaluation_says_in_words_what_is_good(folder: Path) -> None:
         assert words in result.out
 
 
+def test_without_data_it_judges_rows_that_were_not_trained_on(folder: Path) -> None:
+    own, every = (
+        json.loads(tabvae(folder, "evaluate", *data, "--json").out) for data in ((), ("data.csv",))
+    )
+    assert (own["rows"], every["rows"]) == (24, 240)
+    assert own["columns"]["day"]["loss"] > every["columns"]["day"]["loss"]
+
+
 def test_a_plain_autoencoder_has_no_bound(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "data.csv", index=False)
     TabVAE(model="ae", effort="fast").fit(frame).save(str(tmp_path / "m.tabvae"))
