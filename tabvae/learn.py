@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable
@@ -177,7 +178,8 @@ def _train(
     Two networks on a core each train faster than one after the other on both, for a step is many
     small operations. Ctrl-C stops all of them; what was learned so far is kept.
     """
-    plan = plan_for(settings.effort, len(codes), settings.objective)
+    cells = 0 if settings.grid is None else math.prod(settings.grid)
+    plan = plan_for(settings.effort, len(codes), settings.objective, cells)
     trainers = _trainers(encoder, codes, held_out, settings, plan)
     stop = threading.Event()
 

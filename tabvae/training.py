@@ -21,6 +21,7 @@ EFFORTS = ("fast", "default", "best")
 ROWS_OF_A_MEDIUM_TABLE, ROWS_OF_A_LARGE_TABLE = 10_000, 16_000
 FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
 MOST_MAP_STEPS = 1000
+CELLS_OF_A_SMALL_GRID, MOST_LONGER = 16, 3.0
 ELBO_SHARE = 0.15
 MOST_RECOVERIES = 10
 SMALLEST_COUNT = 0.1
@@ -61,19 +62,21 @@ class Plan:
     clip: float = 1.0
 
 
-def plan_for(effort: str, rows: int, objective: Objective) -> Plan:
-    """The one dial: everything else about training follows from the number of rows.
+def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Plan:
+    """The one dial: everything else about training follows from the table.
 
     Args:
         effort: one of ``EFFORTS``.
         rows: rows of the table.
         objective: a plain autoencoder is one network, whose code is the latent space.
+        cells: of a grid, if the table has one: there is more to learn from each row.
     """
+    longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
     share, nets = {"fast": (0.4, 1), "default": (1.0, 2), "best": (1.25, 4)}[effort]
     steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
     return Plan(
         nets=nets if objective.variational else 1,
-        steps=round(share * steps),
+        steps=round(share * steps * longer),
         batch=128 if rows < ROWS_OF_A_LARGE_TABLE else 256,
         width=256,
         elbo_share=ELBO_SHARE if objective.variational else 0.0,

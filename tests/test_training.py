@@ -112,3 +112,9 @@ def test_more_effort_means_more_work(rows: int) -> None:
     work = [plan.nets * plan.steps for plan in plans]
     assert work == sorted(work)
     assert len(set(work)) == 3
+
+
+def test_larger_grids_train_longer_up_to_three_times() -> None:
+    steps = [plan_for("default", 1000, Objective(), cells).steps for cells in (0, 9, 32, 64, 784)]
+    shares = [count / steps[0] for count in steps]
+    assert shares == pytest.approx([1, 1, 2, 3, 3], rel=0.01)
