@@ -88,9 +88,7 @@ def row_with(table: pa.Table, text: str) -> int:
 
     from tabvae import cells
 
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise ParameterError(f"--id takes COL=VALUE, however: {text!r}")
+    name, value = options.split_assignment("--id", text)
     if name not in table.column_names:
         raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
     texts = pc.utf8_trim_whitespace(cells.to_text(cells.flat(table.column(name))))

@@ -199,6 +199,18 @@ keep_option = click.option(
 )
 
 
+def split_assignment(option: str, text: str) -> tuple[str, str]:
+    """Column and value of a ``COL=VALUE`` text.
+
+    Raises:
+        ParameterError: the text has no equals sign.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ParameterError(f"{option} takes COL=VALUE, however: {text!r}")
+    return name, value
+
+
 def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
     """``COL=VALUE`` texts as a mapping.
 
@@ -207,9 +219,7 @@ def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
     """
     cells: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ParameterError(f"--where takes COL=VALUE, however: {text!r}")
+        name, value = split_assignment("--where", text)
         if name in cells:
             raise ParameterError(f"--where sets column {name!r} twice")
         cells[name] = value

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from tabvae import cells
 from tabvae.bins import ContinuousBins
+from tabvae.coordinates import read_coordinates
 from tabvae.embed import decode
 from tabvae.errors import DataError
 from tabvae.fitted import Fitted
@@ -42,7 +43,7 @@ def losses(
         )
     codes = fitted.encode(original)
     learned = fitted.learned
-    z = fitted.coordinates(latents)
+    z = read_coordinates(latents, learned.ensemble.latent)
     restored = decode(learned.chart, learned.ensemble, fitted.encoder, z)
     numbers: dict[str, float] = {}
     categories: dict[str, float] = {}

@@ -128,11 +128,7 @@ def expected(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, cells: Mas
         chosen = np.flatnonzero(cells[:, j])
         for part in batches(len(chosen)):
             rows = chosen[part]
-            block = codes[rows]
-            visible = block.observed.copy()
-            visible[:, j] = False
-            probabilities = ensemble.probabilities(ensemble.hidden(block, visible), j)
-            put_expected(encoder, found, j, rows, probabilities)
+            put_expected(encoder, found, j, rows, ensemble.given_others(codes[rows], j))
     return found
 
 

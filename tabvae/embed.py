@@ -19,8 +19,6 @@ from tabvae.mapping import Landscape, Map
 MOST_ROWS = 10_000
 """Rows that a map is drawn from."""
 NEIGHBOURS = 15
-SMALLEST_SINE = 1e-6
-"""Of the angle between two points; below it an arc is a line."""
 END_SCORE = 5.0
 """Score of a value that many rows share at an end of its column."""
 
@@ -47,25 +45,15 @@ def embed(chart: Map | None, ensemble: Ensemble, encoder: TableEncoder, codes: C
 def decode(chart: Map | None, ensemble: Ensemble, encoder: TableEncoder, z: Floats) -> Codes:
     """The rows at coordinates z (N, latent), every cell set."""
     codes = Codes.empty(len(z), len(encoder.sizes))
+    exact = None if chart is None else _exact(chart)
     for rows in batches(len(z)):
         block, places = codes[rows], z[rows]
-        if chart is None:
+        if exact is None:
             _put_likeliest(ensemble, encoder, block, places)
         else:
-            pictures = _exact(chart).restore(torch.from_numpy(places))
+            pictures = exact.restore(torch.from_numpy(places))
             _read_pictures(encoder, block, pictures.numpy())
     return codes
-
-
-def path(first: Floats, last: Floats, t: Floats, spherical: bool) -> Floats:
-    """(n, latent) points at shares ``t`` (n,) of the way from ``first`` to ``last`` (latent,)."""
-    start, end = 1 - t, t
-    norms = float(np.linalg.norm(first) * np.linalg.norm(last))
-    if spherical and norms > 0:
-        angle = np.arccos(np.clip(first @ last / norms, -1, 1))
-        if np.sin(angle) > SMALLEST_SINE:
-            start, end = np.sin(start * angle) / np.sin(angle), np.sin(end * angle) / np.sin(angle)
-    return start[:, None] * first + end[:, None] * last
 
 
 def _exact(chart: Map) -> Map:

@@ -59,6 +59,13 @@ class Codes:
         """The same rows in arrays of their own, which may be changed."""
         return Codes(*(array.copy() for array in vars(self).values()))
 
+    def at_most(self, count: int, seed: int) -> Codes:
+        """These rows, or ``count`` of them chosen at random, in their order."""
+        if len(self) <= count:
+            return self
+        chosen = np.random.default_rng(seed).choice(len(self), count, replace=False)
+        return self[np.sort(chosen)]
+
     def put(self, rows: Ints, others: Codes) -> None:
         """Set ``rows`` (n,) to ``others`` (n, columns), in place."""
         for name, array in vars(self).items():

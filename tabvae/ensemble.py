@@ -12,6 +12,7 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import Normal
 
 from tabvae.bins import ContinuousBins, Ints
 from tabvae.bounds import elbo, importance_bound, textbook_weights
@@ -78,6 +79,16 @@ class Ensemble:
         return cast(Floats, gaussian_kl(q, self._exact[0].nothing()[1]).numpy())
 
     @torch.inference_mode()
+    def aggregate_kl(self, codes: Codes) -> Floats:
+        """(latent,) KL in nats of the aggregate posterior, as a Gaussian of its mean and variance
+        over the rows, against the prior; of the first network."""
+        cells = cells_of(codes, torch.float64)
+        q = self._exact[0].posterior(cells, cells.observed)
+        variance = q.mean.var(0, correction=0) + q.variance.mean(0)
+        whole = Normal(q.mean.mean(0), variance.sqrt())
+        return cast(Floats, gaussian_kl(whole, self._exact[0].nothing()[1])[0].numpy())
+
+    @torch.inference_mode()
     def bounds(
         self, codes: Codes, samples: int, seed: int, shared: bool = False
     ) -> tuple[Floats, Floats]:
@@ -131,6 +142,12 @@ class Ensemble:
             logits = net.decoder.logits(h, slice(start, stop))
             total = total + torch.softmax(logits / temperature, dim=1)
         return cast(Floats, (cast(Tensor, total) / len(hidden)).numpy())
+
+    def given_others(self, codes: Codes, column: int) -> Floats:
+        """(N, bins) p(x_j | all other observed cells of its row) of one column j."""
+        visible = codes.observed.copy()
+        visible[:, column] = False
+        return self.probabilities(self.hidden(codes, visible), column)
 
 
 def put_expected(

@@ -79,22 +79,17 @@ def evaluate(
         samples: of z for each row.
         seed: of the choice of rows and of the draws.
     """
-    if len(codes) > MOST_ROWS:
-        chosen = np.random.default_rng(seed).choice(len(codes), MOST_ROWS, replace=False)
-        codes = codes[np.sort(chosen)]
-    mean, scale = ensemble.posterior(codes)
+    codes = codes.at_most(MOST_ROWS, seed)
+    mean, _ = ensemble.posterior(codes)
     bounds = None
     if ensemble.objective.variational:
         lower, importance = ensemble.bounds(codes, samples, seed)
-        prior_mean, prior_scale = ensemble.prior()
-        center = (mean.mean(0) - prior_mean[0]) / prior_scale[0]
-        spread = (mean.var(0) + (scale**2).mean(0)) / prior_scale[0] ** 2
         bounds = Bounds(
             elbo=float(lower.mean()),
             importance=float(importance.mean()),
             samples=samples,
             kl=ensemble.kl(codes).mean(0),
-            aggregate=0.5 * (spread + center**2 - 1 - np.log(spread)),
+            aggregate=ensemble.aggregate_kl(codes),
         )
     loss, entropy = _losses(ensemble, encoder, codes)
     return Evaluation(len(codes), loss, entropy, mean.var(0), bounds)
@@ -111,11 +106,8 @@ def _losses(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> tuple[Fl
         entropy[j] = -np.log(coder.mass[own].clip(LEAST_PROBABILITY)).mean()
         total = 0.0
         for part in batches(len(rows)):
-            block = codes[rows[part]]
-            visible = block.observed.copy()
-            visible[:, j] = False
-            probabilities = ensemble.probabilities(ensemble.hidden(block, visible), j)
-            likely = probabilities[np.arange(len(block)), own[part]]
+            probabilities = ensemble.given_others(codes[rows[part]], j)
+            likely = probabilities[np.arange(len(probabilities)), own[part]]
             total -= float(np.log(likely.clip(LEAST_PROBABILITY)).sum())
         loss[j] = total / len(rows)
     return loss, entropy

@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from tabvae import cells
 from tabvae.card import Card
-from tabvae.cells import Floats
+from tabvae.coordinates import path, read_coordinates, write_coordinates
 from tabvae.detect import row_scores, surprise
-from tabvae.embed import decode, embed, path
+from tabvae.embed import decode, embed
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
 from tabvae.evaluate import Evaluation, evaluate
@@ -94,8 +94,9 @@ class Fitted:
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
         codes = self.encode(table)
-        z = embed(self.learned.chart, self.learned.ensemble, self.encoder, codes)
-        return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
+        return write_coordinates(
+            embed(self.learned.chart, self.learned.ensemble, self.encoder, codes)
+        )
 
     def decode(self, latents: pa.Table) -> pa.Table:
         """The rows at coordinates ``z1..zk``: the way back from ``embed``.
@@ -108,7 +109,7 @@ class Fitted:
             SchemaError: a coordinate is missing, or there are more of them than the model has.
             DataError: a coordinate is not a finite number.
         """
-        z = self.coordinates(latents)
+        z = read_coordinates(latents, self.learned.ensemble.latent)
         codes = decode(self.learned.chart, self.learned.ensemble, self.encoder, z)
         modelled = self.encoder.inverse_transform(codes)
         arrays = []
@@ -146,10 +147,9 @@ class Fitted:
             if not 0 <= row < table.num_rows:
                 raise DataError(f"no row {row + 1}: the table has {table.num_rows} rows")
         ends = self.embed(table.take([first, last]))
-        z = np.column_stack([c.to_numpy() for c in ends.columns])
+        z = read_coordinates(ends, self.learned.ensemble.latent)
         t = np.linspace(0, 1, n)
-        walk = path(z[0], z[1], t, spherical)
-        decoded = self.decode(pa.table({f"z{k + 1}": walk[:, k] for k in range(walk.shape[1])}))
+        decoded = self.decode(write_coordinates(path(z[0], z[1], t, spherical)))
         return decoded.add_column(0, "t", pa.array(t))
 
     def impute(self, table: pa.Table) -> pa.Table:
@@ -311,29 +311,6 @@ class Fitted:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
         codes = self.encode(table)
         return evaluate(self.learned.ensemble, self.encoder, codes, samples, seed)
-
-    def coordinates(self, latents: pa.Table) -> Floats:
-        """(N, latent) the columns z1..zk."""
-        size = self.learned.ensemble.latent
-        names = [f"z{k + 1}" for k in range(size)]
-        for name in names:
-            if name not in latents.column_names:
-                raise SchemaError(
-                    f"no column {shown(name)}; the model has {size} coordinates",
-                    "'tabvae embed' writes them",
-                )
-        if f"z{size + 1}" in latents.column_names:
-            raise SchemaError(
-                f"the model has {size} coordinates, z1 to {names[-1]}, the table has more",
-                "-m names the model that wrote them",
-            )
-        columns = [cells.to_numbers(cells.flat(latents.column(name))) for name in names]
-        z = np.column_stack(columns)
-        wrong = np.argwhere(~np.isfinite(z))
-        if len(wrong):
-            row, k = wrong[0]
-            raise DataError(f"row {row + 1}: {names[k]} is not a finite number")
-        return z
 
 
 def _check_size(table: pa.Table, schema: Schema) -> None:

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -129,7 +128,7 @@ def learn(
     settings: Settings,
     progress: Progress | None = None,
 ) -> Learned:
-    """Train the networks, then trees and map on the table as the networks complete it.
+    """Train the networks, then trees on the table as they complete it, and draw the map.
 
     A variational model's rows lie on a map, for its latent space keeps but what columns share.
     In ``ae`` and ``dae`` the code is made to restore the row: it is the row's place.
@@ -158,9 +157,7 @@ def unseen_rows(rows: int, seed: int) -> Tensor:
 
 def _map(encoder: TableEncoder, codes: Codes, ensemble: Ensemble, settings: Settings) -> Map:
     """Draw the map from the rows, or from a choice of them."""
-    if len(codes) > MOST_ROWS:
-        chosen = np.random.default_rng(settings.seed).choice(len(codes), MOST_ROWS, replace=False)
-        codes = codes[np.sort(chosen)]
+    codes = codes.at_most(MOST_ROWS, settings.seed)
     land = landscape(ensemble, encoder, codes, settings.latent)
     steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
     return draw_map(land, steps, torch.Generator().manual_seed(settings.seed))

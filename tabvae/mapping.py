@@ -68,7 +68,7 @@ class Landscape:
     """What a map is to keep.
 
     Attributes:
-        pictures: (N, G) complete rows as numbers whose distances matter.
+        pictures: (N, G) rows as numbers whose distances matter, gaps where they are expected.
         neighbours: (N, k) the nearest rows of each.
         components: (latent, G) principal components of the pictures, zero beyond their rank.
         lost: share of the pictures' variance that these leave out.

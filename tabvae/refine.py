@@ -57,9 +57,7 @@ class Refiner:
             guess: the network's guesses for rows.
             seed: of the choice of rows and of the splits.
         """
-        if len(codes) > MOST_ROWS:
-            chosen = np.random.default_rng(seed).choice(len(codes), MOST_ROWS, replace=False)
-            codes = codes[np.sort(chosen)]
+        codes = codes.at_most(MOST_ROWS, seed)
         first = guess(codes)
         guesses = first
         gaps = float(1 - codes.observed.mean())

@@ -228,7 +228,7 @@ class Autoencoder(nn.Module):
         Returns:
             loss: scalar, minus the mean log-probability of the target cells, in nats per cell.
             error: scalar, their mean squared error: for a number, of its predictive mean on the
-                line of normal scores; for a category, the score of Brier (1950). It is proper as
+                column's line; for a category, the score of Brier (1950). It is proper as
                 well and does not punish a prediction that is right and a little too sure, so it
                 tells better when to stop.
             spread: scalar, the standard error of ``error``, rows being independent.

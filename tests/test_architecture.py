@@ -16,7 +16,7 @@ FLOORS = [
     {"errors"},
     {"cells", "identifiers", "grid"},
     {"schema", "bins", "tables", "network", "quality"},
-    {"inference", "encoding", "output", "frames", "likelihood", "gridding"},
+    {"inference", "encoding", "output", "frames", "likelihood", "gridding", "coordinates"},
     {"vae"},
     {"masking", "bounds"},
     {"ensemble"},
