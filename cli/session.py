@@ -71,9 +71,14 @@ def find_model(given: str | None) -> str:
 
 def load_model(given: str | None) -> TabVAE:
     """Load the model ``find_model`` finds."""
+    from tabvae import sealed
+
+    path = find_model(given)
+    # Damage is told at once: loading torch takes longer than reading most models.
+    sealed.read(path)
     from tabvae.model import TabVAE
 
-    return TabVAE.load(find_model(given))
+    return TabVAE.load(path)
 
 
 def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:

@@ -1,16 +1,15 @@
-"""The .tabvae file: safetensors with a JSON header and a format version; nothing executable.
+"""The .tabvae file: a fitted model as arrays and one JSON document; nothing executable.
 
-All arrays are tensors of the file; everything else is one JSON document in its header. Loading
-parses JSON and copies numbers, so a file from a stranger cannot run anything.
+Loading parses JSON and copies numbers, so a file from a stranger cannot run anything. Whatever is
+in it is checked before it is used: types, sizes, that trees end, that nothing is left over.
 """
 
 from __future__ import annotations
 
-import json
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,33 +17,32 @@ import pandas as pd
 import pyarrow as pa
 import sklearn
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
-from torch import Tensor
+from torch import Tensor, nn
 
 import tabvae
+from tabvae import sealed
 from tabvae.bins import Bins, CategoricalBins, ContinuousBins
-from tabvae.card import Calibration, Card
+from tabvae.card import LEVELS, Calibration, Card
+from tabvae.cells import Floats
+from tabvae.detect import LOOKS, UNITS
 from tabvae.embed import owners
 from tabvae.encoding import TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
-from tabvae.grid import Grid
 from tabvae.learn import Learned
 from tabvae.mapping import Map
 from tabvae.network import Shape
-from tabvae.output import whole_file
+from tabvae.records import from_json
 from tabvae.refine import Refiner
 from tabvae.schema import Schema
-from tabvae.training import Point, Record
+from tabvae.scores import known_scores
+from tabvae.sealed import Arrays
+from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 4
-HEADER = "tabvae"
-Tensors = dict[str, Tensor]
+FORMAT = 5
 
 
 @dataclass(frozen=True)
@@ -68,28 +66,68 @@ def save(path: str, saved: Saved) -> None:
     Raises:
         OutputError: the file system refuses.
     """
+    document, arrays = _contents(saved)
+    sealed.write(path, {**document, "versions": _versions()}, arrays)
+
+
+def load(path: str) -> Saved:
+    """Read a model file.
+
+    Raises:
+        ModelFileError: the file is not a model, is damaged, or comes from another release.
+    """
+    _check_format(path, sealed.read_document(path))
+    document, arrays = sealed.read(path)
+    try:
+        parameters = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document["parameters"].items()
+        }
+        saved = Saved(_rebuild(document, arrays), parameters, document["source"])
+        _check_contents(saved, document, arrays)
+    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise sealed.damaged(path, reason) from error
+    return saved
+
+
+def _check_format(path: str, document: Mapping[str, Any]) -> None:
+    version = document.get("format")
+    if type(version) is not int:
+        raise sealed.damaged(path, "it names no format")
+    if version > FORMAT:
+        raise ModelFileError(
+            f"{shown(path)} has format {version}, this release reads up to {FORMAT}",
+            "pip install --upgrade tabvae",
+        )
+    if version < FORMAT:
+        raise ModelFileError(
+            f"{shown(path)} has format {version}, from before the first release",
+            "fit the model again",
+        )
+
+
+def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
+    """What a file says, the versions of the libraries aside."""
     fitted, learned = saved.fitted, saved.fitted.learned
     card = learned.card
-    tensors: Tensors = {}
+    arrays: Arrays = {}
     for i, net in enumerate(learned.ensemble.nets):
-        for name, tensor in net.state_dict().items():
-            tensors[f"net.{i}.{name}"] = tensor.contiguous()
+        arrays.update(_of_module(f"net.{i}.", net))
     if learned.chart is not None:
-        for name, tensor in learned.chart.state_dict().items():
-            tensors[f"map.{name}"] = tensor.contiguous()
+        arrays.update(_of_module("map.", learned.chart))
     columns = [
-        _write_bins(tensors, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
+        _write_bins(arrays, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
     ]
     for j, forest in enumerate(learned.refiner.forests):
         for name, array in vars(forest).items():
-            tensors[f"forest.{j}.{name}"] = torch.from_numpy(array)
-    tensors["card.kl"] = torch.from_numpy(card.kl)
-    tensors["card.scales"] = torch.from_numpy(card.scales)
+            arrays[f"forest.{j}.{name}"] = array
+    arrays["card.kl"] = card.kl
+    arrays["card.scales"] = card.scales
     for kind, calibration in card.calibrations.items():
-        tensors[f"card.quantiles.{kind}"] = torch.from_numpy(calibration.quantiles)
+        arrays[f"card.quantiles.{kind}"] = calibration.quantiles
     document = {
         "format": FORMAT,
-        "versions": _versions(),
         "parameters": saved.parameters,
         "source": saved.source,
         "schema": fitted.schema.to_json(),
@@ -104,29 +142,19 @@ def save(path: str, saved: Saved) -> None:
             for kind, calibration in card.calibrations.items()
         },
     }
-    header = {HEADER: json.dumps(document, sort_keys=True, allow_nan=False)}
-    with whole_file(path) as file:
-        file.write(save_tensors(tensors, header))
+    return document, arrays
 
 
-def load(path: str) -> Saved:
-    """Read a model file.
-
-    Raises:
-        ModelFileError: the file is not a model, is damaged, or comes from another release.
-    """
-    document, tensors = _read(path)
-    try:
-        parameters = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in document["parameters"].items()
-        }
-        return Saved(_rebuild(document, tensors), parameters, document["source"])
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelFileError(
-            f"{shown(path)} is damaged: {shown(reason)}", "fit the model again"
-        ) from error
+def _check_contents(saved: Saved, document: Mapping[str, Any], arrays: Arrays) -> None:
+    """The file says what the model it holds would say, and no more."""
+    own, again = _contents(saved)
+    if set(own) != set(document) - {"versions"}:
+        raise ValueError("it says more than a model")
+    if set(again) != set(arrays):
+        raise ValueError("it holds other arrays than its model")
+    for name, array in again.items():
+        if (array.dtype, array.shape) != (arrays[name].dtype, arrays[name].shape):
+            raise ValueError(f"{name} is of another type or shape")
 
 
 def _versions() -> dict[str, str]:
@@ -141,118 +169,107 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _write_bins(tensors: Tensors, prefix: str, bins: Bins) -> dict[str, Any]:
+def _write_bins(arrays: Arrays, prefix: str, bins: Bins) -> dict[str, Any]:
     if isinstance(bins, CategoricalBins):
-        return {"vocabulary": bins.vocabulary, "counts": bins.counts, "size": bins.size}
+        return asdict(bins)
     for name in ("knots", "means", "mass"):
-        tensors[f"{prefix}.{name}"] = torch.from_numpy(np.ascontiguousarray(getattr(bins, name)))
+        arrays[f"{prefix}.{name}"] = np.ascontiguousarray(getattr(bins, name))
     return {"center": bins.center, "scale": bins.scale, "line": bins.line}
 
 
-def _read_bins(tensors: Tensors, prefix: str, document: Mapping[str, Any]) -> Bins:
+def _read_bins(arrays: Arrays, prefix: str, document: Mapping[str, Any]) -> Bins:
     if "vocabulary" in document:
-        return CategoricalBins(
-            tuple(document["vocabulary"]), tuple(document["counts"]), int(document["size"])
-        )
-    arrays = {name: tensors[f"{prefix}.{name}"].numpy() for name in ("knots", "means", "mass")}
-    return ContinuousBins(
-        center=document["center"], scale=document["scale"], line=document["line"], **arrays
-    )
+        return from_json(CategoricalBins, document)
+    arrays = {name: _floats(arrays, f"{prefix}.{name}") for name in ("knots", "means", "mass")}
+    return from_json(ContinuousBins, document, **arrays)
 
 
-def _read(path: str) -> tuple[dict[str, Any], Tensors]:
-    if not Path(path).is_file():
-        raise ModelFileError(f"no model file {shown(path)}", "make one with 'tabvae fit'")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(HEADER)
-        tensors = load_tensors(Path(path).read_bytes())
-    except (SafetensorError, OSError) as error:
-        raise ModelFileError(
-            f"{shown(path)} is not a tabvae model", "make one with 'tabvae fit'"
-        ) from error
-    if header is None:
-        raise ModelFileError(f"{shown(path)} is not a tabvae model", "make one with 'tabvae fit'")
-    try:
-        document = json.loads(header)
-        version = int(document["format"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelFileError(f"{shown(path)} is damaged", "fit the model again") from error
-    if version > FORMAT:
-        raise ModelFileError(
-            f"{shown(path)} has format {version}, this release reads up to {FORMAT}",
-            "pip install --upgrade tabvae",
-        )
-    if version < FORMAT:
-        raise ModelFileError(
-            f"{shown(path)} has format {version}, from before the first release",
-            "fit the model again",
-        )
-    return document, tensors
-
-
-def _rebuild(document: Mapping[str, Any], tensors: Tensors) -> Fitted:
+def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
     schema = Schema.from_json(document["schema"])
+    columns = len(schema.modelled)
     encoder = TableEncoder(schema, tuple(document["na_values"]))
     encoder.columns_ = schema.modelled
     encoder.bins_ = tuple(
-        _read_bins(tensors, f"column.{j}", bins)
+        _read_bins(arrays, f"column.{j}", bins)
         for j, (bins, _) in enumerate(zip(document["columns"], schema.modelled, strict=True))
     )
-    forests = (_read_forest(tensors, f"forest.{j}") for j in range(len(schema.modelled)))
-    card = Card(
-        records=tuple(_read_record(r) for r in document["records"]),
-        kl=tensors["card.kl"].numpy(),
-        scales=tensors["card.scales"].numpy(),
-        calibrations={
-            kind: _read_calibration(tensors[f"card.quantiles.{kind}"], calibration)
-            for kind, calibration in document["calibrations"].items()
-        },
-    )
-    shape = _read_shape(document["shape"])
-    ensemble = Ensemble(_read_nets(document, tensors, shape))
+    shape = from_json(Shape, document["shape"])
+    if shape.sizes != tuple(encoder.sizes):
+        raise ValueError("its networks are of another table")
+    ensemble = Ensemble(_read_nets(document, arrays, shape, len(schema.columns)))
     chart = None
     if ensemble.objective.variational:
         chart = Map(len(owners(encoder)), shape.latent)
-        chart.load_state_dict(_part(tensors, "map."))
+        chart.load_state_dict(_weights(arrays, "map."))
         chart.eval()
-    return Fitted(encoder, Learned(ensemble, Refiner(tuple(forests)), chart, card))
+    forests = tuple(_read_forest(arrays, f"forest.{j}") for j in range(columns))
+    for forest, coder in zip(forests, encoder.bins_, strict=True):
+        forest.check(columns - 1, None if isinstance(coder, ContinuousBins) else len(coder))
+    card = _read_card(document, arrays, columns)
+    if set(card.calibrations) != set(known_scores(ensemble)):
+        raise ValueError("it has other scores than its model")
+    return Fitted(encoder, Learned(ensemble, Refiner(forests), chart, card))
 
 
-def _read_shape(document: Mapping[str, Any]) -> Shape:
-    grid = document["grid"]
-    if grid is not None:
-        grid = Grid(size=tuple(grid["size"]), cells=tuple(grid["cells"]))
-    return Shape(**{**document, "sizes": tuple(document["sizes"]), "grid": grid})
-
-
-def _read_nets(document: Mapping[str, Any], tensors: Tensors, shape: Shape) -> list[Autoencoder]:
+def _read_nets(
+    document: Mapping[str, Any], arrays: Arrays, shape: Shape, columns: int
+) -> list[Autoencoder]:
+    count = document["nets"]
+    if type(count) is not int or min(count, shape.latent, shape.width, shape.depth) < 1:
+        raise ValueError("its networks have no size")
+    # Before anything of that size is made: a file cannot declare more weights than it holds.
+    weights = shape.width * (shape.offsets[-1] + shape.latent + 4 * shape.depth * shape.width)
+    cells = 0 if shape.grid is None else prod(shape.grid.size)
+    if count * weights > sum(a.size for a in arrays.values()) or cells > columns:
+        raise ValueError("it declares more weights than it holds")
     nets = []
-    objective = Objective(**document["objective"])
-    for i in range(int(document["nets"])):
+    objective = from_json(Objective, document["objective"])
+    for i in range(count):
         net = Autoencoder(shape, torch.zeros(shape.offsets[-1]), objective)
-        net.load_state_dict(_part(tensors, f"net.{i}."))
+        net.load_state_dict(_weights(arrays, f"net.{i}."))
         nets.append(net.eval())
     return nets
 
 
-def _part(tensors: Tensors, prefix: str) -> Tensors:
-    """The tensors whose name begins with ``prefix``, without it."""
+def _of_module(prefix: str, module: nn.Module) -> Arrays:
+    return {prefix + name: tensor.numpy() for name, tensor in module.state_dict().items()}
+
+
+def _weights(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
+    """The arrays whose name begins with ``prefix``, without it."""
     return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
+        name.removeprefix(prefix): torch.tensor(array)
+        for name, array in arrays.items()
         if name.startswith(prefix)
     }
 
 
-def _read_forest(tensors: Tensors, prefix: str) -> Forest:
-    return Forest(**{f.name: tensors[f"{prefix}.{f.name}"].numpy() for f in fields(Forest)})
+def _floats(arrays: Arrays, name: str) -> Floats:
+    array: Floats = arrays[name]
+    if array.dtype != np.float64:
+        raise ValueError(f"{name} is of type {array.dtype}")
+    return array
 
 
-def _read_calibration(quantiles: Tensor, document: Mapping[str, Any]) -> Calibration:
-    tail = None if document["tail"] is None else tuple(document["tail"])
-    return Calibration(int(document["rows"]), quantiles.numpy(), tail)
+def _read_forest(arrays: Arrays, prefix: str) -> Forest:
+    return Forest(**{f.name: arrays[f"{prefix}.{f.name}"] for f in fields(Forest)})
 
 
-def _read_record(document: Mapping[str, Any]) -> Record:
-    return Record(**{**document, "curve": [Point(**p) for p in document["curve"]]})
+def _read_card(document: Mapping[str, Any], arrays: Arrays, columns: int) -> Card:
+    scales = _floats(arrays, "card.scales")
+    if scales.shape != (UNITS, LOOKS, columns):
+        raise ValueError("card.scales is of another table")
+    quantiles = {
+        kind: _floats(arrays, f"card.quantiles.{kind}") for kind in document["calibrations"]
+    }
+    if any(q.shape != (LEVELS,) for q in quantiles.values()):
+        raise ValueError("card.quantiles is incomplete")
+    return Card(
+        records=tuple(from_json(Record, r) for r in document["records"]),
+        kl=_floats(arrays, "card.kl"),
+        scales=scales,
+        calibrations={
+            kind: from_json(Calibration, calibration, quantiles=quantiles[kind])
+            for kind, calibration in document["calibrations"].items()
+        },
+    )

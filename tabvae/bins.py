@@ -45,6 +45,14 @@ class ContinuousBins:
     scale: float
     line: str = "normal"
 
+    def __post_init__(self) -> None:
+        bins = len(self.means)
+        shapes = (self.knots.shape, self.means.shape, self.mass.shape)
+        if bins == 0 or shapes != ((bins, KNOTS), (bins,), (bins,)):
+            raise ValueError("the bins of a column of numbers do not fit together")
+        if self.line not in LINES or not self.scale > 0 or not (self.mass > 0).all():
+            raise ValueError("the bins of a column of numbers have no measure")
+
     @classmethod
     def fit(cls, values: Floats, most: int, line: str = "normal") -> ContinuousBins:
         """Choose at most ``most`` bins for the finite numbers ``values``."""
@@ -171,6 +179,12 @@ class CategoricalBins:
     vocabulary: tuple[str, ...]
     counts: tuple[int, ...]
     size: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.size <= len(self.vocabulary) == len(self.counts):
+            raise ValueError("the bins of a column of categories do not fit together")
+        if min(self.counts) < 1:
+            raise ValueError("a category does not occur")
 
     @classmethod
     def fit(cls, texts: pa.Array, most: int) -> CategoricalBins:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 SHOWN_CHARACTERS = 80
@@ -40,6 +40,16 @@ class ModelFileError(TabVAEError):
 
 class ParameterError(TabVAEError, ValueError):
     """A parameter has a value outside its domain."""
+
+
+def require_one_of(name: str, value: str, known: Collection[str]) -> None:
+    """Check a parameter that has a few values.
+
+    Raises:
+        ParameterError: ``value`` is none of ``known``.
+    """
+    if value not in known:
+        raise ParameterError(f"{name} must be one of {', '.join(known)}, however: {shown(value)}")
 
 
 def shown(text: object) -> str:

@@ -25,6 +25,8 @@ from tabvae.cells import Floats
 LEAF = -1
 BOOSTED_TREES, BOOSTED_LEAVES = 100, 15
 Features = npt.NDArray[np.float32]
+TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64))
+"""Of the arrays of a forest, in their order."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +127,33 @@ class Forest:
             roots=roots.astype(np.int32),
             start=np.array([start]),
         )
+
+    def check(self, features: int, bins: int | None) -> None:
+        """Make sure that every row reaches a leaf, and that the leaf makes sense.
+
+        Args:
+            features: columns that are compared.
+            bins: of a category; ``None`` for a number.
+
+        Raises:
+            ValueError: an array is of another type or size, or a tree does not end.
+        """
+        types = tuple(array.dtype for array in vars(self).values())
+        nodes = len(self.feature)
+        if types != TYPES or self.value.shape != (nodes,) or self.right.shape != (nodes,):
+            raise ValueError("the arrays of a tree do not fit together")
+        if self.start.shape != (1,) or ((self.roots < 0) | (self.roots >= nodes)).any():
+            raise ValueError("a tree has no root")
+        inner = np.flatnonzero(self.feature != LEAF)
+        right = self.right[inner]
+        # Both children come later, so that no path is endless.
+        if ((right <= inner) | (right >= nodes)).any() or (inner >= nodes - 1).any():
+            raise ValueError("a tree does not end")
+        if ((self.feature < LEAF) | (self.feature >= features)).any():
+            raise ValueError("a tree compares a column that is not there")
+        leaves = self.value[self.feature == LEAF]
+        if bins is not None and ((leaves < 0) | (leaves >= bins)).any():
+            raise ValueError("a tree votes for a category that is not there")
 
     def predict(self, x: Features) -> Floats:
         """(N,) a number."""

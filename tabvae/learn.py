@@ -18,7 +18,7 @@ from tabvae.card import Card
 from tabvae.embed import MOST_ROWS, landscape
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, cells_of
-from tabvae.errors import ParameterError, shown
+from tabvae.errors import ParameterError, require_one_of
 from tabvae.gridding import grid_of
 from tabvae.impute import guess
 from tabvae.mapping import Map, draw_map
@@ -26,7 +26,7 @@ from tabvae.masking import hold_out
 from tabvae.network import Cells, Shape
 from tabvae.refine import Refiner
 from tabvae.training import EFFORTS, Plan, Point, Record, Trainer, plan_for
-from tabvae.vae import LIKELIHOODS, MODELS, Autoencoder, Objective
+from tabvae.vae import Autoencoder, Objective
 
 DEFAULT_LATENT = 8
 DEVICES = ("auto", "cpu", "cuda")
@@ -56,26 +56,10 @@ class Settings:
     grid: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("model", self.objective.model, MODELS),
-            ("likelihood", self.objective.likelihood, tuple(LIKELIHOODS)),
-            ("effort", self.effort, EFFORTS),
-            ("device", self.device, DEVICES),
-        ):
-            if value not in known:
-                raise ParameterError(
-                    f"{name} must be one of {', '.join(known)}, however: {shown(value)}"
-                )
+        require_one_of("effort", self.effort, EFFORTS)
+        require_one_of("device", self.device, DEVICES)
         if self.latent < 1:
             raise ParameterError(f"latent must be at least 1, however: {self.latent}")
-        for name in ("beta", "free_nats", "noise"):
-            value = getattr(self.objective, name)
-            if not 0 <= value < float("inf"):
-                raise ParameterError(f"{name} must be finite and not negative, however: {value}")
-        if not 0 <= self.objective.warmup <= 1:
-            raise ParameterError(
-                f"warmup is a share of the steps, 0 to 1, however: {self.objective.warmup}"
-            )
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ParameterError("this machine has no CUDA device", "--device cpu")
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from tabvae import cells
 from tabvae.cells import Floats, Mask, NumberFormat
 from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.records import from_json
 
 
 class ColumnKind(StrEnum):
@@ -199,8 +200,10 @@ class Schema:
             SchemaError: the document is not a schema.
         """
         try:
-            columns = tuple(_column_from_json(c) for c in document["columns"])
+            columns = tuple(from_json(Column, c) for c in document["columns"])
             types = pa.ipc.read_schema(pa.py_buffer(b64decode(document["types"])))
+            if types.names != [c.name for c in columns]:
+                raise ValueError("its types are of other columns")
             return cls(columns, types, int(document["rows"]))
         except (KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
             raise SchemaError(
@@ -221,14 +224,6 @@ def _typed(column: Column, array: pa.Array, missing: Mask) -> pa.Array:
     whole = column.numbers is not None and column.numbers.decimals == 0
     exact = np.abs(values[~missing]).max(initial=0) < cells.LARGEST_EXACT_INTEGER
     return pc.cast(plain, pa.int64()) if whole and exact else plain
-
-
-def _column_from_json(document: Mapping[str, Any]) -> Column:
-    fields = dict(document)
-    fields["kind"] = ColumnKind(fields["kind"])
-    if fields.get("numbers") is not None:
-        fields["numbers"] = NumberFormat(**fields["numbers"])
-    return Column(**fields)
 
 
 def kinds_from_json(text: str) -> dict[str, ColumnKind]:

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Normal
 
+from tabvae.errors import ParameterError, require_one_of
 from tabvae.likelihood import BinnedCells
 from tabvae.network import Cells, Decoder, Encoder, Shape, TextbookLogits
 
@@ -54,6 +55,9 @@ class Objective:
         likelihood: of numbers, one of ``LIKELIHOODS``.
         noise: of ``dae``: deviation of the noise added to numbers, in normal scores, and share of
             categories that are swapped.
+
+    Raises:
+        ParameterError: a value is outside its domain.
     """
 
     model: str = "vae"
@@ -62,6 +66,16 @@ class Objective:
     free_nats: float = 0.0
     noise: float = 0.0
     likelihood: str = "binned"
+
+    def __post_init__(self) -> None:
+        require_one_of("model", self.model, MODELS)
+        require_one_of("likelihood", self.likelihood, LIKELIHOODS)
+        for name in ("beta", "free_nats", "noise"):
+            value = getattr(self, name)
+            if not 0 <= value < float("inf"):
+                raise ParameterError(f"{name} must be finite and not negative, however: {value}")
+        if not 0 <= self.warmup <= 1:
+            raise ParameterError(f"warmup is a share of the steps, 0 to 1, however: {self.warmup}")
 
     @property
     def line(self) -> str:

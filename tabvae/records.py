@@ -1,0 +1,55 @@
+"""Dataclasses out of JSON, every value of the type its field says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from enum import Enum
+from types import UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
+
+
+def from_json(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
+    """The dataclass ``kind`` whose ``asdict`` is ``document``.
+
+    Args:
+        kind: a dataclass; its fields may be dataclasses, tuples and lists of them.
+        document: a JSON object.
+        given: values of fields that the document lacks, taken as they are.
+
+    Raises:
+        ValueError: a field is unknown, missing, or of another type.
+    """
+    if not isinstance(document, Mapping):
+        raise ValueError(f"no {kind.__name__}")
+    hints = get_type_hints(kind)
+    if unknown := [name for name in document if name not in hints or name in given]:
+        raise ValueError(f"{kind.__name__} has no {unknown[0]}")
+    values = {name: _value(hints[name], value, name) for name, value in document.items()}
+    try:
+        return kind(**values, **given)
+    except TypeError as error:
+        raise ValueError(f"{kind.__name__} is incomplete") from error
+
+
+def _value(hint: Any, value: Any, name: str) -> Any:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        if value is None and type(None) in arguments:
+            return None
+        return _value(next(a for a in arguments if a is not type(None)), value, name)
+    if origin in (tuple, list) and isinstance(value, list | tuple):
+        fixed = origin is tuple and arguments[-1] is not Ellipsis
+        hints = arguments if fixed else arguments[:1] * len(value)
+        if len(hints) != len(value):
+            raise ValueError(f"{name} has {len(value)} parts, not {len(hints)}")
+        return origin(_value(h, v, name) for h, v in zip(hints, value, strict=True))
+    if is_dataclass(hint) and isinstance(hint, type):
+        return from_json(hint, value)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        return hint(value)
+    if type(value) is hint or (hint is float and type(value) is int):
+        return value
+    raise ValueError(f"{name} is no {getattr(hint, '__name__', hint)}")
