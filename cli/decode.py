@@ -45,7 +45,7 @@ def command(
     result = estimator.fitted_.decode(loaded.table)
     if compare is not None:
         say(loss_report(estimator, compare, reading, loaded.table))
-    table = session.same_kind_of_file(estimator, result, output)
+    table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))
 
 

@@ -28,4 +28,7 @@ def command(
     output = session.Output.checked(target, session.inputs_of(estimator, data))
     loaded = session.read_rows(estimator, data, reading)
     result = session.keep_columns(loaded.table, keep, estimator.fitted_.embed(loaded.table))
-    output.write(session.same_kind_of_file(estimator, result, output), session.text_dialect(loaded))
+    output.write(
+        session.same_kind_of_file(estimator, result, loaded.format, output),
+        session.text_dialect(loaded),
+    )

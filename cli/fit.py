@@ -88,6 +88,7 @@ def command(
         model.fit_table(loaded.table, read_kinds(kinds.schema), progress)
     model.source_ = {
         "paths": list(data),
+        "format": loaded.format,
         "delimiter": loaded.dialect.delimiter,
         "encoding": reading.encoding,
     }

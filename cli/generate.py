@@ -60,5 +60,5 @@ def command(
         temperature=temperature,
         seed=estimator.seed if seed is None else seed,
     )
-    table = session.same_kind_of_file(estimator, result, output)
+    table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))

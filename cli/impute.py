@@ -66,4 +66,7 @@ def command(
             for number, one in enumerate(estimator.fitted_.draw(table, draws, seed), start=1)
         ]
         result = pa.concat_tables(numbered)
-    output.write(session.same_kind_of_file(estimator, result, output), session.text_dialect(loaded))
+    output.write(
+        session.same_kind_of_file(estimator, result, loaded.format, output),
+        session.text_dialect(loaded),
+    )

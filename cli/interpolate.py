@@ -71,7 +71,7 @@ def command(
     end = found.pop(0) if last is None else last - 1
     result = estimator.fitted_.interpolate(loaded.table, start, end, rows, spherical=spherical)
     path = result.column("t")
-    plain = session.same_kind_of_file(estimator, result.drop_columns("t"), output)
+    plain = session.same_kind_of_file(estimator, result.drop_columns("t"), loaded.format, output)
     table = plain.add_column(0, pa.field("t", pa.float64()), path)
     output.write(table, session.text_dialect(loaded))
 

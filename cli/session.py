@@ -114,9 +114,10 @@ def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
     return read_tables(inputs_of(model, data), dialect)
 
 
-def same_kind_of_file(model: TabVAE, table: pa.Table, output: Output) -> pa.Table:
-    """``table`` ready for ``output``: text columns get types when they go to Parquet."""
-    if output.format != "parquet":
+def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
+    """``table``, from a file of format ``source``, ready for ``output``: the text of a CSV file
+    gets types when it goes to Parquet."""
+    if output.format != "parquet" or source == "parquet":
         return table
     return model.fitted_.schema.typed(table, model.fitted_.encoder.na_values)
 
@@ -149,3 +150,9 @@ def fitted_dialect(model: TabVAE) -> Dialect:
 
     source = getattr(model, "source_", None) or {}
     return Dialect(source.get("delimiter"), source.get("encoding"))
+
+
+def fitted_format(model: TabVAE) -> str:
+    """The format of the table the model was fitted on: csv or parquet."""
+    source = getattr(model, "source_", None) or {}
+    return str(source.get("format", "csv"))

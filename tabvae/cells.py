@@ -98,12 +98,14 @@ class NumberFormat:
 
 
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """``column`` in one piece, with dictionaries replaced by their values."""
+    """``column`` in one piece, with dictionaries replaced by their values, and views by texts."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return pc.cast(column, pa.string()) if pa.types.is_string_view(column.type) else column
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -238,6 +240,9 @@ def choose(mask: Mask, chosen: pa.Array, other: pa.Array | pa.Scalar) -> pa.Arra
         plain = other.cast(chosen.type.value_type) if isinstance(other, pa.Scalar) else flat(other)
         mixed = pc.if_else(pa.array(mask), flat(chosen), plain)
         return pc.cast(pc.dictionary_encode(mixed), chosen.type)
+    if pa.types.is_string_view(chosen.type):
+        texts = pa.scalar(other.as_py()) if isinstance(other, pa.Scalar) else flat(other)
+        return pc.cast(choose(mask, flat(chosen), texts), chosen.type)
     if pa.types.is_null(other.type):
         other = pa.scalar(None, chosen.type)
     return pc.if_else(pa.array(mask), chosen, other)

@@ -1,0 +1,110 @@
+"""Parquet columns of every type go through all commands and come back as they were."""
+
+from __future__ import annotations
+
+import datetime
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from .helpers import assert_one_line_error, tabvae
+
+ROWS = 60
+
+
+def every_type() -> pa.Table:
+    """Two plain columns and one of each type Parquet knows, with gaps."""
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=ROWS)
+    count = [int(v) for v in rng.integers(0, 255, ROWS)]
+    word = [str(w) for w in rng.choice(["red", "green", "blue"], ROWS)]
+
+    def gaps(cells: list[object], kind: pa.DataType | None = None) -> pa.Array:
+        return pa.array([None if i % 7 == 3 else c for i, c in enumerate(cells)], kind)
+
+    money = [Decimal(int(v * 100)) / 100 for v in base]
+    return pa.table(
+        {
+            "base": base,
+            "word": word,
+            "float16": gaps([np.float16(v) for v in base], pa.float16()),
+            "float32": gaps(list(base), pa.float32()),
+            "uint8": gaps(list(count), pa.uint8()),
+            "uint64": gaps([2**63 + c for c in count], pa.uint64()),
+            "int64": gaps([2**60 + c for c in count], pa.int64()),
+            "decimal128": gaps(list(money), pa.decimal128(10, 2)),
+            "decimal256": gaps(list(money), pa.decimal256(50, 2)),
+            "dictionary": gaps(list(word)).dictionary_encode(),
+            "large_string": gaps(list(word), pa.large_string()),
+            "string_view": gaps(list(word), pa.string_view()),
+            "digits": gaps([str(c) for c in count], pa.string()),
+            "boolean": gaps([bool(c % 2) for c in count]),
+            "date32": gaps(list(count), pa.date32()),
+            "timestamp_ns": gaps([c * 10**15 + 7 for c in count], pa.timestamp("ns")),
+            "timestamp_tz": gaps([c * 10**9 for c in count], pa.timestamp("ms", "Europe/Berlin")),
+            "duration": gaps(list(count), pa.duration("s")),
+            "time64": gaps([c * 10**6 for c in count], pa.time64("us")),
+            "list": gaps([[c, c] for c in count]),
+            "struct": gaps([{"x": c} for c in count]),
+            "map": gaps([[("k", c)] for c in count], pa.map_(pa.string(), pa.int64())),
+            "binary": gaps([b"\x00\x01"] * ROWS),
+            "null": pa.nulls(ROWS),
+        }
+    )
+
+
+CARRIED = {"duration", "time64", "list", "struct", "map", "binary", "null"}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("types")
+    pq.write_table(every_type(), folder / "data.parquet")
+    result = tabvae(folder, "fit", "data.parquet", "--effort", "fast")
+    assert result.code == 0, result.err
+    return folder
+
+
+def test_impute_keeps_every_type_and_cell(work: Path) -> None:
+    given = pq.read_table(work / "data.parquet")
+    assert tabvae(work, "impute", "-m", "data.tabvae", "-o", "filled.parquet").code == 0
+    filled = pq.read_table(work / "filled.parquet")
+    assert filled.schema.types == given.schema.types
+    for name in given.column_names:
+        before, after = given.column(name).to_pylist(), filled.column(name).to_pylist()
+        assert [a for a, b in zip(after, before, strict=True) if b is not None] == [
+            b for b in before if b is not None
+        ]
+        assert (None in after) == (name in CARRIED), name
+
+
+def test_generate_keeps_every_type(work: Path) -> None:
+    assert tabvae(work, "generate", "-m", "data.tabvae", "-n", "20", "-o", "made.parquet").code == 0
+    made = pq.read_table(work / "made.parquet").schema
+    given = pq.read_schema(work / "data.parquet")
+    assert made.types == given.types
+
+
+def test_deprecated_int96_moments_are_moments(work: Path) -> None:
+    table = every_type().select(["base", "word", "timestamp_ns"])
+    pq.write_table(table, work / "int96.parquet", use_deprecated_int96_timestamps=True)
+    assert tabvae(work, "fit", "int96.parquet", "--effort", "fast").code == 0
+    done = tabvae(work, "impute", "int96.parquet", "-m", "int96.tabvae", "-o", "out.parquet")
+    assert done.code == 0, done.err
+    moments = pq.read_table(work / "out.parquet").column("timestamp_ns")
+    assert moments.null_count == 0
+    assert isinstance(moments[0].as_py(), datetime.datetime)
+
+
+@pytest.mark.parametrize("kind", ["list", "struct", "map"])
+def test_what_text_cannot_hold_is_refused_by_name_and_type(work: Path, kind: str) -> None:
+    table = every_type().select(["base", "word", kind])
+    pq.write_table(table, work / f"{kind}.parquet")
+    assert tabvae(work, "fit", f"{kind}.parquet", "--effort", "fast").code == 0
+    result = tabvae(work, "impute", f"{kind}.parquet", "-m", f"{kind}.tabvae", "-o", "out.csv")
+    assert_one_line_error(result, 1, f"'{kind}'", kind, ".parquet")
+    assert not (work / "out.csv").exists()
