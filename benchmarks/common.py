@@ -79,8 +79,10 @@ def imputation_error(
             same = truth[name][scored].astype(object) == filled[name][scored].astype(object)
             errors.append(1 - same.mean())
         else:
+            spread = truth[name].astype(float).std()
             difference = truth[name][scored].astype(float) - filled[name][scored].astype(float)
-            rmse.append(np.sqrt((difference**2).mean()) / truth[name].astype(float).std())
+            if spread > 0:
+                rmse.append(np.sqrt((difference**2).mean()) / spread)
     return float(np.mean(rmse)) if rmse else np.nan, float(np.mean(errors)) if errors else np.nan
 
 

@@ -6,8 +6,10 @@
     imputed      the same of unseen rows with 30 % of their cells hidden
     auc          of gradient boosting that tells generated rows from unseen ones, 0.5 is ideal
     detected     AUROC, %: unseen rows in which one cell in five is another row's
-    off_path     median distance of interpolated rows to the nearest real one, over that of real
-                 rows to each other: where it is large, the path leads where no data are
+    off_data     median distance of decoded rows to the nearest real one, over that of real rows to
+                 each other
+    off_path     the same distance inside a path between two decoded rows, over that of its ends:
+                 above 1, the path leads where fewer data are
     seconds      of fit
 
 The GAN (CTGAN, in its own environment) only generates: it has no way from a row to its code.
@@ -73,18 +75,21 @@ def autoencoder(method: str, train: pd.DataFrame, test: pd.DataFrame) -> dict[st
         "imputed_categories": wrong[1],
         "auc": _auc(test, model.generate(len(test), seed=1)) if method == "vae" else np.nan,
         "detected": 100 * float(roc_auc_score(odd, score)),
-        "off_path": off_path(model, train, rows.dropna()),
+        **smoothness(model, train, rows.dropna()),
         "seconds": seconds,
     }
 
 
-def off_path(model: TabVAE, train: pd.DataFrame, rows: pd.DataFrame) -> float:
-    """How far interpolated rows are from real ones."""
-    walked = [model.interpolate(rows, 2 * k, 2 * k + 1, STEPS)[1:-1] for k in range(PATHS)]
-    made = pd.concat(walked, ignore_index=True).drop(columns="t")
-    (real, between), categorical = as_codes(train, made[train.columns])
-    apart = nearest_distances(real, real, categorical, real, own=True)
-    return float(np.median(nearest_distances(between, real, categorical, real)) / np.median(apart))
+def smoothness(model: TabVAE, train: pd.DataFrame, rows: pd.DataFrame) -> dict[str, float]:
+    """How far decoded rows are from real ones, and interpolated rows from both."""
+    paths = [model.interpolate(rows, 2 * k, 2 * k + 1, STEPS) for k in range(PATHS)]
+    made = pd.concat(paths, ignore_index=True)
+    inside = made.pop("t").between(0, 1, inclusive="neither").to_numpy()
+    (real, walked), categorical = as_codes(train, made[train.columns])
+    apart = np.median(nearest_distances(real, real, categorical, real, own=True))
+    away = nearest_distances(walked, real, categorical, real)
+    ends = np.median(away[~inside])
+    return {"off_data": float(ends / apart), "off_path": float(np.median(away[inside]) / ends)}
 
 
 def _auc(test: pd.DataFrame, made: pd.DataFrame) -> float:

@@ -43,6 +43,13 @@ INTERRUPTED = 130
     show_default=True,
     help="Where to train.",
 )
+@click.option(
+    "--min-count",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Keep no category of fewer cells, and no number but averages of as many.",
+)
 @options.seed_option
 @options.family_options
 @options.kind_options
@@ -54,6 +61,7 @@ def command(
     force: bool,
     effort: str,
     device: str,
+    min_count: int,
     seed: int | None,
     family: options.Family,
     kinds: options.Kinds,
@@ -82,6 +90,7 @@ def command(
         datetime=kinds.datetime,
         ignore=kinds.ignore,
         na_values=reading.na or None,
+        min_count=min_count,
     )
     started = time.perf_counter()
     with training_progress() as progress:

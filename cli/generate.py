@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from . import options
+from .console import say
 
 
 @click.command("generate")
@@ -45,7 +46,7 @@ def command(
     """Write new rows with the columns, types and formats of the table the model has learned.
 
     Gaps come as often as in that table, unless --complete. Identifiers are new and unique, free
-    text stays empty.
+    text stays empty. Where that table still is, the share of exact copies of its rows is told.
     """
     from . import session
 
@@ -62,3 +63,11 @@ def command(
     )
     table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))
+    if (source := session.fitted_table(estimator)) is not None:
+        from tabvae.comparison import exact_copies
+
+        copied, twins = exact_copies(estimator.fitted_, source, result)
+        say(
+            f"{copied:.2%} of the rows are copies of rows of the table fitted on, in which "
+            f"{twins:.2%} have a twin"
+        )

@@ -57,6 +57,7 @@ class Target:
     output: str | None
     fmt: str | None
     force: bool
+    safe_csv: bool
 
 
 def _bundle(name: str, kind: type[Any], *decorators: Decorator) -> Decorator:
@@ -185,6 +186,11 @@ target_options = _bundle(
         help="Of the output. [default: by its extension]",
     ),
     click.option("--force", is_flag=True, help="Replace an output that exists."),
+    click.option(
+        "--safe-csv",
+        is_flag=True,
+        help="Put ' before text that a spreadsheet would run; never before numbers.",
+    ),
 )
 
 seed_option = click.option(

@@ -29,6 +29,7 @@ class Output:
     path: str | None
     format: str
     force: bool
+    guarded: bool
 
     @classmethod
     def checked(cls, target: Target, inputs: Sequence[str] = ()) -> Output:
@@ -42,14 +43,14 @@ class Output:
         chosen = output_format(target.output, target.fmt)
         if target.output is not None:
             check_output(target.output, target.force, inputs)
-        return cls(target.output, chosen, target.force)
+        return cls(target.output, chosen, target.force, target.safe_csv)
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
         from tabvae.output import check_output, write_table
 
         if self.path is not None:
             check_output(self.path, self.force)
-        write_table(table, self.path, self.format, dialect)
+        write_table(table, self.path, self.format, dialect, self.guarded)
 
 
 def find_model(given: str | None) -> str:
@@ -137,6 +138,20 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
             raise SchemaError(f"the result has a column {shown(name)} of its own")
     columns = [*table.select(list(keep)).columns, *result.columns]
     return pa.Table.from_arrays(columns, names=[*keep, *result.column_names])
+
+
+def fitted_table(model: TabVAE) -> pa.Table | None:
+    """The table the model was fitted on, if it is still where it was and has its columns."""
+    from tabvae.errors import TabVAEError
+
+    from .options import Reading
+
+    try:
+        table = read_rows(model, (), Reading(None, None, ())).table
+        model.fitted_.schema.require(table.column_names)
+    except TabVAEError:
+        return None
+    return table
 
 
 def text_dialect(loaded: Loaded) -> Dialect:

@@ -91,6 +91,11 @@ class ContinuousBins:
         """(bins,) width of each bin in data units, 0 for an atom."""
         return self.knots[:, -1] - self.knots[:, 0]
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the largest number."""
+        return float(self.knots[0, 0]), float(self.knots[-1, -1])
+
     def encode(self, values: Floats) -> Ints:
         """The bin of each of ``values``; one outside every bin goes to the nearest."""
         atoms = np.flatnonzero(self.widths == 0)
@@ -117,7 +122,7 @@ class ContinuousBins:
         if self.line == "standard":
             deviations = (values - self.center) / self.scale
             return cast(Floats, np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS))
-        low, high = self.knots[0, 0], self.knots[-1, -1]
+        low, high = self.ends
         share = (values - low) / max(high - low, np.finfo(float).tiny)
         return cast(Floats, np.clip(share, 0, 1))
 
@@ -187,8 +192,9 @@ class CategoricalBins:
             raise ValueError("a category does not occur")
 
     @classmethod
-    def fit(cls, texts: pa.Array, most: int) -> CategoricalBins:
-        """Collect the categories of ``texts``, which has no nulls; at most ``most`` bins."""
+    def fit(cls, texts: pa.Array, most: int, min_count: int = 1) -> CategoricalBins:
+        """Collect the categories that occur ``min_count`` times in ``texts``, which has no nulls;
+        at most ``most`` bins."""
         counted = pc.value_counts(texts)
         pairs = sorted(
             zip(
@@ -198,6 +204,7 @@ class CategoricalBins:
             ),
             key=lambda pair: (-pair[1], pair[0]),
         )
+        pairs = [pair for pair in pairs if pair[1] >= min_count]
         vocabulary = tuple(str(text) for text, _ in pairs)
         return cls(vocabulary, tuple(int(c) for _, c in pairs), min(len(vocabulary), most))
 

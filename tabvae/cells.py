@@ -19,6 +19,8 @@ Mask = npt.NDArray[np.bool_]
 
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
 LEADING_ZERO_PATTERN = r"^[+-]?0\d"
+FORMULA_PATTERN = r"^[=+\-@\t\r]"
+"""What makes a spreadsheet run a cell (OWASP, "CSV Injection")."""
 MOST_DECIMALS = 12
 LARGEST_NUMBER = 1e150
 LARGEST_EXACT_INTEGER = 2.0**53
@@ -168,6 +170,14 @@ def to_text(array: pa.Array) -> pa.Array:
     return pc.cast(array, pa.string())
 
 
+def without_formulas(texts: pa.Array) -> pa.Array:
+    """``texts`` with an apostrophe before those that a spreadsheet would run; numbers stay."""
+    number = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), NUMBER_PATTERN)
+    formula = pc.match_substring_regex(texts, FORMULA_PATTERN)
+    run = pc.and_not(formula, number)
+    return pc.if_else(run, pc.binary_join_element_wise("'", texts, ""), texts)
+
+
 def has_text(kind: pa.DataType) -> bool:
     """Whether ``to_text`` can write cells of this type."""
     try:
@@ -285,7 +295,7 @@ def _padding(texts: pa.Array) -> str:
 
 
 def grid(values: Floats, decimals: int | None) -> tuple[float, float]:
-    """The largest step and an origin such that all finite ``values`` lie on one grid.
+    """The largest step and the least origin from 0 such that all finite ``values`` are on one grid.
 
     >>> grid(np.array([5.0, 15.0, 35.0]), 0)
     (10.0, 5.0)
@@ -297,4 +307,8 @@ def grid(values: Floats, decimals: int | None) -> tuple[float, float]:
     if np.abs(scaled).max() >= LARGEST_EXACT_INTEGER:
         return 0.0, 0.0
     step = int(np.gcd.reduce(np.round(scaled).astype(np.int64)))
-    return step / 10.0**decimals, origin
+    if step == 0:
+        return 0.0, 0.0
+    # Any number of the grid will do; the one nearest to zero tells nothing of a cell.
+    first = round(origin * 10.0**decimals) % step
+    return step / 10.0**decimals, first / 10.0**decimals

@@ -20,6 +20,7 @@ from tabvae import cells
 from tabvae.bins import Bins, CategoricalBins, ContinuousBins, Ints
 from tabvae.cells import Floats, Mask
 from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.privacy import blurred
 from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_BINS, MOST_BINS = 16, 256
@@ -93,6 +94,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         max_bins: most bins of a column; ``None`` for the square root of the number of rows,
             within 16..256.
         line: one of ``tabvae.bins.LINES``: where the network sees numbers lie.
+        min_count: fewest cells behind any number or category it keeps, see ``tabvae.privacy``.
 
     Attributes:
         columns_: the modelled columns, in table order.
@@ -108,11 +110,13 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
         max_bins: int | None = None,
         line: str = "normal",
+        min_count: int = 1,
     ) -> None:
         self.schema = schema
         self.na_values = na_values
         self.max_bins = max_bins
         self.line = line
+        self.min_count = min_count
 
     @property
     def sizes(self) -> list[int]:
@@ -143,8 +147,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         present = array.filter(pa.array(~cells.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
-            return ContinuousBins.fit(values[np.isfinite(values)], most, self.line)
-        return CategoricalBins.fit(cells.to_text(present), MOST_BINS)
+            known = blurred(column, values[np.isfinite(values)], self.min_count)
+            return ContinuousBins.fit(known, most, self.line)
+        return CategoricalBins.fit(cells.to_text(present), MOST_BINS, self.min_count)
 
     def transform(self, table: pa.Table) -> Codes:
         """Encode the modelled columns of ``table``, whatever its column order."""
@@ -190,7 +195,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if not np.isfinite(value[0]):
             raise SchemaError(f"column {shown(column.name)} is {column.kind}, not {shown(text)}")
         if not np.array_equal(self.snap(j, value), value):
-            low, high = coder.knots[0, 0], coder.knots[-1, -1]
+            low, high = coder.ends
             raise SchemaError(
                 f"column {shown(column.name)} has no value {shown(text)}",
                 f"it goes from {low:g} to {high:g}",

@@ -63,7 +63,7 @@ def unmodelled(schema: Schema, column: Column, rows: int, fresh: bool = True) ->
         return cells.from_text(pa.array([column.constant] * rows), target)
     if column.kind is ColumnKind.IDENTIFIER and fresh:
         step = round(column.numbers.step) if column.numbers else 1
-        texts = fresh_identifiers(column.last_identifier or "", rows, max(step, 1))
+        texts = fresh_identifiers(column.fresh_identifier or "new-1", rows, max(step, 1))
         return cells.from_text(pa.array(texts), target)
     if cells.is_text(target):
         return pa.array([column.missing_text] * rows, target)

@@ -24,12 +24,14 @@ from tabvae.gridding import grid_of, is_cell
 from tabvae.impute import draw, impute, probabilities
 from tabvae.inference import infer_schema
 from tabvae.learn import Learned, Progress, Settings, learn
+from tabvae.privacy import withheld
 from tabvae.sampling import Sample
 from tabvae.schema import ColumnKind, Schema
 from tabvae.scores import require_score, score_rows
 
 FEWEST_ROWS = 2
 FEWEST_COLUMNS = 2
+ROWS_PER_BLOCK = 20_000
 
 
 class TabVAEWarning(UserWarning):
@@ -76,8 +78,11 @@ class Fitted:
             numeric = dict.fromkeys(flags, ColumnKind.NUMERIC)
             schema = infer_schema(table, na_values, {**(kinds or {}), **numeric})
             grid_of(schema, settings.grid)
+        schema = withheld(schema, table, na_values, settings.min_count)
         _check_size(table, schema)
-        encoder = TableEncoder(schema, na_values, line=settings.objective.line).fit(table)
+        line = settings.objective.line
+        encoder = TableEncoder(schema, na_values, line=line, min_count=settings.min_count)
+        encoder.fit(table)
         return cls(encoder, learn(encoder, encoder.transform(table), settings, progress))
 
     @property
@@ -93,9 +98,10 @@ class Fitted:
 
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
-        codes = self.encode(table)
-        return write_coordinates(
-            embed(self.learned.chart, self.learned.ensemble, self.encoder, codes)
+        chart, ensemble = self.learned.chart, self.learned.ensemble
+        return pa.concat_tables(
+            write_coordinates(embed(chart, ensemble, self.encoder, codes))
+            for _, codes in self._blocks(table)
         )
 
     def decode(self, latents: pa.Table) -> pa.Table:
@@ -154,9 +160,13 @@ class Fitted:
 
     def impute(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
-        codes = self.encode(table)
-        filled = impute(self.learned.ensemble, self.encoder, self.learned.refiner, codes)
-        return fill(self.encoder, table, codes, Sample(filled, np.zeros(filled.bins.shape)))
+        ensemble, refiner = self.learned.ensemble, self.learned.refiner
+        parts = []
+        for rows, codes in self._blocks(table):
+            filled = impute(ensemble, self.encoder, refiner, codes)
+            sample = Sample(filled, np.zeros(filled.bins.shape))
+            parts.append(fill(self.encoder, rows, codes, sample))
+        return pa.concat_tables(parts).unify_dictionaries()
 
     def probabilities(self, table: pa.Table, name: str) -> pa.Table:
         """How probable each value of a categorical column is in each row.
@@ -263,7 +273,11 @@ class Fitted:
         require_score(self.learned.ensemble, score)
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
-        codes = self.encode(table)
+        return pa.concat_tables(
+            self._detect(rows, codes, fpr, score) for rows, codes in self._blocks(table)
+        )
+
+    def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: str) -> pa.Table:
         found = surprise(self.learned.ensemble, self.encoder, codes, self.card.scales)
         if score == "surprise":
             scores = row_scores(found)
@@ -281,6 +295,14 @@ class Fitted:
 
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
+        ((_, codes),) = self._blocks(table, table.num_rows)
+        return codes
+
+    def _blocks(
+        self, table: pa.Table, size: int = ROWS_PER_BLOCK
+    ) -> Iterator[tuple[pa.Table, Codes]]:
+        """Runs of rows with their codes, so that a large table is never encoded at once; and
+        warnings for what the model has to work around in all of them."""
         self.schema.require(table.column_names)
         extra = [name for name in table.column_names if name not in self.schema.names]
         if extra:
@@ -288,8 +310,12 @@ class Fitted:
             warnings.warn(
                 f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=3
             )
-        codes = self.encoder.transform(table)
-        foreign = (~codes.observed & ~codes.missing).sum(0)
+        foreign = np.zeros(len(self.encoder.columns_), dtype=np.int64)
+        for start in range(0, max(table.num_rows, 1), max(size, 1)):
+            rows = table.slice(start, size)
+            codes = self.encoder.transform(rows)
+            foreign += (~codes.observed & ~codes.missing).sum(0)
+            yield rows, codes
         for column, count in zip(self.encoder.columns_, foreign, strict=True):
             if count > column.foreign:
                 what = "numbers or dates" if column.kind.continuous else "categories of the model"
@@ -299,7 +325,6 @@ class Fitted:
                     TabVAEWarning,
                     stacklevel=3,
                 )
-        return codes
 
     def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
         """How well the model knows rows; see ``tabvae.evaluate``.

@@ -23,7 +23,7 @@ from sklearn.ensemble import (
 from tabvae.cells import Floats
 
 LEAF = -1
-BOOSTED_TREES, BOOSTED_LEAVES = 100, 15
+BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
 Features = npt.NDArray[np.float32]
 TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64))
 """Of the arrays of a forest, in their order."""
@@ -87,6 +87,7 @@ class Forest:
         boosting = HistGradientBoostingRegressor(
             max_iter=BOOSTED_TREES,
             max_leaf_nodes=BOOSTED_LEAVES,
+            min_samples_leaf=max(growth.leaf, BOOSTED_ROWS),
             early_stopping=False,
             random_state=seed,
         ).fit(x, y)

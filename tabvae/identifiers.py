@@ -8,27 +8,29 @@ from collections.abc import Iterable
 TRAILING_NUMBER = re.compile(r"^(.*?)(\d+)$", re.DOTALL)
 
 
-def last_identifier(texts: Iterable[str]) -> str:
-    """The identifier after which counting on meets no other: the last of the longest.
+def first_fresh(texts: Iterable[str]) -> str:
+    """An identifier from which counting on meets none of ``texts``: after the last of the longest.
 
-    >>> last_identifier(["c9", "c10", "c2"])
-    'c10'
+    One without a number at its end gives no hint how to go on; then it is ``new-1``, padded to be
+    longer than any of them.
+
+    >>> first_fresh(["c9", "c10", "c2"])
+    'c11'
     """
-    return max(texts, key=lambda text: (len(text), text))
+    last = max(texts, key=lambda text: (len(text), text))
+    if TRAILING_NUMBER.match(last):
+        return fresh_identifiers(last, 2)[1]
+    return f"new-{1:0{max(len(last) - len('new-') + 1, 1)}d}"
 
 
-def fresh_identifiers(last: str, count: int, step: int = 1) -> list[str]:
-    """``count`` identifiers that continue after ``last``.
-
-    An identifier without a number at its end gives no hint how to go on; then the new ones are
-    ``new-1`` and so on, padded to be longer than any old one.
+def fresh_identifiers(first: str, count: int, step: int = 1) -> list[str]:
+    """``count`` identifiers from ``first`` on, which ends in a number.
 
     >>> fresh_identifiers("c-0099", 2)
-    ['c-0100', 'c-0101']
+    ['c-0099', 'c-0100']
     """
-    match = TRAILING_NUMBER.match(last)
+    match = TRAILING_NUMBER.match(first)
     if match is None:
-        width = max(len(last) - len("new-") + 1, len(str(count)))
-        return [f"new-{i:0{width}d}" for i in range(1, count + 1)]
+        raise ValueError(f"{first!r} ends in no number")
     prefix, digits = match.groups()
-    return [f"{prefix}{int(digits) + step * i:0{len(digits)}d}" for i in range(1, count + 1)]
+    return [f"{prefix}{int(digits) + step * i:0{len(digits)}d}" for i in range(count)]

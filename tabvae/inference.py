@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from tabvae import cells
 from tabvae.cells import NumberFormat
 from tabvae.errors import SchemaError, shown, suggestion
-from tabvae.identifiers import last_identifier
+from tabvae.identifiers import first_fresh
 from tabvae.schema import Column, ColumnKind, Schema
 
 SHARE_THAT_DECIDES = 0.95
@@ -198,8 +198,15 @@ def _identifier_number(column: Column, observed: pa.Array) -> Column:
     if not (running or called_id):
         return column
     reason = "a running number" if running else "distinct integers, called id"
-    last = column.numbers.write(np.array([column.maximum]))[0]
-    return replace(column, kind=ColumnKind.IDENTIFIER, reason=reason, last_identifier=last)
+    fresh = column.numbers.write(np.array([column.maximum + column.numbers.step]))[0]
+    return replace(
+        column,
+        kind=ColumnKind.IDENTIFIER,
+        reason=reason,
+        fresh_identifier=fresh,
+        minimum=None,
+        maximum=None,
+    )
 
 
 def _datetime(base: Column, observed: pa.Array, share: float) -> Column | None:
@@ -232,9 +239,9 @@ def _text(base: Column, texts: pa.Array) -> Column:
         return replace(base, kind=ColumnKind.CATEGORICAL, reason=reason)
     words = pc.any(pc.match_substring_regex(texts, r"\s")).as_py()
     if base.distinct == rows and not words:
-        last = last_identifier(texts.to_pylist())
+        fresh = first_fresh(texts.to_pylist())
         return replace(
-            base, kind=ColumnKind.IDENTIFIER, reason="every cell distinct", last_identifier=last
+            base, kind=ColumnKind.IDENTIFIER, reason="every cell distinct", fresh_identifier=fresh
         )
     share = 100 * base.distinct / rows
     return replace(base, kind=ColumnKind.TEXT, reason=f"{share:.0f} % of the cells are distinct")

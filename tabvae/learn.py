@@ -43,6 +43,7 @@ class Settings:
         seed: of all randomness.
         device: one of ``DEVICES``.
         grid: height, width and channels, if the numeric columns are cells of a grid.
+        min_count: fewest cells behind any number or category the model keeps.
 
     Raises:
         ParameterError: a value is outside its domain.
@@ -54,12 +55,15 @@ class Settings:
     seed: int = 0
     device: str = "auto"
     grid: tuple[int, int, int] | None = None
+    min_count: int = 1
 
     def __post_init__(self) -> None:
         require_one_of("effort", self.effort, EFFORTS)
         require_one_of("device", self.device, DEVICES)
         if self.latent < 1:
             raise ParameterError(f"latent must be at least 1, however: {self.latent}")
+        if self.min_count < 1:
+            raise ParameterError(f"min_count must be at least 1, however: {self.min_count}")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise ParameterError("this machine has no CUDA device", "--device cpu")
 

@@ -46,6 +46,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         datetime: columns that hold dates or times.
         ignore: columns to carry through and not to model.
         na_values: texts that mean a missing cell; ``None`` for the usual ones.
+        min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
 
     Attributes:
         fitted_: schema, encoder, networks, trees and card, for use on Arrow tables.
@@ -79,6 +80,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         datetime: tuple[str, ...] = (),
         ignore: tuple[str, ...] = (),
         na_values: tuple[str, ...] | None = None,
+        min_count: int = 1,
     ) -> None:
         self.model = model
         self.effort = effort
@@ -96,6 +98,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.datetime = datetime
         self.ignore = ignore
         self.na_values = na_values
+        self.min_count = min_count
 
     # pandas in, pandas out
 
@@ -250,6 +253,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.seed,
             self.device,
             None if self.grid is None else parse_grid(self.grid),
+            self.min_count,
         )
         na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
         given = {**(kinds or {}), **asked.kinds()}

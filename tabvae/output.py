@@ -109,14 +109,27 @@ def _umask() -> int:
 
 
 def write_table(
-    table: pa.Table, path: str | None, fmt: str = "csv", dialect: Dialect | None = None
+    table: pa.Table,
+    path: str | None,
+    fmt: str = "csv",
+    dialect: Dialect | None = None,
+    guarded: bool = False,
 ) -> None:
     """Write ``table`` to ``path``, gzipped if that ends in ``.gz``, or to standard output.
+
+    Args:
+        table: all rows.
+        path: of the file; ``None`` for standard output.
+        fmt: one of ``FORMATS``.
+        dialect: of a text file.
+        guarded: put an apostrophe before what a spreadsheet would run, in a text file.
 
     Raises:
         OutputError: the file system refuses, or the encoding lacks a character.
     """
     dialect = dialect or Dialect()
+    if guarded and fmt != "parquet":
+        table = _guarded(table)
     if fmt == "tsv":
         dialect = replace(dialect, delimiter="\t")
     if path is None:
@@ -129,6 +142,17 @@ def write_table(
                 _write_rows(table, packed, fmt, dialect)
         else:
             _write_rows(table, file, fmt, dialect)
+
+
+def _guarded(table: pa.Table) -> pa.Table:
+    """``table`` with an apostrophe before each text, in cells and headers, that a spreadsheet would
+    take for a formula; numbers are none."""
+    names = cells.without_formulas(pa.array(table.column_names, pa.string())).to_pylist()
+    columns = [
+        cells.without_formulas(cells.to_text(cells.flat(c))) if cells.has_text(c.type) else c
+        for c in table.columns
+    ]
+    return pa.Table.from_arrays(columns, names=names)
 
 
 def _write_rows(

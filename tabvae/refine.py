@@ -32,7 +32,6 @@ MOST_ROWS = 30_000
 MOST_NODES = 3_000_000
 """In all trees of all columns together, about: 10 bytes each in the model file."""
 FEWEST_TREES, MOST_TREES = 20, 64
-MOST_DEVIATIONS = 1e9
 
 Guesses = list[Floats]
 """What is believed of the unobserved cells, one array a column in the order of its unobserved rows:
@@ -65,7 +64,7 @@ class Refiner:
             quick = cls(_grow(encoder, codes, guesses, QUICK, seed + number))
             latest = quick._look(encoder, codes, first, guesses)
             guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
-        growth = _growth(codes.bins.size)
+        growth = _growth(codes.bins.size, encoder.min_count)
         return cls(_grow(encoder, codes, guesses, growth, seed))
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Guesses) -> Guesses:
@@ -125,14 +124,18 @@ def _blend(one: Guesses, other: Guesses, share: float) -> Guesses:
 
 
 def _standard(encoder: TableEncoder, codes: Codes) -> Floats:
-    """(N, columns) numbers as deviations from the mean of their column; NaN for categories."""
+    """(N, columns) numbers, within the range the model knows, as deviations from the mean of their
+    column; NaN for categories."""
     centers = np.array([getattr(b, "center", 0.0) for b in encoder.bins_])
     scales = np.array([getattr(b, "scale", 1.0) for b in encoder.bins_])
-    clipped: Floats = np.clip((codes.values - centers) / scales, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-    return clipped
+    ends = np.array([getattr(b, "ends", (0.0, 0.0)) for b in encoder.bins_])
+    within: Floats = codes.values.clip(ends[:, 0], ends[:, 1])
+    standard: Floats = (within - centers) / scales
+    return standard
 
 
-def _growth(cells: int) -> Growth:
-    """As many trees, then as deep ones, as fit the budget of nodes for a table of so many cells."""
+def _growth(cells: int, min_count: int) -> Growth:
+    """As many trees, then as deep ones, as fit the budget of nodes for a table of so many cells;
+    no leaf with fewer than ``min_count`` rows."""
     trees = int(np.clip(MOST_NODES // (2 * cells), FEWEST_TREES, MOST_TREES))
-    return Growth(trees, max(1, int(np.ceil(2 * cells * trees / MOST_NODES))))
+    return Growth(trees, max(min_count, int(np.ceil(2 * cells * trees / MOST_NODES))))

@@ -62,7 +62,7 @@ class Column:
         numbers: how numbers, or moments in seconds, are spaced and written.
         datetime_format: how moments are written in a text column.
         constant: the only value of a constant column.
-        last_identifier: where fresh identifiers start to count.
+        fresh_identifier: the first identifier that is none of the table, to count on from.
         minimum: smallest number or moment, in data units or seconds.
         maximum: largest number or moment.
         foreign: observed cells that the kind cannot read, such as a word among numbers.
@@ -78,7 +78,7 @@ class Column:
     numbers: NumberFormat | None = None
     datetime_format: str | None = None
     constant: str | None = None
-    last_identifier: str | None = None
+    fresh_identifier: str | None = None
     minimum: float | None = None
     maximum: float | None = None
     foreign: int = 0

@@ -287,3 +287,27 @@ def test_every_command_is_in_the_readme() -> None:
     readme = (Path(__file__).parent.parent / "README.md").read_text()
     for command in ("fit", "embed", "impute", "generate", "detect", "inspect"):
         assert f"tabvae {command}" in readme
+
+
+def test_generate_tells_the_share_of_copies_where_the_table_still_is(
+    folder: Path, tmp_path: Path
+) -> None:
+    assert "0.00% of the rows are copies" in tabvae(folder, "generate", "-n", "20").err
+    shutil.copy(folder / "data.tabvae", tmp_path)
+    assert tabvae(tmp_path, "generate", "-n", "20").err == ""
+
+
+FORMULAS = ["=1+1", "+1", "-2.5", "@x", "\tx", "plain", "-x", "1e5", "a=b", ""]
+
+
+def test_safe_csv_guards_text_and_headers_and_never_numbers(folder: Path, tmp_path: Path) -> None:
+    table = read(folder / "data.csv")
+    table["=note"] = [FORMULAS[i % len(FORMULAS)] for i in range(len(table))]
+    table.to_csv(tmp_path / "a.csv", index=False)
+    model = str(folder / "data.tabvae")
+    plain = tabvae(tmp_path, "impute", "a.csv", "-m", model).frame()
+    assert plain["=note"].equals(table["=note"])
+    safe = tabvae(tmp_path, "impute", "a.csv", "-m", model, "--safe-csv").frame()
+    expected = ["'=1+1", "+1", "-2.5", "'@x", "'\tx", "plain", "'-x", "1e5", "a=b", ""]
+    assert list(safe["'=note"][: len(expected)]) == expected
+    assert safe.drop(columns="'=note").equals(plain.drop(columns="=note"))

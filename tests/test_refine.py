@@ -68,5 +68,5 @@ def test_a_row_is_refined_alone_as_among_others(
 
 @pytest.mark.parametrize("cells", [100, 10_000, 10_000_000])
 def test_trees_stay_within_the_budget_of_nodes(cells: int) -> None:
-    growth = _growth(cells)
+    growth = _growth(cells, 1)
     assert 2 * cells * growth.trees / growth.leaf <= MOST_NODES

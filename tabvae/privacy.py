@@ -1,0 +1,95 @@
+"""What a model does not keep of single cells: extreme numbers, rare categories, rare numbers.
+
+By default the ends of a column of numbers are averages of several cells. With ``min_count`` every
+number a model keeps is an average of that many cells (microaggregation, Domingo-Ferrer &
+Mateo-Sanz 2002), and a category that occurs less often is to the model as one it never saw. None of
+this is a formal guarantee: see docs/privacy.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tabvae import cells
+from tabvae.cells import Floats
+from tabvae.schema import Column, ColumnKind, Schema
+
+FEWEST_ROWS, ROWS_PER_CELL = 20, 50
+FEWEST_AT_AN_END, MOST_AT_AN_END = 2, 5
+FEWEST_CATEGORIES = 2
+
+
+def blurred(column: Column, values: Floats, min_count: int) -> Floats:
+    """The numbers of a column, sorted, as a model may know them.
+
+    Args:
+        column: a continuous one; its grid is kept.
+        values: (N,) its finite numbers, or moments in seconds.
+        min_count: fewest cells behind any number. With 1, behind the least and the largest: one
+            row in 50, from 2 to 5, and no more than one in tables of fewer than 20 rows.
+
+    Returns:
+        (N,) numbers; fewer, where too few cells are left for an average of their own.
+    """
+    assert column.numbers is not None
+    ordered = np.sort(values)
+    if min_count > 1:
+        return column.numbers.snap(_averaged(ordered, min_count))
+    if len(values) >= FEWEST_ROWS:
+        count = len(values) // ROWS_PER_CELL
+        count = min(max(count, FEWEST_AT_AN_END), MOST_AT_AN_END)
+        for end in (slice(None, count), slice(-count, None)):
+            if ordered[end][0] != ordered[end][-1]:
+                ordered[end] = column.numbers.snap(ordered[end].mean(keepdims=True))
+    return ordered
+
+
+def _averaged(ordered: Floats, count: int) -> Floats:
+    """Sorted values in runs of ``count`` cells or more, each at its mean; frequent values stay."""
+    _, which, counts = np.unique(ordered, return_inverse=True, return_counts=True)
+    frequent = counts[which] >= count
+    rare = ordered[~frequent]
+    runs = len(rare) // count
+    if runs == 0:
+        return ordered[frequent] if frequent.any() else np.full(len(rare), rare.mean())
+    run = np.minimum(np.arange(len(rare)) // count, runs - 1)
+    means = np.bincount(run, rare) / np.bincount(run)
+    return np.sort(np.append(ordered[frequent], means[run]))
+
+
+def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_count: int) -> Schema:
+    """``schema`` of ``table`` without what single cells say: see ``blurred``.
+
+    Args:
+        schema: as inferred.
+        table: the whole table.
+        na_values: texts that mean a missing cell.
+        min_count: categories that occur less often are none of the model's; a column with fewer
+            than two others is not modelled.
+    """
+    columns = []
+    for column in schema.columns:
+        array = cells.flat(table.column(column.name))
+        if column.kind.continuous:
+            values = column.values(array.filter(pa.array(~cells.missing_mask(array, na_values))))
+            known = blurred(column, values[np.isfinite(values)], min_count)
+            column = replace(column, minimum=float(known[0]), maximum=float(known[-1]))
+        elif column.kind.modelled and min_count > 1:
+            column = _without_rare(column, array, na_values, min_count)
+        columns.append(column)
+    return replace(schema, columns=tuple(columns))
+
+
+def _without_rare(
+    column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
+) -> Column:
+    present = array.filter(pa.array(~cells.missing_mask(array, na_values)))
+    counts = np.asarray(pc.value_counts(present).field("counts"))
+    if (counts >= min_count).sum() < FEWEST_CATEGORIES:
+        reason = f"fewer than two of its values occur {min_count} times"
+        return replace(column, kind=ColumnKind.IGNORED, reason=reason)
+    return replace(column, foreign=int(counts[counts < min_count].sum()))
