@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from tabvae.learn import Step
+    from tabvae.team import Step
 
 
 def say(message: str) -> None:

@@ -40,7 +40,7 @@ def command(
 
     estimator = session.load_model(model)
     inputs = [latents, *([compare] if compare else [])]
-    output = session.Output.checked(target, inputs)
+    output = session.Output.checked(target, model, inputs)
     loaded = session.read_rows(estimator, [latents], reading)
     result = estimator.fitted_.decode(loaded.table)
     if compare is not None:

@@ -46,7 +46,7 @@ def command(
     from . import session
 
     estimator = session.load_model(model)
-    output = session.Output.checked(target, session.inputs_of(estimator, data))
+    output = session.Output.checked(target, model, session.inputs_of(estimator, data))
     loaded = session.read_rows(estimator, data, reading)
     found = estimator.fitted_.detect(loaded.table, fpr, score)
     result = session.keep_columns(loaded.table, keep, found)

@@ -50,6 +50,15 @@ INTERRUPTED = 130
     show_default=True,
     help="Keep no category of fewer cells, and no number but averages of as many.",
 )
+@click.option("--resume", is_flag=True, help="Go on with a fit that was killed.")
+@click.option(
+    "--checkpoint",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How often to keep the state of training, in MODEL.checkpoint.",
+)
 @options.seed_option
 @options.family_options
 @options.kind_options
@@ -62,6 +71,8 @@ def command(
     effort: str,
     device: str,
     min_count: int,
+    resume: bool,
+    checkpoint: float,
     seed: int | None,
     family: options.Family,
     kinds: options.Kinds,
@@ -70,14 +81,16 @@ def command(
     """Learn DATA, one or many CSV or Parquet files with the same columns, and write a model.
 
     Kinds of columns, formats and everything about the training are found in the data and
-    printed; the options override them. Ctrl-C keeps the best model so far.
+    printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
+    goes on with --resume, and ends as if nothing had happened.
     """
     from tabvae.output import check_output
     from tabvae.tables import Dialect, read_tables
 
     target = output or default_model_path(data[0])
     check_output(target, force, data)
-    loaded = read_tables(data, Dialect(reading.delimiter, reading.encoding))
+    loaded = read_tables(data, Dialect(reading.delimiter, reading.encoding), reading.max_memory)
+    from tabvae.checkpoint import Checkpoint
     from tabvae.model import TabVAE
 
     model = TabVAE(
@@ -93,8 +106,9 @@ def command(
         min_count=min_count,
     )
     started = time.perf_counter()
+    keeper = Checkpoint(f"{target}.checkpoint", checkpoint, resume)
     with training_progress() as progress:
-        model.fit_table(loaded.table, read_kinds(kinds.schema), progress)
+        model.fit_table(loaded.table, read_kinds(kinds.schema), progress, keeper)
     model.source_ = {
         "paths": list(data),
         "format": loaded.format,
@@ -107,6 +121,7 @@ def command(
     if any(record.interrupted for record in model.fitted_.card.records):
         say("tabvae: note: interrupted; the best model so far was kept")
         return INTERRUPTED
+    keeper.discard()
     return 0
 
 

@@ -50,9 +50,9 @@ def command(
     """
     from . import session
 
-    output = session.Output.checked(target)
     cells = options.parse_assignments(where)
     estimator = session.load_model(model)
+    output = session.Output.checked(target, model, session.sources_of(estimator))
     result = estimator.fitted_.generate(
         rows,
         where=cells,

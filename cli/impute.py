@@ -47,7 +47,7 @@ def command(
     from . import session
 
     estimator = session.load_model(model)
-    output = session.Output.checked(target, session.inputs_of(estimator, data))
+    output = session.Output.checked(target, model, session.inputs_of(estimator, data))
     loaded = session.read_rows(estimator, data, reading)
     table = loaded.table
     seed = estimator.seed if seed is None else seed

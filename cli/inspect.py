@@ -47,7 +47,7 @@ def command(
 
     from .fit import read_kinds
 
-    loaded = read_tables([file], Dialect(reading.delimiter, reading.encoding))
+    loaded = read_tables([file], Dialect(reading.delimiter, reading.encoding), reading.max_memory)
     asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore).kinds()
     given = {**(read_kinds(kinds.schema) or {}), **asked}
     inferred = infer_schema(loaded.table, reading.na or DEFAULT_NA_VALUES, given)

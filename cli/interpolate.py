@@ -62,7 +62,7 @@ def command(
     if (first is None) + (last is None) != len(ids):
         raise ParameterError("a path needs two ends", "--from ROW --to ROW, or --id COL=VALUE")
     estimator = session.load_model(model)
-    output = session.Output.checked(target, session.inputs_of(estimator, data))
+    output = session.Output.checked(target, model, session.inputs_of(estimator, data))
     loaded = session.read_rows(estimator, data, reading)
     if "t" in estimator.fitted_.schema.names:
         raise SchemaError("the table has a column 't' of its own", "rename it")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 import warnings
 from difflib import get_close_matches
@@ -16,7 +17,7 @@ from typing import Any
 import click
 
 from tabvae import __version__
-from tabvae.errors import ParameterError, TabVAEError, shown
+from tabvae.errors import OutputError, ParameterError, TabVAEError, shown
 
 COMMANDS = (
     "fit",
@@ -76,12 +77,13 @@ def tabvae() -> None:
     everything else to standard error. Without -m, a command uses $TABVAE_MODEL or the only
     .tabvae file in the folder; without DATA, the table the model was fitted on.
 
-    Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 130 interrupted.
+    Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 130 interrupted, 143 terminated.
     """
 
 
 def main() -> None:
     """Run the command line and exit."""
+    signal.signal(signal.SIGTERM, _terminate)
     sys.exit(run(sys.argv[1:]))
 
 
@@ -99,12 +101,14 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("tabvae", "interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # The reader has what it wants. Python would complain once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has what it wants.
+        _drop_output()
         return 0
     except ParameterError as error:
         return _fail("tabvae", str(error), USAGE, error)
     except TabVAEError as error:
+        if isinstance(error, OutputError):
+            _drop_output()
         return _fail("tabvae", str(error), FAILED, error)
     except MemoryError as error:
         return _fail("tabvae", "not enough memory for this table", FAILED, error)
@@ -112,6 +116,19 @@ def run(arguments: list[str]) -> int:
         reason = (str(error).splitlines() or [""])[0]
         message = f"unexpected {type(error).__name__}: {reason} (--debug shows where)"
         return _fail("tabvae", message, FAILED, error)
+
+
+def _terminate(number: int, _: object) -> None:
+    """End on SIGTERM as on an error: what is half written is removed."""
+    sys.exit(128 + number)
+
+
+def _drop_output() -> None:
+    """Forget what could not be written; Python would try once more when it closes stdout."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError, AttributeError):
+        return  # There is no file behind it.
 
 
 def _fail(where: str, message: str, code: int, error: Exception | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import reduce, wraps
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from tabvae.errors import ParameterError
+from tabvae.errors import ParameterError, shown
 
 Decorator = Callable[[Any], Any]
 
@@ -23,6 +24,7 @@ class Reading:
     delimiter: str | None
     encoding: str | None
     na: tuple[str, ...]
+    max_memory: int
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,14 @@ reading_options = _bundle(
         metavar="TEXT",
         multiple=True,
         help=f"Means a missing cell; repeatable. Replaces: {DEFAULT_NA_HELP}.",
+    ),
+    click.option(
+        "--max-memory",
+        metavar="SIZE",
+        default="1GB",
+        show_default=True,
+        callback=lambda _, __, text: parse_size(text),
+        help="Refuse a table that takes more, such as 500MB or 4GB.",
     ),
 )
 
@@ -205,6 +215,19 @@ keep_option = click.option(
 )
 
 
+def parse_size(text: str) -> int:
+    """Bytes of ``500MB``, ``4GB`` or a plain number.
+
+    Raises:
+        ParameterError: the text is of another form.
+    """
+    match = re.fullmatch(r"(\d{1,9})\s*([KMGT]?)B?", text.strip().upper())
+    if match is None:
+        raise ParameterError(f"a size is like 500MB or 4GB, however: {shown(text)}")
+    exponent: int = "KMGT".find(match[2]) + 1 if match[2] else 0
+    return int(match[1]) << 10 * exponent
+
+
 def split_assignment(option: str, text: str) -> tuple[str, str]:
     """Column and value of a ``COL=VALUE`` text.
 
@@ -213,7 +236,7 @@ def split_assignment(option: str, text: str) -> tuple[str, str]:
     """
     name, equals, value = text.partition("=")
     if not equals:
-        raise ParameterError(f"{option} takes COL=VALUE, however: {text!r}")
+        raise ParameterError(f"{option} takes COL=VALUE, however: {shown(text)}")
     return name, value
 
 
@@ -227,6 +250,6 @@ def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
     for text in texts:
         name, value = split_assignment("--where", text)
         if name in cells:
-            raise ParameterError(f"--where sets column {name!r} twice")
+            raise ParameterError(f"--where sets column {shown(name)} twice")
         cells[name] = value
     return cells

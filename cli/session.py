@@ -32,8 +32,9 @@ class Output:
     guarded: bool
 
     @classmethod
-    def checked(cls, target: Target, inputs: Sequence[str] = ()) -> Output:
-        """Find out at once whether the output can be written.
+    def checked(cls, target: Target, model: str | None, inputs: Sequence[str] = ()) -> Output:
+        """Find out at once whether the output can be written; over ``inputs`` and the model file
+        it never can.
 
         Raises:
             OutputError: it cannot.
@@ -42,7 +43,7 @@ class Output:
 
         chosen = output_format(target.output, target.fmt)
         if target.output is not None:
-            check_output(target.output, target.force, inputs)
+            check_output(target.output, target.force, [*inputs, find_model(model)])
         return cls(target.output, chosen, target.force, target.safe_csv)
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
@@ -82,6 +83,12 @@ def load_model(given: str | None) -> TabVAE:
     return TabVAE.load(path)
 
 
+def sources_of(model: TabVAE) -> list[str]:
+    """The files the model was fitted on, as far as they are still there."""
+    source: dict[str, Any] = getattr(model, "source_", None) or {"paths": []}
+    return [path for path in source["paths"] if path != "-" and Path(path).exists()]
+
+
 def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
     """The files to read: those given, or the table the model was fitted on.
 
@@ -93,13 +100,13 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
     source: dict[str, Any] | None = getattr(model, "source_", None)
     if not source:
         raise DataError("the model does not know its table", "name the file to read")
-    for path in source["paths"]:
-        if path == "-" or not Path(path).exists():
-            raise DataError(
-                f"the table the model was fitted on, {shown(path)}, is not here",
-                "name the file to read",
-            )
-    return list(source["paths"])
+    found = sources_of(model)
+    if gone := [path for path in source["paths"] if path not in found]:
+        raise DataError(
+            f"the table the model was fitted on, {shown(gone[0])}, is not here",
+            "name the file to read",
+        )
+    return found
 
 
 def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
@@ -112,7 +119,7 @@ def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
     if reading.na:
         model.fitted_.encoder.set_params(na_values=reading.na)
     dialect = Dialect(delimiter, reading.encoding or source.get("encoding"))
-    return read_tables(inputs_of(model, data), dialect)
+    return read_tables(inputs_of(model, data), dialect, reading.max_memory)
 
 
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
@@ -143,11 +150,12 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
 def fitted_table(model: TabVAE) -> pa.Table | None:
     """The table the model was fitted on, if it is still where it was and has its columns."""
     from tabvae.errors import TabVAEError
+    from tabvae.tables import Dialect, read_tables
 
-    from .options import Reading
-
+    source = getattr(model, "source_", None) or {}
     try:
-        table = read_rows(model, (), Reading(None, None, ())).table
+        dialect = Dialect(source.get("delimiter"), source.get("encoding"))
+        table = read_tables(inputs_of(model, ()), dialect).table
         model.fitted_.schema.require(table.column_names)
     except TabVAEError:
         return None

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tabvae.fitted import TabVAEWarning as TabVAEWarning
+    from tabvae.errors import TabVAEWarning as TabVAEWarning
     from tabvae.model import TabVAE as TabVAE
 
 # OpenMP's threads spin for milliseconds while they wait for each other. On a machine that is busy
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> object:
 
         return TabVAE
     if name == "TabVAEWarning":
-        from tabvae.fitted import TabVAEWarning
+        from tabvae.errors import TabVAEWarning
 
         return TabVAEWarning
     raise AttributeError(f"module 'tabvae' has no attribute {name!r}")

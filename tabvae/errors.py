@@ -42,6 +42,10 @@ class ParameterError(TabVAEError, ValueError):
     """A parameter has a value outside its domain."""
 
 
+class TabVAEWarning(UserWarning):
+    """Something the library had to work around."""
+
+
 def require_one_of(name: str, value: str, known: Collection[str]) -> None:
     """Check a parameter that has a few values.
 

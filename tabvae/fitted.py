@@ -12,30 +12,36 @@ import pyarrow as pa
 
 from tabvae import cells
 from tabvae.card import Card
+from tabvae.checkpoint import Checkpoint
 from tabvae.coordinates import path, read_coordinates, write_coordinates
 from tabvae.detect import row_scores, surprise
 from tabvae.embed import decode, embed
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
+from tabvae.errors import (
+    DataError,
+    ParameterError,
+    SchemaError,
+    TabVAEWarning,
+    shown,
+    suggestion,
+)
 from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, unmodelled
 from tabvae.generate import generate, rows_where
 from tabvae.gridding import grid_of, is_cell
 from tabvae.impute import draw, impute, probabilities
 from tabvae.inference import infer_schema
-from tabvae.learn import Learned, Progress, Settings, learn
+from tabvae.learn import Learned, learn
+from tabvae.plan import Settings
 from tabvae.privacy import withheld
 from tabvae.sampling import Sample
 from tabvae.schema import ColumnKind, Schema
 from tabvae.scores import require_score, score_rows
+from tabvae.team import Progress
 
 FEWEST_ROWS = 2
 FEWEST_COLUMNS = 2
 ROWS_PER_BLOCK = 20_000
-
-
-class TabVAEWarning(UserWarning):
-    """Something in a table the model had to work around."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Fitted:
         na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
         kinds: Mapping[str, ColumnKind] | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Fitted:
         """Learn a table.
 
@@ -67,6 +74,7 @@ class Fitted:
             na_values: texts that mean a missing cell.
             kinds: kinds that are given.
             progress: called several times while training.
+            checkpoint: keeps the state of training.
 
         Raises:
             DataError: the table is too small, or nothing in it can be modelled.
@@ -83,7 +91,8 @@ class Fitted:
         line = settings.objective.line
         encoder = TableEncoder(schema, na_values, line=line, min_count=settings.min_count)
         encoder.fit(table)
-        return cls(encoder, learn(encoder, encoder.transform(table), settings, progress))
+        codes = encoder.transform(table)
+        return cls(encoder, learn(encoder, codes, settings, progress, checkpoint))
 
     @property
     def card(self) -> Card:

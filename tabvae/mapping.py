@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy
 from torch.nn.utils import clip_grad_norm_
 
 from tabvae.network import Block
-from tabvae.training import schedule
+from tabvae.plan import schedule
 
 WIDTH, DEPTH = 256, 2
 PAIRS = 256

@@ -13,13 +13,15 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tabvae import artifact
 from tabvae.cells import DEFAULT_NA_VALUES, Floats
+from tabvae.checkpoint import Checkpoint
 from tabvae.errors import ModelFileError, shown
 from tabvae.evaluate import Evaluation
 from tabvae.fitted import FEWEST_COLUMNS, FEWEST_ROWS, Fitted
 from tabvae.frames import fill_frame, to_arrow
 from tabvae.gridding import parse_grid
-from tabvae.learn import DEFAULT_LATENT, Progress, Settings
+from tabvae.plan import DEFAULT_LATENT, Settings
 from tabvae.schema import ColumnKind, Overrides
+from tabvae.team import Progress
 from tabvae.vae import Objective
 
 
@@ -234,6 +236,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         table: pa.Table,
         kinds: Mapping[str, ColumnKind] | None = None,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Learn an Arrow table; ``fit`` for tables that come from files.
 
@@ -241,6 +244,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             table: text columns (CSV) or typed ones.
             kinds: kinds that are given, from a schema file; the parameters go before them.
             progress: called several times while training.
+            checkpoint: keeps the state of training in a file, and brings back that of an earlier
+                run.
         """
         asked = Overrides(
             tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
@@ -257,7 +262,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
         given = {**(kinds or {}), **asked.kinds()}
-        self.fitted_ = Fitted.fit(table, settings, na_values, given, progress)
+        self.fitted_ = Fitted.fit(table, settings, na_values, given, progress, checkpoint)
         return self
 
     def _fitted(self) -> Fitted:

@@ -20,9 +20,12 @@ import pyarrow.parquet as pq
 
 from tabvae import cells
 from tabvae.errors import OutputError, shown
-from tabvae.tables import ROWS_PER_CHUNK, STDIN, Dialect
+from tabvae.tables import CELLS_PER_CHUNK, STDIN, Dialect
 
 FORMATS = ("csv", "tsv", "parquet")
+PART_PREFIX, PART_SUFFIX = ".tabvae-", ".part"
+"""Of the hidden file that becomes the output when it is whole. A killed run leaves it behind; it
+is in no one's way."""
 
 
 def output_format(path: str | None, asked: str | None) -> str:
@@ -79,15 +82,17 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
     Raises:
         OutputError: the file system refuses.
     """
-    if not _is_ordinary(path):
-        with Path(path).open("wb") as device:
-            yield device
-        return
     target = Path(path).resolve()
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        if not _is_ordinary(path):
+            with target.open("wb") as device:
+                yield device
+            return
+        descriptor, temporary = tempfile.mkstemp(
+            prefix=PART_PREFIX, suffix=PART_SUFFIX, dir=target.parent
+        )
     except OSError as error:
-        raise OutputError(f"cannot write {shown(path)}: {error.strerror}") from error
+        raise _refused(path, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -97,9 +102,13 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
         Path(temporary).chmod(stat.S_IMODE(mode))
         Path(temporary).replace(target)
     except OSError as error:
-        raise OutputError(f"cannot write {shown(path)}: {error.strerror or error}") from error
+        raise _refused(path, error) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _refused(name: str, error: OSError) -> OutputError:
+    return OutputError(f"cannot write {shown(name)}: {error.strerror or error}")
 
 
 def _umask() -> int:
@@ -133,8 +142,7 @@ def write_table(
     if fmt == "tsv":
         dialect = replace(dialect, delimiter="\t")
     if path is None:
-        _write_rows(table, sys.stdout.buffer, fmt, dialect)
-        sys.stdout.buffer.flush()
+        _write_standard_output(table, fmt, dialect)
         return
     with whole_file(path) as file:
         if path.lower().endswith(".gz"):
@@ -142,6 +150,19 @@ def write_table(
                 _write_rows(table, packed, fmt, dialect)
         else:
             _write_rows(table, file, fmt, dialect)
+
+
+def _write_standard_output(table: pa.Table, fmt: str, dialect: Dialect) -> None:
+    # Python has none when it was started with a closed one.
+    if sys.stdout is None:
+        raise OutputError("standard output is closed", "name a file with -o")
+    try:
+        _write_rows(table, sys.stdout.buffer, fmt, dialect)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _refused("standard output", error) from error
 
 
 def _guarded(table: pa.Table) -> pa.Table:
@@ -188,7 +209,7 @@ def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
         text, delimiter=delimiter, lineterminator=dialect.newline, quoting=csv.QUOTE_ALL
     )
     writer.writerow(table.column_names)
-    for batch in table.to_batches(max_chunksize=ROWS_PER_CHUNK):
+    for batch in table.to_batches(max(CELLS_PER_CHUNK // max(table.num_columns, 1), 1)):
         columns = [cells.to_text(cells.flat(column)).to_pylist() for column in batch.columns]
         for row in zip(*columns, strict=True):
             unsafe = any(cell is not None and "\r" in cell for cell in row)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,7 +22,13 @@ from tabvae.errors import DataError, ParameterError, shown, suggestion
 
 STDIN = "-"
 DELIMITERS = (",", ";", "\t", "|")
-ROWS_PER_CHUNK = 50_000
+CELLS_PER_CHUNK = 1_000_000
+"""A table becomes Arrow arrays, and text again, by so many cells at a time."""
+MOST_BYTES = 2**30
+BYTES_PER_READ = 2**20
+ROWS_PER_BATCH = 10_000
+BYTES_PER_VALUE = {"INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
+"""Of a Parquet column in memory, at the least; one for other types."""
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARKS = (
@@ -76,17 +82,20 @@ class Loaded:
     dialect: Dialect
 
 
-def read_tables(paths: Sequence[str], dialect: Dialect | None = None) -> Loaded:
+def read_tables(
+    paths: Sequence[str], dialect: Dialect | None = None, most: int = MOST_BYTES
+) -> Loaded:
     """Read one or many files with the same columns, in order.
 
     Args:
         paths: CSV, TSV or Parquet files, gzipped or not; ``-`` is standard input.
         dialect: what is known of a text table.
+        most: bytes of one table; a larger one is refused before it fills the memory.
 
     Raises:
-        DataError: a file cannot be read, or has other columns than the first.
+        DataError: a file cannot be read, is too large, or has other columns than the first.
     """
-    loaded = [_read_table(path, dialect or Dialect()) for path in paths]
+    loaded = [_read_table(path, dialect or Dialect(), most) for path in paths]
     first = loaded[0]
     if len(loaded) == 1:
         return first
@@ -115,16 +124,17 @@ def _check_same_columns(path: str, first: Loaded, other_path: str, other: Loaded
         )
 
 
-def _read_table(path: str, dialect: Dialect) -> Loaded:
+def _read_table(path: str, dialect: Dialect, most: int) -> Loaded:
     name = "standard input" if path == STDIN else path
     try:
-        with _open_input(path) as file:
+        with _open_input(path, most) as file:
+            _check_length(file, name, most)
             start = file.read(4)
             file.seek(0)
             if not start:
                 raise DataError(f"{shown(name)} is empty")
             if start == PARQUET_MAGIC or Path(path).suffix.lower() in (".parquet", ".pq"):
-                return Loaded(_read_parquet(file, name, start), "parquet", dialect)
+                return Loaded(_read_parquet(file, name, start, most), "parquet", dialect)
             if Path(path).suffixes[-1:] == [".tsv"] or path.lower().endswith(".tsv.gz"):
                 dialect = replace(dialect, delimiter=dialect.delimiter or "\t")
             return _read_csv(file, name, start, dialect)
@@ -134,10 +144,30 @@ def _read_table(path: str, dialect: Dialect) -> Loaded:
         raise DataError(f"cannot read {shown(name)}: {error.strerror or error}") from error
 
 
+def _check_length(file: BinaryIO | gzip.GzipFile, name: str, most: int) -> None:
+    """Count the bytes, which a small compressed file does not show, and go back to the first."""
+    length = 0
+    while block := file.read(BYTES_PER_READ):
+        length += len(block)
+        if length > most:
+            raise _too_large(name, most)
+    file.seek(0)
+
+
+def _too_large(name: str, most: int) -> DataError:
+    return DataError(
+        f"{shown(name)} takes more than {most // 2**20} MB in memory",
+        "--max-memory 4GB, or more, if it is meant to",
+    )
+
+
 @contextmanager
-def _open_input(path: str) -> Iterator[BinaryIO | gzip.GzipFile]:
+def _open_input(path: str, most: int) -> Iterator[BinaryIO | gzip.GzipFile]:
     if path == STDIN:
-        raw: BinaryIO = io.BytesIO(sys.stdin.buffer.read())
+        # Python has none when it was started with a closed one.
+        if sys.stdin is None:
+            raise DataError("standard input is closed", "name a file to read")
+        raw: BinaryIO = io.BytesIO(sys.stdin.buffer.read(most + 1))
     elif Path(path).is_dir():
         raise DataError(f"{shown(path)} is a folder", "name a CSV or Parquet file")
     elif not Path(path).exists():
@@ -154,7 +184,7 @@ def _open_input(path: str) -> Iterator[BinaryIO | gzip.GzipFile]:
     else:
         raw = Path(path).open("rb")  # noqa: SIM115 - closed below
         if not raw.seekable():
-            raw = io.BytesIO(raw.read())
+            raw = io.BytesIO(raw.read(most + 1))
     with raw:
         start = raw.read(2)
         raw.seek(0)
@@ -165,20 +195,42 @@ def _open_input(path: str) -> Iterator[BinaryIO | gzip.GzipFile]:
             yield raw
 
 
-def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes) -> pa.Table:
+def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most: int) -> pa.Table:
     if start != PARQUET_MAGIC:
         raise DataError(
             f"{shown(name)} is not a Parquet file", "if it holds text, rename it to .csv"
         )
     try:
-        table = pq.read_table(pa.PythonFile(file, mode="r"))
+        source = pq.ParquetFile(pa.PythonFile(file, mode="r"))
+        if _declared(source.metadata) > most:
+            raise _too_large(name, most)
+        batches, total = [], 0
+        for batch in source.iter_batches(ROWS_PER_BATCH):
+            total += batch.nbytes
+            if total > most:
+                raise _too_large(name, most)
+            batches.append(batch)
+        table = pa.Table.from_batches(batches, source.schema_arrow)
         table.validate(full=True)
+    except DataError:
+        raise
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise DataError(f"{shown(name)} is a damaged Parquet file: {_one_line(error)}") from error
     _check_header(table.column_names, name)
     if table.num_rows == 0:
         raise DataError(f"{shown(name)} has no rows")
     return table
+
+
+def _declared(metadata: pq.FileMetaData) -> int:
+    """Bytes in memory that a Parquet file says it has, at the least; it says so in few bytes."""
+    total: int = 0
+    for group in range(metadata.num_row_groups):
+        columns = (metadata.row_group(group).column(j) for j in range(metadata.num_columns))
+        for column in columns:
+            values = column.num_values * BYTES_PER_VALUE.get(column.physical_type, 1)
+            total += max(values, column.total_uncompressed_size)
+    return max(total, int(metadata.num_rows))
 
 
 def _read_csv(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, dialect: Dialect) -> Loaded:
@@ -221,7 +273,7 @@ def _find_delimiter(header: str) -> str:
 
 def _parse_csv(text: IO[str], name: str, delimiter: str) -> pa.Table:
     csv.field_size_limit(sys.maxsize)
-    reader = csv.reader(text, delimiter=delimiter, strict=True)
+    reader = _Rows(text, delimiter)
     try:
         header = next(reader, None)
         while header == []:
@@ -232,7 +284,7 @@ def _parse_csv(text: IO[str], name: str, delimiter: str) -> pa.Table:
         chunks = list(_csv_chunks(reader, header, name))
     except csv.Error as error:
         raise DataError(
-            f"{shown(name)}, line {reader.line_num}: {_one_line(error)}",
+            f"{shown(name)}, line {reader.line}: {_one_line(error)}",
             "a quote is not closed, or stands inside a cell without being doubled",
         ) from error
     if not chunks:
@@ -240,14 +292,29 @@ def _parse_csv(text: IO[str], name: str, delimiter: str) -> pa.Table:
     return pa.concat_tables(chunks)
 
 
-def _csv_chunks(reader: Iterator[list[str]], header: list[str], name: str) -> Iterator[pa.Table]:
+class _Rows:
+    """The rows of a CSV file; ``line`` is where the row that is read begins."""
+
+    def __init__(self, text: IO[str], delimiter: str) -> None:
+        self._reader = csv.reader(text, delimiter=delimiter, strict=True)
+        self.line = 1
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> list[str]:
+        self.line = self._reader.line_num + 1
+        return next(self._reader)
+
+
+def _csv_chunks(reader: _Rows, header: list[str], name: str) -> Iterator[pa.Table]:
     rows = _checked_rows(reader, header, name)
-    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
+    while chunk := list(islice(rows, max(CELLS_PER_CHUNK // len(header), 1))):
         columns = [pa.array(column, pa.string()) for column in zip(*chunk, strict=True)]
         yield pa.Table.from_arrays(columns, names=header)
 
 
-def _checked_rows(reader: Iterator[list[str]], header: list[str], name: str) -> Iterator[list[str]]:
+def _checked_rows(reader: _Rows, header: list[str], name: str) -> Iterator[list[str]]:
     """The rows, each as wide as the header. A blank line is a missing cell in a table of one
     column, and no row in any other."""
     width = len(header)
@@ -255,9 +322,8 @@ def _checked_rows(reader: Iterator[list[str]], header: list[str], name: str) -> 
         if len(row) == width:
             yield row
         elif row:
-            line = reader.line_num  # type: ignore[attr-defined]
             raise DataError(
-                f"{shown(name)}, line {line}: {len(row)} cells, but the header has {width}",
+                f"{shown(name)}, line {reader.line}: {len(row)} cells, but the header has {width}",
                 "quote cells that hold the delimiter, or name it: --delimiter ';'",
             )
         elif width == 1:

@@ -1,4 +1,4 @@
-"""The training loop: schedule, held-out masked loss, early stop, averaged weights."""
+"""The training loop: held-out masked loss, early stop, averaged weights, and its state."""
 
 from __future__ import annotations
 
@@ -15,74 +15,12 @@ from torch.nn.utils import clip_grad_norm_
 from tabvae.errors import DataError
 from tabvae.masking import Batch, Masking
 from tabvae.network import Cells, Shape
+from tabvae.plan import Plan, schedule
 from tabvae.vae import Autoencoder, Loss, Objective
 
-EFFORTS = ("fast", "default", "best")
-ROWS_OF_A_MEDIUM_TABLE, ROWS_OF_A_LARGE_TABLE = 10_000, 16_000
-FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
-MOST_MAP_STEPS = 1000
-CELLS_OF_A_SMALL_GRID, MOST_LONGER = 16, 3.0
-ELBO_SHARE = 0.15
 MOST_RECOVERIES = 10
 SMALLEST_COUNT = 0.1
 """Added to the count of each bin, so that its logarithm is finite."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to train one network.
-
-    Attributes:
-        nets: how many networks to train and average.
-        steps: optimiser steps at most, per network.
-        batch: rows per step.
-        width: of the hidden layers.
-        map_steps: steps of the map.
-        rate: peak learning rate of AdamW (Loshchilov & Hutter 2019).
-        weight_decay: of AdamW.
-        elbo_share: share of each batch that trains on the ELBO; the rest on the predictive term.
-        evaluations: how often the held-out loss is measured, evenly over ``steps``.
-        patience: evaluations in a row with a held-out error that is worse than the least one by
-            more than its standard error, before training stops.
-        averaging: decay per step of the exponential moving average of the weights.
-        clip: largest norm of the gradient.
-    """
-
-    nets: int
-    steps: int
-    batch: int
-    width: int
-    map_steps: int = MOST_MAP_STEPS
-    rate: float = 2e-3
-    weight_decay: float = 0.01
-    elbo_share: float = ELBO_SHARE
-    evaluations: int = 50
-    patience: int = 12
-    averaging: float = 0.99
-    clip: float = 1.0
-
-
-def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Plan:
-    """The one dial: everything else about training follows from the table.
-
-    Args:
-        effort: one of ``EFFORTS``.
-        rows: rows of the table.
-        objective: a plain autoencoder is one network, whose code is the latent space.
-        cells: of a grid, if the table has one: there is more to learn from each row.
-    """
-    longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
-    share, nets = {"fast": (0.4, 1), "default": (1.0, 2), "best": (1.25, 4)}[effort]
-    steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
-    return Plan(
-        nets=nets if objective.variational else 1,
-        steps=round(share * steps * longer),
-        batch=128 if rows < ROWS_OF_A_LARGE_TABLE else 256,
-        width=256,
-        elbo_share=ELBO_SHARE if objective.variational else 0.0,
-        map_steps=round(share * min(steps, MOST_MAP_STEPS)),
-        weight_decay=0.3 if rows < ROWS_OF_A_MEDIUM_TABLE else 0.01,
-    )
 
 
 @dataclass(frozen=True)
@@ -123,14 +61,30 @@ class Record:
     recoveries: int = 0
 
 
+@dataclass(frozen=True)
+class State:
+    """All that training goes on from after an evaluation.
+
+    Attributes:
+        step: how many were taken.
+        bad: evaluations in a row whose error was worse than the least by more than chance.
+        best_step: the step whose averaged weights are the best so far.
+        rate: peak rate of the optimiser.
+        record: what happened so far.
+        tensors: weights, their average, the best average, the optimiser's moments, and the state of
+            the generator.
+    """
+
+    step: int
+    bad: int
+    best_step: int
+    rate: float
+    record: Record
+    tensors: dict[str, Tensor]
+
+
 Progress = Callable[[Point], None]
 """Called at each evaluation with the newest point of the curve."""
-
-
-@dataclass
-class _Best:
-    step: int
-    weights: dict[str, Tensor]
 
 
 class Trainer:
@@ -174,11 +128,21 @@ class Trainer:
         self.examined = cells.rows(held_out if len(held_out) else self.rows)
         self.examined_visible, self.examined_target = self.masking.split(self.examined.observed)
         self.rate = plan.rate
+        self.step = self.bad = self.best_step = 0
+        self.best = _snapshot(self.average)
 
     def run(
-        self, progress: Progress | None = None, stop: threading.Event | None = None
+        self,
+        progress: Progress | None = None,
+        stop: threading.Event | None = None,
+        keep: Callable[[State], None] | None = None,
     ) -> tuple[Autoencoder, Record]:
         """Train until the held-out error rises, the plan ends, or ``stop`` is set.
+
+        Args:
+            progress: called after each evaluation.
+            stop: ends the run with its next step.
+            keep: called with the state after each evaluation.
 
         Returns:
             The averaged weights at the last evaluation whose held-out error is not worse than the
@@ -186,35 +150,72 @@ class Trainer:
             the best: the error of a few held-out rows is noisy, and the end of the schedule, where
             the rate is low, gives the better probabilities.
         """
-        best = _Best(0, _snapshot(self.average))
         every = max(1, self.plan.steps // self.plan.evaluations)
         losses: list[Loss] = []
-        bad = 0
-        for step in range(1, self.plan.steps + 1):
+        while self.step < self.plan.steps and self.bad < self.plan.patience:
             if stop is not None and stop.is_set():
                 self.record.interrupted = True
                 break
-            losses.append(self._step(step))
-            if step % every and step != self.plan.steps:
+            self.step += 1
+            losses.append(self._step(self.step))
+            if self.step % every and self.step != self.plan.steps:
                 continue
-            point = self._evaluate(step, losses)
+            point = self._evaluate(self.step, losses)
             losses = []
             if not math.isfinite(point.held_out + point.reconstruction + point.kl):
-                self._step_back(best)
+                self._step_back()
                 continue
-            self.record.curve.append(point)
+            self._judge(point)
             if progress is not None:
                 progress(point)
-            least = min(self.record.curve, key=lambda p: p.error)
-            bad += 1
-            if point.error <= least.error + least.spread:
-                best = _Best(step, _snapshot(self.average))
-                bad = 0
-            if bad >= self.plan.patience:
-                break
-        self.record.best_step = best.step
-        self.average.load_state_dict(best.weights)
+            if keep is not None:
+                keep(self.state())
+        self.record.best_step = self.best_step
+        self.average.load_state_dict(self.best)
         return self.average, self.record
+
+    def state(self) -> State:
+        """A copy of all that the run goes on from."""
+        tensors = {"generator": self.generator.get_state()}
+        for name, weights in (
+            ("vae", self.vae.state_dict()),
+            ("average", self.average.state_dict()),
+            ("best", self.best),
+        ):
+            tensors.update({f"{name}.{key}": tensor for key, tensor in weights.items()})
+        for number, parameter in enumerate(self.vae.parameters()):
+            for key, tensor in self.optimizer.state[parameter].items():
+                tensors[f"optimizer.{number}.{key}"] = tensor
+        copies = {name: tensor.clone() for name, tensor in tensors.items()}
+        record = replace(self.record, curve=list(self.record.curve))
+        return State(self.step, self.bad, self.best_step, self.rate, record, copies)
+
+    def resume(self, state: State) -> None:
+        """Go on from a state of a trainer that was made alike."""
+        parts: dict[str, dict[str, Tensor]] = {}
+        for name, tensor in state.tensors.items():
+            part, _, key = name.partition(".")
+            parts.setdefault(part, {})[key] = tensor
+        self.generator.set_state(parts["generator"][""])
+        self.vae.load_state_dict(parts["vae"])
+        self.average.load_state_dict(parts["average"])
+        device = self.rows.device
+        self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
+        parameters = list(self.vae.parameters())
+        for name, tensor in parts["optimizer"].items():
+            number, _, key = name.partition(".")
+            self.optimizer.state[parameters[int(number)]][key] = tensor.to(device)
+        self.step, self.bad, self.best_step = state.step, state.bad, state.best_step
+        self.rate, self.record = state.rate, state.record
+
+    def _judge(self, point: Point) -> None:
+        """Whether the averaged weights are as good as the best."""
+        self.record.curve.append(point)
+        least = min(self.record.curve, key=lambda p: p.error)
+        self.bad += 1
+        if point.error <= least.error + least.spread:
+            self.best_step, self.best = point.step, _snapshot(self.average)
+            self.bad = 0
 
     def _step(self, step: int) -> Loss:
         batch = self._batch()
@@ -253,7 +254,7 @@ class Trainer:
             float(spread),
         )
 
-    def _step_back(self, best: _Best) -> None:
+    def _step_back(self) -> None:
         """After a non-finite loss: return to the best weights with half the rate."""
         self.record.recoveries += 1
         if self.record.recoveries > MOST_RECOVERIES:
@@ -261,18 +262,10 @@ class Trainer:
                 f"the loss was not finite {MOST_RECOVERIES} times in a row",
                 "look for extreme numbers with 'tabvae inspect', or lower --beta",
             )
-        self.vae.load_state_dict(best.weights)
-        self.average.load_state_dict(best.weights)
+        self.vae.load_state_dict(self.best)
+        self.average.load_state_dict(self.best)
         self.optimizer.state.clear()
         self.rate /= 2
-
-
-def schedule(step: int, steps: int) -> float:
-    """Share of the peak rate: linear warm-up over the first fiftieth, then a half cosine."""
-    warm = max(1, steps // 50)
-    if step < warm:
-        return step / warm
-    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) * 0.98 + 0.02
 
 
 def _snapshot(vae: Autoencoder) -> dict[str, Tensor]:

@@ -9,7 +9,8 @@ import torch
 
 from tabvae.masking import hold_out
 from tabvae.network import Cells, Shape
-from tabvae.training import EFFORTS, Plan, Point, Trainer, plan_for
+from tabvae.plan import EFFORTS, Plan, plan_for
+from tabvae.training import Point, Trainer
 from tabvae.vae import Objective
 
 SHAPE = Shape(sizes=(4, 4), latent=2, width=32)

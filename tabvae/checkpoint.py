@@ -1,0 +1,115 @@
+"""The state of training in a file beside the model, so that a run that was killed can go on.
+
+The state of each network is taken where its training is evaluated and written now and then; the run
+goes on from there with the same numbers as if nothing had happened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tabvae import sealed
+from tabvae.encoding import Codes
+from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
+from tabvae.records import from_json
+from tabvae.training import Record, State
+
+KIND = "checkpoint"
+
+
+class Checkpoint:
+    """Keeps the states of all networks of a run in one file.
+
+    Args:
+        path: of the file.
+        seconds: least time between two writings; 0 writes at every evaluation.
+        resume: go on from what the file holds, if it is there.
+    """
+
+    def __init__(self, path: str, seconds: float = 60.0, resume: bool = False) -> None:
+        self.path, self.seconds, self.resume = path, seconds, resume
+        self._lock = threading.Lock()
+        self._states: dict[int, State] = {}
+        self._written = time.monotonic()
+        self._fingerprint = ""
+
+    def begin(self, codes: Codes, settings: object) -> dict[int, State]:
+        """The states an earlier run of the same table left, by number of the network.
+
+        Raises:
+            ModelFileError: the file is no checkpoint, or is damaged.
+            DataError: it is of another table, other options or another release of torch.
+        """
+        self._fingerprint = _fingerprint(codes, settings)
+        if not self.resume or not Path(self.path).exists():
+            return {}
+        document, arrays = sealed.read(self.path)
+        if document.get("kind") != KIND or document.get("fingerprint") != self._fingerprint:
+            raise DataError(
+                f"{shown(self.path)} is of another table or other options",
+                "without --resume, fit begins anew",
+            )
+        try:
+            for net, parts in document["nets"].items():
+                prefix = f"net.{net}."
+                tensors = {
+                    name.removeprefix(prefix): torch.tensor(array)
+                    for name, array in arrays.items()
+                    if name.startswith(prefix)
+                }
+                record = from_json(Record, parts.pop("record"))
+                self._states[int(net)] = from_json(State, parts, record=record, tensors=tensors)
+        except (KeyError, ValueError, AttributeError) as error:
+            raise sealed.damaged(self.path, str(error)) from error
+        return dict(self._states)
+
+    def keep(self, net: int, state: State) -> None:
+        """Remember the state of a network, and write all of them when it is time.
+
+        A disk that is full is no reason to end the run: it goes on with a warning.
+        """
+        with self._lock:
+            self._states[net] = state
+            if time.monotonic() - self._written < self.seconds:
+                return
+            try:
+                self._write()
+            except OutputError as error:
+                warnings.warn(f"no checkpoint: {error}", TabVAEWarning, stacklevel=2)
+            self._written = time.monotonic()
+
+    def discard(self) -> None:
+        """Remove the file: the run has ended."""
+        Path(self.path).unlink(missing_ok=True)
+
+    def _write(self) -> None:
+        nets: dict[str, Any] = {}
+        arrays: sealed.Arrays = {}
+        for net, state in self._states.items():
+            nets[str(net)] = {
+                "step": state.step,
+                "bad": state.bad,
+                "best_step": state.best_step,
+                "rate": state.rate,
+                "record": asdict(state.record),
+            }
+            for name, tensor in state.tensors.items():
+                arrays[f"net.{net}.{name}"] = tensor.cpu().numpy()
+        document = {"kind": KIND, "fingerprint": self._fingerprint, "nets": nets}
+        sealed.write(self.path, document, arrays)
+
+
+def _fingerprint(codes: Codes, settings: object) -> str:
+    """Of the table as the networks see it and of all that decides how they train."""
+    digest = hashlib.sha256(f"{settings} {torch.__version__}".encode())
+    for array in vars(codes).values():
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,126 @@
+"""How to learn: what the user chooses, and what follows from that and from the table."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import torch
+
+from tabvae.errors import ParameterError, require_one_of
+from tabvae.vae import Objective
+
+DEFAULT_LATENT = 8
+DEVICES = ("auto", "cpu", "cuda")
+EFFORTS = ("fast", "default", "best")
+ROWS_OF_A_MEDIUM_TABLE, ROWS_OF_A_LARGE_TABLE = 10_000, 16_000
+FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
+MOST_MAP_STEPS = 1000
+CELLS_OF_A_SMALL_GRID, MOST_LONGER = 16, 3.0
+ELBO_SHARE = 0.15
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a user may choose about learning; the plan derives the rest from the table.
+
+    Attributes:
+        effort: one of ``EFFORTS``.
+        latent: dimensions of the latent space.
+        objective: which autoencoder, and the weights of its terms.
+        seed: of all randomness.
+        device: one of ``DEVICES``.
+        grid: height, width and channels, if the numeric columns are cells of a grid.
+        min_count: fewest cells behind any number or category the model keeps.
+
+    Raises:
+        ParameterError: a value is outside its domain.
+    """
+
+    effort: str = "default"
+    latent: int = DEFAULT_LATENT
+    objective: Objective = field(default_factory=Objective)
+    seed: int = 0
+    device: str = "auto"
+    grid: tuple[int, int, int] | None = None
+    min_count: int = 1
+
+    def __post_init__(self) -> None:
+        require_one_of("effort", self.effort, EFFORTS)
+        require_one_of("device", self.device, DEVICES)
+        if self.latent < 1:
+            raise ParameterError(f"latent must be at least 1, however: {self.latent}")
+        if self.min_count < 1:
+            raise ParameterError(f"min_count must be at least 1, however: {self.min_count}")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ParameterError("this machine has no CUDA device", "--device cpu")
+
+    @property
+    def torch_device(self) -> torch.device:
+        cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
+        return torch.device("cuda" if cuda else "cpu")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train one network.
+
+    Attributes:
+        nets: how many networks to train and average.
+        steps: optimiser steps at most, per network.
+        batch: rows per step.
+        width: of the hidden layers.
+        map_steps: steps of the map.
+        rate: peak learning rate of AdamW (Loshchilov & Hutter 2019).
+        weight_decay: of AdamW.
+        elbo_share: share of each batch that trains on the ELBO; the rest on the predictive term.
+        evaluations: how often the held-out loss is measured, evenly over ``steps``.
+        patience: evaluations in a row with a held-out error that is worse than the least one by
+            more than its standard error, before training stops.
+        averaging: decay per step of the exponential moving average of the weights.
+        clip: largest norm of the gradient.
+    """
+
+    nets: int
+    steps: int
+    batch: int
+    width: int
+    map_steps: int = MOST_MAP_STEPS
+    rate: float = 2e-3
+    weight_decay: float = 0.01
+    elbo_share: float = ELBO_SHARE
+    evaluations: int = 50
+    patience: int = 12
+    averaging: float = 0.99
+    clip: float = 1.0
+
+
+def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Plan:
+    """The one dial: everything else about training follows from the table.
+
+    Args:
+        effort: one of ``EFFORTS``.
+        rows: rows of the table.
+        objective: a plain autoencoder is one network, whose code is the latent space.
+        cells: of a grid, if the table has one: there is more to learn from each row.
+    """
+    longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
+    share, nets = {"fast": (0.4, 1), "default": (1.0, 2), "best": (1.25, 4)}[effort]
+    steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
+    return Plan(
+        nets=nets if objective.variational else 1,
+        steps=round(share * steps * longer),
+        batch=128 if rows < ROWS_OF_A_LARGE_TABLE else 256,
+        width=256,
+        elbo_share=ELBO_SHARE if objective.variational else 0.0,
+        map_steps=round(share * min(steps, MOST_MAP_STEPS)),
+        weight_decay=0.3 if rows < ROWS_OF_A_MEDIUM_TABLE else 0.01,
+    )
+
+
+def schedule(step: int, steps: int) -> float:
+    """Share of the peak rate: linear warm-up over the first fiftieth, then a half cosine."""
+    warm = max(1, steps // 50)
+    if step < warm:
+        return step / warm
+    return 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) * 0.98 + 0.02
