@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tabvae.errors import printable
+
 if TYPE_CHECKING:
     from tabvae.team import Step
 
 
 def say(message: str) -> None:
-    """One line on standard error."""
-    click.echo(message, err=True)
+    """Lines on standard error."""
+    click.echo("\n".join(printable(line) for line in message.splitlines()), err=True)
 
 
 @contextmanager

@@ -55,6 +55,7 @@ def command(
     DATA judges a synthetic table: how well it can be told from DATA, whether it repeats its rows.
     """
     from tabvae.learn import unseen_rows
+    from tabvae.output import standard_output
 
     from . import session
 
@@ -67,16 +68,18 @@ def command(
 
         made = session.read_rows(estimator, [synthetic], reading).table
         scores = compare_synthetic(fitted, real, made)
-        click.echo(json.dumps(scores, indent=2) if as_json else judged(scores))
+        with standard_output():
+            click.echo(json.dumps(scores, indent=2) if as_json else judged(scores))
         return
     if unseen and real.num_rows == fitted.schema.rows:
         say(f"tabvae: note: {len(unseen)} rows that the networks did not train on")
         real = real.take(unseen)
     found = fitted.evaluate(real, samples, estimator.seed if seed is None else seed)
-    if as_json:
-        click.echo(json.dumps(as_document(estimator, found), indent=2))
-    else:
-        show(estimator, found)
+    with standard_output():
+        if as_json:
+            click.echo(json.dumps(as_document(estimator, found), indent=2))
+        else:
+            show(estimator, found)
 
 
 def as_document(model: TabVAE, found: Evaluation) -> dict[str, Any]:

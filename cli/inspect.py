@@ -31,14 +31,18 @@ def command(
     """Show what each column of a table is taken for and why, or the card of a model."""
     from rich.console import Console
 
+    from tabvae.errors import printable
+    from tabvae.output import standard_output
+
     if file.endswith(MODEL_SUFFIX):
         from tabvae.model import TabVAE
 
         model = TabVAE.load(file)
-        if as_json:
-            click.echo(json.dumps(card_json(model), indent=2))
-        else:
-            show_card(Console(), model)
+        with standard_output():
+            if as_json:
+                click.echo(json.dumps(card_json(model), indent=2))
+            else:
+                show_card(Console(), model)
         return
     from tabvae.cells import DEFAULT_NA_VALUES
     from tabvae.inference import infer_schema
@@ -51,10 +55,11 @@ def command(
     asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore).kinds()
     given = {**(read_kinds(kinds.schema) or {}), **asked}
     inferred = infer_schema(loaded.table, reading.na or DEFAULT_NA_VALUES, given)
-    if as_json:
-        click.echo(json.dumps(inferred.to_json(), indent=2))
-    else:
-        show_schema(Console(), inferred, file)
+    with standard_output():
+        if as_json:
+            click.echo(json.dumps(inferred.to_json(), indent=2))
+        else:
+            show_schema(Console(), inferred, printable(file))
 
 
 def show_schema(console: Any, schema: Schema, title: str) -> None:

@@ -17,7 +17,14 @@ from typing import Any
 import click
 
 from tabvae import __version__
-from tabvae.errors import OutputError, ParameterError, TabVAEError, shown
+from tabvae.errors import (
+    OutputError,
+    ParameterError,
+    ReaderLeftError,
+    TabVAEError,
+    printable,
+    shown,
+)
 
 COMMANDS = (
     "fit",
@@ -93,29 +100,40 @@ def run(arguments: list[str]) -> int:
     try:
         code = tabvae.main(args=arguments, prog_name="tabvae", standalone_mode=False)
         return code if isinstance(code, int) else 0
-    except click.UsageError as error:
-        where = error.ctx.command_path if error.ctx else "tabvae"
-        return _fail(where, error.format_message(), USAGE)
-    except click.ClickException as error:
-        return _fail("tabvae", error.format_message(), FAILED)
     except (click.Abort, KeyboardInterrupt):
-        return _fail("tabvae", "interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader has what it wants.
-        _drop_output()
-        return 0
-    except ParameterError as error:
-        return _fail("tabvae", str(error), USAGE, error)
-    except TabVAEError as error:
-        if isinstance(error, OutputError):
-            _drop_output()
-        return _fail("tabvae", str(error), FAILED, error)
-    except MemoryError as error:
-        return _fail("tabvae", "not enough memory for this table", FAILED, error)
+        return _fail("tabvae: error: interrupted", INTERRUPTED)
     except Exception as error:
-        reason = (str(error).splitlines() or [""])[0]
-        message = f"unexpected {type(error).__name__}: {reason} (--debug shows where)"
-        return _fail("tabvae", message, FAILED, error)
+        if isinstance(error, OSError | OutputError):
+            _drop_output()
+        if isinstance(error, ReaderLeftError):
+            return 0
+        if "--debug" in sys.argv and not isinstance(error, click.ClickException):
+            raise
+        return _fail(*_phrased(error))
+
+
+def _phrased(error: Exception) -> tuple[str, int]:
+    """An error as one line, and its exit code."""
+    where, code = "tabvae", FAILED
+    match error:
+        case click.UsageError():
+            where = error.ctx.command_path if error.ctx else where
+            message, code = error.format_message(), USAGE
+        case click.ClickException():
+            message = error.format_message()
+        case ParameterError():
+            message, code = str(error), USAGE
+        case TabVAEError():
+            message = str(error)
+        case MemoryError():
+            message = "not enough memory for this table"
+        case OSError():
+            name = f"{shown(error.filename)}: " if error.filename else ""
+            message = f"{name}{error.strerror or error}"
+        case _:
+            reason = (str(error).splitlines() or [""])[0]
+            message = f"unexpected {type(error).__name__}: {reason} (--debug shows where)"
+    return f"{where}: error: {message}", code
 
 
 def _terminate(number: int, _: object) -> None:
@@ -131,17 +149,14 @@ def _drop_output() -> None:
         return  # There is no file behind it.
 
 
-def _fail(where: str, message: str, code: int, error: Exception | None = None) -> int:
-    if error is not None and "--debug" in sys.argv:
-        raise error
-    line = " ".join(message.split())
-    click.echo(f"{where}: error: {line}", err=True)
+def _fail(line: str, code: int) -> int:
+    click.echo(printable(" ".join(line.split())), err=True)
     return code
 
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if category.__name__ == "TabVAEWarning" or "--debug" in sys.argv:
-        click.echo(f"tabvae: note: {message}", err=True)
+        click.echo(f"tabvae: note: {printable(str(message))}", err=True)
 
 
 if __name__ == "__main__":

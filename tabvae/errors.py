@@ -30,6 +30,10 @@ class OutputError(TabVAEError):
     """A result cannot be written where it was asked for."""
 
 
+class ReaderLeftError(OutputError):
+    """Whoever read standard output has what it wants, such as ``| head``: no failure."""
+
+
 class SchemaError(TabVAEError, ValueError):
     """A column is unknown, missing, or cannot be of the kind asked for."""
 
@@ -65,8 +69,12 @@ def shown(text: object) -> str:
     plain = str(text)
     if len(plain) > SHOWN_CHARACTERS:
         plain = plain[: SHOWN_CHARACTERS - 1] + "…"
-    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in plain)
-    return f"'{escaped}'"
+    return f"'{printable(plain)}'"
+
+
+def printable(text: str) -> str:
+    """``text`` with whatever could move a terminal's cursor or change its colours escaped."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabvae import cells
-from tabvae.errors import OutputError, shown
+from tabvae.errors import OutputError, ReaderLeftError, shown
 from tabvae.tables import CELLS_PER_CHUNK, STDIN, Dialect
 
 FORMATS = ("csv", "tsv", "parquet")
@@ -142,7 +142,9 @@ def write_table(
     if fmt == "tsv":
         dialect = replace(dialect, delimiter="\t")
     if path is None:
-        _write_standard_output(table, fmt, dialect)
+        with standard_output() as output:
+            _write_rows(table, output.buffer, fmt, dialect)
+            output.buffer.flush()
         return
     with whole_file(path) as file:
         if path.lower().endswith(".gz"):
@@ -152,15 +154,22 @@ def write_table(
             _write_rows(table, file, fmt, dialect)
 
 
-def _write_standard_output(table: pa.Table, fmt: str, dialect: Dialect) -> None:
+@contextmanager
+def standard_output() -> Iterator[TextIO]:
+    """Standard output for as long as the block takes, flushed at its end.
+
+    Raises:
+        OutputError: it is closed, or the file system refuses.
+        ReaderLeftError: nobody reads it any more.
+    """
     # Python has none when it was started with a closed one.
     if sys.stdout is None:
         raise OutputError("standard output is closed", "name a file with -o")
     try:
-        _write_rows(table, sys.stdout.buffer, fmt, dialect)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:
-        raise
+        yield sys.stdout
+        sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise ReaderLeftError("nobody reads standard output") from error
     except OSError as error:
         raise _refused("standard output", error) from error
 
