@@ -29,6 +29,8 @@ SMALLEST_SCALE = 1e-3
 """Least residual deviation, in column deviations: no column is predicted better than this."""
 NORMAL_ROOT = float(2**0.25 * gamma(0.75) / np.sqrt(np.pi))
 """Mean of the root of a standard normal variable's absolute value."""
+MOST_DEVIATIONS = 1e30
+"""A cell farther off is as odd as this: its squares are still finite."""
 LEAST_WEIGHT = 1e-9
 ROWS_BORROWED = 2
 """Weight, in rows, of a column's deviation in other looks against that in one look."""
@@ -106,7 +108,8 @@ def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Fl
         amount = look.rarity
         if look.residuals is not None:
             scale = scales[:, look.number, look.column, None]
-            amount = 0.5 * np.mean((look.residuals / scale) ** 2, axis=0)
+            off = np.clip(look.residuals / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
+            amount = 0.5 * np.mean(off**2, axis=0)
         total[look.rows, look.column] += amount
     found = total / looks(len(encoder.bins_)).sum(0)
     found[~codes.observed] = np.log1p(encoder.schema.rows)

@@ -8,7 +8,7 @@ import numpy as np
 
 from tabvae.bins import ContinuousBins
 from tabvae.cells import Floats
-from tabvae.detect import FEWEST_PROBABILITY, row_scores, surprise
+from tabvae.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 from tabvae.errors import ParameterError, shown, suggestion
@@ -95,7 +95,7 @@ def _reconstruction(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> 
             probabilities = ensemble.probabilities(hidden, j)
             if isinstance(coder, ContinuousBins):
                 wrong = (block.values[:, j] - probabilities @ coder.means) / coder.scale
-                error[rows, j] = wrong**2
+                error[rows, j] = np.clip(wrong, -MOST_DEVIATIONS, MOST_DEVIATIONS) ** 2
             else:
                 own = probabilities[np.arange(len(block)), block.bins[:, j]]
                 error[rows, j] = -np.log(own.clip(min=FEWEST_PROBABILITY))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,15 @@ def frame() -> pd.DataFrame:
 @pytest.fixture(scope="session")
 def model(frame: pd.DataFrame) -> TabVAE:
     return TabVAE(effort="fast").fit(frame)
+
+
+@pytest.fixture
+def quick() -> Iterator[None]:
+    """See ``hasty``."""
+    from .helpers import hasty
+
+    with hasty():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -24,6 +25,17 @@ class Result:
 
     def frame(self) -> pd.DataFrame:
         return pd.read_csv(io.StringIO(self.out), dtype=str, keep_default_na=False)
+
+
+@contextlib.contextmanager
+def hasty() -> Iterator[None]:
+    """Fits take few steps and few trees: for tests that do not ask how good they are."""
+    with (
+        mock.patch("tabvae.plan.FEWEST_STEPS", 40),
+        mock.patch("tabvae.refine.MOST_TREES", 4),
+        mock.patch("tabvae.refine.FEWEST_TREES", 4),
+    ):
+        yield
 
 
 def tabvae(folder: Path, *arguments: str, stdin: bytes = b"", **environment: str) -> Result:

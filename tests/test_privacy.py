@@ -17,7 +17,9 @@ from tabvae.inference import infer_column
 from tabvae.privacy import blurred
 
 from .conftest import make_frame
-from .helpers import tabvae
+from .helpers import hasty, tabvae
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def numbers(path: Path) -> np.ndarray:
@@ -45,14 +47,16 @@ def odd() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def saved(odd: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("privacy") / "a.tabvae"
-    TabVAE(effort="fast").fit(odd).save(str(path))
+    with hasty():
+        TabVAE(effort="fast").fit(odd).save(str(path))
     return path
 
 
 @pytest.fixture(scope="module")
 def guarded(odd: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("privacy") / "b.tabvae"
-    TabVAE(effort="fast", min_count=10).fit(odd).save(str(path))
+    with hasty():
+        TabVAE(effort="fast", min_count=10).fit(odd).save(str(path))
     return path
 
 

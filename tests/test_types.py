@@ -11,9 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from .helpers import assert_one_line_error, tabvae
+from .helpers import assert_one_line_error, hasty, tabvae
 
 ROWS = 60
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 
 def every_type() -> pa.Table:
@@ -64,7 +66,8 @@ CARRIED = {"duration", "time64", "list", "struct", "map", "binary", "null"}
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("types")
     pq.write_table(every_type(), folder / "data.parquet")
-    result = tabvae(folder, "fit", "data.parquet", "--effort", "fast")
+    with hasty():
+        result = tabvae(folder, "fit", "data.parquet", "--effort", "fast")
     assert result.code == 0, result.err
     return folder
 
