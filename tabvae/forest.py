@@ -8,7 +8,7 @@ trees and of a random forest (Breiman 2001), which splits best where a category 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self, cast
 
 import numpy as np
@@ -37,11 +37,13 @@ class Growth:
         trees: of each kind of forest.
         leaf: fewest rows in a leaf.
         mixed: whether a second kind of trees joins the extremely randomised ones.
+        boosted: trees of gradient boosting, if that is the second kind.
     """
 
     trees: int
     leaf: int
     mixed: bool = True
+    boosted: int = BOOSTED_TREES
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class Forest:
         if not growth.mixed:
             return cls._of(trees)
         boosting = HistGradientBoostingRegressor(
-            max_iter=BOOSTED_TREES,
+            max_iter=growth.boosted,
             max_leaf_nodes=BOOSTED_LEAVES,
             min_samples_leaf=max(growth.leaf, BOOSTED_ROWS),
             early_stopping=False,
@@ -128,6 +130,12 @@ class Forest:
             roots=roots.astype(np.int32),
             start=np.array([start]),
         )
+
+    def among(self, columns: npt.NDArray[np.intp]) -> Self:
+        """The same trees, grown on some ``columns``, for rows that have all of them."""
+        inner = self.feature != LEAF
+        feature = np.where(inner, columns[self.feature * inner], LEAF).astype(np.int16)
+        return replace(self, feature=feature)
 
     def check(self, features: int, bins: int | None) -> None:
         """Make sure that every row reaches a leaf, and that the leaf makes sense.

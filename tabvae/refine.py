@@ -10,16 +10,19 @@ the trees of the last round, which alone are kept.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.feature_selection import f_classif, f_regression
 
 from tabvae.bins import ContinuousBins
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.forest import Features, Forest, Growth
+from tabvae.forest import BOOSTED_TREES, Features, Forest, Growth
 
 ROUNDS, MANY_GAPS = 3, 0.1
 """Rounds of quick trees before the trees that are kept, in a table with at least that share of its
@@ -32,6 +35,10 @@ MOST_ROWS = 30_000
 MOST_NODES = 3_000_000
 """In all trees of all columns together, about: 10 bytes each in the model file."""
 FEWEST_TREES, MOST_TREES = 20, 64
+FEWEST_BOOSTED, MOST_BOOSTED = 10, 20_000
+"""Boosted trees of one column, and of all columns together."""
+MOST_FEATURES = 100
+"""Columns that the trees of one column look at."""
 
 Guesses = list[Floats]
 """What is believed of the unobserved cells, one array a column in the order of its unobserved rows:
@@ -64,7 +71,7 @@ class Refiner:
             quick = cls(_grow(encoder, codes, guesses, QUICK, seed + number))
             latest = quick._look(encoder, codes, first, guesses)
             guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
-        growth = _growth(codes.bins.size, encoder.min_count)
+        growth = _growth(codes.bins.size, codes.bins.shape[1], encoder.min_count)
         return cls(_grow(encoder, codes, guesses, growth, seed))
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Guesses) -> Guesses:
@@ -109,13 +116,24 @@ def _grow(
     for j, coder in enumerate(encoder.bins_):
         known: Mask = codes.observed[:, j]
         others = np.delete(x, j, axis=1)[known]
-        if isinstance(coder, ContinuousBins):
-            forest = Forest.of_numbers(others, standard[known, j], growth, seed)
-        else:
-            bins: npt.NDArray[np.int64] = codes.bins[known, j]
-            forest = Forest.of_categories(others, bins, growth, seed)
-        forests.append(forest)
+        number = isinstance(coder, ContinuousBins)
+        target = standard[known, j] if number else codes.bins[known, j]
+        chosen = _telling(others, target, number)
+        grow = Forest.of_numbers if number else Forest.of_categories
+        forests.append(grow(others[:, chosen], target, growth, seed).among(chosen))
     return tuple(forests)
+
+
+def _telling(x: Features, y: npt.NDArray[Any], number: bool) -> npt.NDArray[np.intp]:
+    """The columns of ``x`` (N, columns) that the trees of ``y`` (N,) look at: all, or those that
+    say most of it by themselves (an F test)."""
+    if x.shape[1] <= MOST_FEATURES:
+        return np.arange(x.shape[1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # A column that does not vary says nothing.
+        test, _ = (f_regression if number else f_classif)(x, y)
+    order = np.argsort(-np.nan_to_num(test), kind="stable")
+    return np.sort(order[:MOST_FEATURES])
 
 
 def _blend(one: Guesses, other: Guesses, share: float) -> Guesses:
@@ -134,8 +152,10 @@ def _standard(encoder: TableEncoder, codes: Codes) -> Floats:
     return standard
 
 
-def _growth(cells: int, min_count: int) -> Growth:
+def _growth(cells: int, columns: int, min_count: int) -> Growth:
     """As many trees, then as deep ones, as fit the budget of nodes for a table of so many cells;
     no leaf with fewer than ``min_count`` rows."""
     trees = int(np.clip(MOST_NODES // (2 * cells), FEWEST_TREES, MOST_TREES))
-    return Growth(trees, max(min_count, int(np.ceil(2 * cells * trees / MOST_NODES))))
+    boosted = int(np.clip(MOST_BOOSTED // columns, FEWEST_BOOSTED, BOOSTED_TREES))
+    leaf = max(min_count, int(np.ceil(2 * cells * trees / MOST_NODES)))
+    return Growth(trees, leaf, boosted=boosted)

@@ -9,8 +9,9 @@ import pytest
 
 from tabvae.bins import ContinuousBins
 from tabvae.encoding import Codes, TableEncoder
+from tabvae.forest import Forest, Growth
 from tabvae.inference import infer_schema
-from tabvae.refine import MOST_NODES, Guesses, Refiner, _growth
+from tabvae.refine import MOST_FEATURES, MOST_NODES, Guesses, Refiner, _growth, _telling
 
 
 def guess_the_mean(encoder: TableEncoder, codes: Codes) -> Guesses:
@@ -68,5 +69,17 @@ def test_a_row_is_refined_alone_as_among_others(
 
 @pytest.mark.parametrize("cells", [100, 10_000, 10_000_000])
 def test_trees_stay_within_the_budget_of_nodes(cells: int) -> None:
-    growth = _growth(cells, 1)
+    growth = _growth(cells, 10, 1)
     assert 2 * cells * growth.trees / growth.leaf <= MOST_NODES
+
+
+def test_of_many_columns_the_trees_look_at_those_that_tell() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 400)).astype(np.float32)
+    chosen = _telling(x, x[:, 317] + 0.5 * x[:, 5], number=True)
+    assert len(chosen) == MOST_FEATURES
+    assert {5, 317} <= set(chosen)
+    forest = Forest.of_numbers(x[:, chosen], x[:, 317], Growth(5, 1), seed=0)
+    whole = forest.among(chosen)
+    np.testing.assert_array_equal(whole.predict(x), forest.predict(x[:, chosen]))
+    whole.check(400, None)
