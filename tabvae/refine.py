@@ -110,17 +110,23 @@ def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
 def _grow(
     encoder: TableEncoder, codes: Codes, guesses: Guesses, growth: Growth, seed: int
 ) -> tuple[Forest, ...]:
+    """A forest for each column.
+
+    scikit-learn's threads change Python's list of warning filters in turns and can leave it empty;
+    the list is put back, and what they said meanwhile, which was of that, is dropped.
+    """
     x = features(encoder, codes, guesses)
     standard = _standard(encoder, codes)
     forests = []
-    for j, coder in enumerate(encoder.bins_):
-        known: Mask = codes.observed[:, j]
-        others = np.delete(x, j, axis=1)[known]
-        number = isinstance(coder, ContinuousBins)
-        target = standard[known, j] if number else codes.bins[known, j]
-        chosen = _telling(others, target, number)
-        grow = Forest.of_numbers if number else Forest.of_categories
-        forests.append(grow(others[:, chosen], target, growth, seed).among(chosen))
+    with warnings.catch_warnings(record=True):
+        for j, coder in enumerate(encoder.bins_):
+            known: Mask = codes.observed[:, j]
+            others = np.delete(x, j, axis=1)[known]
+            number = isinstance(coder, ContinuousBins)
+            target = standard[known, j] if number else codes.bins[known, j]
+            chosen = _telling(others, target, number)
+            grow = Forest.of_numbers if number else Forest.of_categories
+            forests.append(grow(others[:, chosen], target, growth, seed).among(chosen))
     return tuple(forests)
 
 
@@ -129,9 +135,7 @@ def _telling(x: Features, y: npt.NDArray[Any], number: bool) -> npt.NDArray[np.i
     say most of it by themselves (an F test)."""
     if x.shape[1] <= MOST_FEATURES:
         return np.arange(x.shape[1])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # A column that does not vary says nothing.
-        test, _ = (f_regression if number else f_classif)(x, y)
+    test, _ = (f_regression if number else f_classif)(x, y)
     order = np.argsort(-np.nan_to_num(test), kind="stable")
     return np.sort(order[:MOST_FEATURES])
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
 
+from tabvae import TabVAE
 from tabvae.bins import ContinuousBins
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.forest import Forest, Growth
@@ -83,3 +86,13 @@ def test_of_many_columns_the_trees_look_at_those_that_tell() -> None:
     whole = forest.among(chosen)
     np.testing.assert_array_equal(whole.predict(x), forest.predict(x[:, chosen]))
     whole.check(400, None)
+
+
+def test_warning_filters_are_as_before(frame: pd.DataFrame) -> None:
+    before = list(warnings.filters)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        TabVAE(effort="fast").fit(frame)
+        assert warnings.filters
+    assert not heard
+    assert warnings.filters == before
