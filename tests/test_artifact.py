@@ -6,6 +6,8 @@ import io
 import json
 import os
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -277,3 +279,21 @@ def test_a_link_to_a_model_loads_and_a_broken_one_is_refused(path: Path, tmp_pat
     (tmp_path / "broken.tabvae").symlink_to(tmp_path / "nothing")
     with pytest.raises(ModelFileError, match="no model file"):
         TabVAE.load(str(tmp_path / "broken.tabvae"))
+
+
+@pytest.mark.slow
+def test_a_damaged_model_is_refused_in_little_memory(path: Path, tmp_path: Path) -> None:
+    flipped = bytearray(path.read_bytes())
+    flipped[-1] ^= 1
+    (tmp_path / "a.tabvae").write_bytes(flipped)
+    script = (
+        "import resource, sys\nfrom tabvae_cli.main import run\n"
+        "code = run(['embed', 'a.csv', '-m', 'a.tabvae'])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\nsys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "checksum" in done.stderr
+    assert int(done.stdout) < 300

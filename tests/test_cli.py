@@ -102,6 +102,16 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process(folder: Path) -> 
     assert first.out != tabvae(folder, *arguments, "2").out
 
 
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_model_in_another_process(
+    folder: Path, tmp_path: Path
+) -> None:
+    shutil.copy(folder / "data.csv", tmp_path)
+    done = tabvae_process(tmp_path, "fit", "data.csv", "--effort", "fast", PYTHONHASHSEED="7")
+    assert done.code == 0, done.err
+    assert (tmp_path / "data.tabvae").read_bytes() == (folder / "data.tabvae").read_bytes()
+
+
 def test_output_format_follows_the_extension(folder: Path, tmp_path: Path) -> None:
     for name in ("out.csv", "out.tsv", "out.csv.gz", "out.parquet"):
         result = tabvae(folder, "impute", "-o", str(tmp_path / name))
