@@ -27,8 +27,6 @@ CELLS_PER_CHUNK = 1_000_000
 MOST_BYTES = 2**30
 BYTES_PER_READ = 2**20
 ROWS_PER_BATCH = 10_000
-BYTES_PER_VALUE = {"INT32": 4, "INT64": 8, "INT96": 8, "FLOAT": 4, "DOUBLE": 8, "BYTE_ARRAY": 4}
-"""Of a Parquet column in memory, at the least; one for other types."""
 PARQUET_MAGIC = b"PAR1"
 GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARKS = (
@@ -202,7 +200,7 @@ def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most:
         )
     try:
         source = pq.ParquetFile(pa.PythonFile(file, mode="r"))
-        if _declared(source.metadata) > most:
+        if _declared(source) > most:
             raise _too_large(name, most)
         batches, total = [], 0
         for batch in source.iter_batches(ROWS_PER_BATCH):
@@ -222,15 +220,25 @@ def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most:
     return table
 
 
-def _declared(metadata: pq.FileMetaData) -> int:
-    """Bytes in memory that a Parquet file says it has, at the least; it says so in few bytes."""
-    total: int = 0
-    for group in range(metadata.num_row_groups):
-        columns = (metadata.row_group(group).column(j) for j in range(metadata.num_columns))
-        for column in columns:
-            values = column.num_values * BYTES_PER_VALUE.get(column.physical_type, 1)
-            total += max(values, column.total_uncompressed_size)
-    return max(total, int(metadata.num_rows))
+def _declared(source: pq.ParquetFile) -> int:
+    """Bytes in memory that a Parquet file says it has, at the least; it says so in few bytes.
+
+    The metadata of single columns would tell more, but damaged ones abort the process when pyarrow
+    shows them.
+    """
+    groups = (source.metadata.row_group(g) for g in range(source.metadata.num_row_groups))
+    width = sum(_width(field.type) for field in source.schema_arrow)
+    return max(
+        int(source.metadata.num_rows * width), sum(int(group.total_byte_size) for group in groups)
+    )
+
+
+def _width(kind: pa.DataType) -> float:
+    """Bytes of a cell, at the least."""
+    try:
+        return float(kind.bit_width) / 8
+    except ValueError:  # Cells of any length, each with an offset.
+        return 1.0 if pa.types.is_null(kind) else 4.0
 
 
 def _read_csv(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, dialect: Dialect) -> Loaded:

@@ -71,6 +71,24 @@ def tabvae_process(folder: Path, *arguments: str, stdin: bytes = b"", **environm
     return Result(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
+def peak_megabytes(folder: Path, *arguments: str) -> tuple[Result, int]:
+    """Run ``tabvae`` in a process of its own, which says at its end how much memory it took."""
+    script = (
+        "import pathlib, re, sys\nfrom tabvae_cli.main import run\ncode = run(sys.argv[1:])\n"
+        "status = pathlib.Path('/proc/self/status').read_text()\n"
+        "print(re.search(r'VmHWM:\\s+(\\d+)', status)[1])\nsys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *out, kilobytes = done.stdout.splitlines()
+    return Result(done.returncode, "\n".join(out), done.stderr), int(kilobytes) // 1024
+
+
 def assert_one_line_error(result: Result, code: int, *words: str) -> None:
     """The error is one line that says ``words``, with ``code``, no output and no traceback."""
     assert result.code == code, result

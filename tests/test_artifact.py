@@ -6,8 +6,6 @@ import io
 import json
 import os
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +19,8 @@ from tabvae import TabVAE, sealed
 from tabvae.artifact import FORMAT
 from tabvae.errors import ModelFileError
 from tabvae.sealed import Arrays
+
+from .helpers import assert_one_line_error, peak_megabytes
 
 
 @pytest.fixture(scope="module")
@@ -286,14 +286,6 @@ def test_a_damaged_model_is_refused_in_little_memory(path: Path, tmp_path: Path)
     flipped = bytearray(path.read_bytes())
     flipped[-1] ^= 1
     (tmp_path / "a.tabvae").write_bytes(flipped)
-    script = (
-        "import resource, sys\nfrom tabvae_cli.main import run\n"
-        "code = run(['embed', 'a.csv', '-m', 'a.tabvae'])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\nsys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "checksum" in done.stderr
-    assert int(done.stdout) < 300
+    result, megabytes = peak_megabytes(tmp_path, "embed", "a.csv", "-m", "a.tabvae")
+    assert_one_line_error(result, 1, "checksum")
+    assert megabytes < 300

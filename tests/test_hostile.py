@@ -6,8 +6,6 @@ import csv
 import gzip
 import io
 import resource
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from tabvae import TabVAE
 from tabvae.errors import TabVAEError
 from tabvae.tables import read_tables
 
-from .helpers import assert_one_line_error, tabvae
+from .helpers import assert_one_line_error, peak_megabytes, tabvae
 
 pytestmark = pytest.mark.usefixtures("quick")
 
@@ -226,17 +224,9 @@ def test_a_billion_values_in_a_few_bytes_take_no_memory(tmp_path: Path) -> None:
     with pq.ParquetWriter(tmp_path / "a.parquet", group.schema) as writer:
         for _ in range(5):
             writer.write_table(group)
-    script = (
-        "import resource, sys\nfrom tabvae_cli.main import run\n"
-        "code = run(['inspect', 'a.parquet'])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)\nsys.exit(code)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 1
-    assert "--max-memory" in done.stderr
-    assert int(done.stdout) < 1000
+    result, megabytes = peak_megabytes(tmp_path, "inspect", "a.parquet")
+    assert_one_line_error(result, 1, "--max-memory")
+    assert megabytes < 1000
 
 
 # Random damage
