@@ -237,8 +237,8 @@ def _width(kind: pa.DataType) -> float:
     """Bytes of a cell, at the least."""
     try:
         return float(kind.bit_width) / 8
-    except ValueError:  # Cells of any length, each with an offset.
-        return 1.0 if pa.types.is_null(kind) else 4.0
+    except ValueError:  # Cells of any length, of which each has an offset at least.
+        return 4.0
 
 
 def _read_csv(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, dialect: Dialect) -> Loaded:
