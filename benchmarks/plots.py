@@ -77,6 +77,31 @@ def generation() -> None:
     )
 
 
+MEASURES = {
+    "restored_numbers": "restored, RMSE/sd",
+    "imputed_numbers": "imputed, RMSE/sd",
+    "auc": "generated, AUC",
+    "detected": "odd rows, AUROC %",
+    "off_path": "off the path",
+    "seconds": "seconds of fit",
+}
+
+
+def families() -> None:
+    """One panel a measure, one group of bars a table."""
+    frame = Results("families", ("table", "method")).frame()
+    figure, axes = plt.subplots(2, 3, figsize=(9, 5), layout="constrained")
+    for ax, (measure, title) in zip(axes.flat, MEASURES.items(), strict=True):
+        wide = frame.pivot(index="table", columns="method", values=measure)
+        wide = wide[[m for m in ("ae", "dae", "vae", "ctgan") if m in wide]]
+        wide.plot.bar(ax=ax, rot=0, legend=False, color=["0.8", "0.6", "C3", "C0"], width=0.8)
+        ax.set_title(title, loc="left", fontsize="medium")
+        ax.set_xlabel("")
+    axes.flat[0].legend(frameon=False, fontsize="small")
+    figure.savefig(HERE.parent / "docs" / "families.svg", metadata={"Date": None})
+    plt.close(figure)
+
+
 def main() -> None:
     mpl.rcParams["svg.hashsalt"] = "tabvae"
     FIGURES.mkdir(exist_ok=True)
@@ -84,6 +109,7 @@ def main() -> None:
     detection()
     embedding()
     generation()
+    families()
 
 
 if __name__ == "__main__":

@@ -84,8 +84,9 @@ def command(
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
     goes on with --resume, and ends as if nothing had happened.
     """
+    from tabvae.delimited import Dialect
     from tabvae.output import check_output
-    from tabvae.tables import Dialect, read_tables
+    from tabvae.tables import read_tables
 
     target = output or default_model_path(data[0])
     check_output(target, force, data)

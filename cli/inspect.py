@@ -45,9 +45,10 @@ def command(
                 show_card(Console(), model)
         return
     from tabvae.cells import DEFAULT_NA_VALUES
+    from tabvae.delimited import Dialect
     from tabvae.inference import infer_schema
     from tabvae.schema import Overrides
-    from tabvae.tables import Dialect, read_tables
+    from tabvae.tables import read_tables
 
     from .fit import read_kinds
 

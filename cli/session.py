@@ -13,8 +13,9 @@ from tabvae.errors import DataError, ModelFileError, SchemaError, shown, suggest
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tabvae.delimited import Dialect
     from tabvae.model import TabVAE
-    from tabvae.tables import Dialect, Loaded
+    from tabvae.tables import Loaded
 
     from .options import Reading, Target
 
@@ -111,7 +112,8 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
 
 def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
     """Read rows for a fitted model; what is not given is as it was in ``fit``."""
-    from tabvae.tables import Dialect, read_tables
+    from tabvae.delimited import Dialect
+    from tabvae.tables import read_tables
 
     source = getattr(model, "source_", None) or {}
     # Another file may have another delimiter, which its header shows.
@@ -149,8 +151,9 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
 
 def fitted_table(model: TabVAE) -> pa.Table | None:
     """The table the model was fitted on, if it is still where it was and has its columns."""
+    from tabvae.delimited import Dialect
     from tabvae.errors import TabVAEError
-    from tabvae.tables import Dialect, read_tables
+    from tabvae.tables import read_tables
 
     source = getattr(model, "source_", None) or {}
     try:
@@ -169,7 +172,7 @@ def text_dialect(loaded: Loaded) -> Dialect:
 
 def fitted_dialect(model: TabVAE) -> Dialect:
     """The dialect of the table the model was fitted on."""
-    from tabvae.tables import Dialect
+    from tabvae.delimited import Dialect
 
     source = getattr(model, "source_", None) or {}
     return Dialect(source.get("delimiter"), source.get("encoding"))

@@ -60,6 +60,12 @@ def require_one_of(name: str, value: str, known: Collection[str]) -> None:
         raise ParameterError(f"{name} must be one of {', '.join(known)}, however: {shown(value)}")
 
 
+def one_line(error: BaseException) -> str:
+    """The first line of what ``error`` says."""
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
+
+
 def shown(text: object) -> str:
     """Quote ``text`` for a message: one line, control characters escaped, at most 80 characters.
 

@@ -56,7 +56,7 @@ def _fill_constants(encoder: TableEncoder, table: pa.Table) -> pa.Table:
     return table
 
 
-def unmodelled(schema: Schema, column: Column, rows: int, fresh: bool = True) -> pa.Array:
+def _unmodelled(schema: Schema, column: Column, rows: int, fresh: bool) -> pa.Array:
     """New cells of a column that is not modelled; identifiers only if ``fresh``."""
     target = schema.types.field(column.name).type
     if column.kind is ColumnKind.CONSTANT:
@@ -68,6 +68,31 @@ def unmodelled(schema: Schema, column: Column, rows: int, fresh: bool = True) ->
     if cells.is_text(target):
         return pa.array([column.missing_text] * rows, target)
     return pa.nulls(rows, target)
+
+
+def whole_table(schema: Schema, modelled: pa.Table, given: pa.Table | None = None) -> pa.Table:
+    """All columns of the model's table, new rows.
+
+    Args:
+        schema: of the table.
+        modelled: (N,) the columns the networks know.
+        given: (N,) rows whose other columns are kept where they have them; without them,
+            identifiers are fresh.
+    """
+    arrays = {}
+    for column in schema.columns:
+        if column.kind.modelled:
+            arrays[column.name] = modelled.column(column.name)
+        elif (
+            given is not None
+            and column.name in given.column_names
+            and column.kind is not ColumnKind.CONSTANT
+        ):
+            arrays[column.name] = given.column(column.name)
+        else:
+            rows = modelled.num_rows
+            arrays[column.name] = _unmodelled(schema, column, rows, fresh=given is None)
+    return pa.table(arrays)
 
 
 def explain(

@@ -26,11 +26,11 @@ from tabvae.errors import (
     suggestion,
 )
 from tabvae.evaluate import Evaluation, evaluate
-from tabvae.filling import explain, fill, unmodelled
+from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
 from tabvae.gridding import grid_of, is_cell
 from tabvae.impute import draw, impute, probabilities
-from tabvae.inference import infer_schema
+from tabvae.inference import infer_schema, require_enough
 from tabvae.learn import Learned, learn
 from tabvae.plan import Settings
 from tabvae.privacy import withheld
@@ -39,8 +39,6 @@ from tabvae.schema import ColumnKind, Schema
 from tabvae.scores import require_score, score_rows
 from tabvae.team import Progress
 
-FEWEST_ROWS = 2
-FEWEST_COLUMNS = 2
 ROWS_PER_BLOCK = 20_000
 
 
@@ -87,7 +85,7 @@ class Fitted:
             schema = infer_schema(table, na_values, {**(kinds or {}), **numeric})
             grid_of(schema, settings.grid)
         schema = withheld(schema, table, na_values, settings.min_count)
-        _check_size(table, schema)
+        require_enough(schema)
         line = settings.objective.line
         encoder = TableEncoder(schema, na_values, line=line, min_count=settings.min_count)
         encoder.fit(table)
@@ -127,15 +125,7 @@ class Fitted:
         z = read_coordinates(latents, self.learned.ensemble.latent)
         codes = decode(self.learned.chart, self.learned.ensemble, self.encoder, z)
         modelled = self.encoder.inverse_transform(codes)
-        arrays = []
-        for column in self.schema.columns:
-            if column.kind.modelled:
-                arrays.append(modelled.column(column.name))
-            elif column.name in latents.column_names and column.kind is not ColumnKind.CONSTANT:
-                arrays.append(latents.column(column.name))
-            else:
-                arrays.append(unmodelled(self.schema, column, len(z), fresh=False))
-        return pa.table(dict(zip(self.schema.names, arrays, strict=True)))
+        return whole_table(self.schema, modelled, latents)
 
     def interpolate(
         self, table: pa.Table, first: int, last: int, n: int, *, spherical: bool = False
@@ -256,11 +246,7 @@ class Fitted:
             self.learned.ensemble, self.encoder, given, seed, not complete, one_shot, temperature
         )
         modelled = self.encoder.inverse_transform(sample.codes, sample.levels)
-        arrays = [
-            modelled.column(c.name) if c.kind.modelled else unmodelled(self.schema, c, n)
-            for c in self.schema.columns
-        ]
-        return pa.table(dict(zip(self.schema.names, arrays, strict=True)))
+        return whole_table(self.schema, modelled)
 
     def detect(self, table: pa.Table, fpr: float = 0.01, score: str = "surprise") -> pa.Table:
         """How odd each row is, and which cells make it so.
@@ -345,20 +331,3 @@ class Fitted:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
         codes = self.encode(table)
         return evaluate(self.learned.ensemble, self.encoder, codes, samples, seed)
-
-
-def _check_size(table: pa.Table, schema: Schema) -> None:
-    if table.num_columns < FEWEST_COLUMNS:
-        raise DataError(
-            "the table has one column; the model learns columns from each other",
-            "if it has more, name the delimiter: --delimiter ';'",
-        )
-    if table.num_rows < FEWEST_ROWS:
-        raise DataError(f"the table has {table.num_rows} row; at least {FEWEST_ROWS} are needed")
-    if len(schema.modelled) < FEWEST_COLUMNS:
-        reasons = "; ".join(f"{shown(c.name)}: {c.reason}" for c in schema.columns[:3])
-        raise DataError(
-            f"only {len(schema.modelled)} of {len(schema.columns)} columns can be modelled, at "
-            f"least {FEWEST_COLUMNS} are needed ({reasons})",
-            "'tabvae inspect' shows why, --categorical or --numeric overrides",
-        )

@@ -11,10 +11,12 @@ import pyarrow.compute as pc
 
 from tabvae import cells
 from tabvae.cells import NumberFormat
-from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.errors import DataError, SchemaError, shown, suggestion
 from tabvae.identifiers import first_fresh
 from tabvae.schema import Column, ColumnKind, Schema
 
+FEWEST_ROWS = 2
+FEWEST_COLUMNS = 2
 SHARE_THAT_DECIDES = 0.95
 """A text column is numeric, or a date, when at least this share of its cells reads as one."""
 SHARE_OF_DISTINCT_TEXT = 0.9
@@ -245,3 +247,25 @@ def _text(base: Column, texts: pa.Array) -> Column:
         )
     share = 100 * base.distinct / rows
     return replace(base, kind=ColumnKind.TEXT, reason=f"{share:.0f} % of the cells are distinct")
+
+
+def require_enough(schema: Schema) -> None:
+    """Make sure that a table is large enough to learn from.
+
+    Raises:
+        DataError: it has too few rows or columns, or too few that can be modelled.
+    """
+    if len(schema.columns) < FEWEST_COLUMNS:
+        raise DataError(
+            "the table has one column; the model learns columns from each other",
+            "if it has more, name the delimiter: --delimiter ';'",
+        )
+    if schema.rows < FEWEST_ROWS:
+        raise DataError(f"the table has {schema.rows} row; at least {FEWEST_ROWS} are needed")
+    if len(schema.modelled) < FEWEST_COLUMNS:
+        reasons = "; ".join(f"{shown(c.name)}: {c.reason}" for c in schema.columns[:3])
+        raise DataError(
+            f"only {len(schema.modelled)} of {len(schema.columns)} columns can be modelled, at "
+            f"least {FEWEST_COLUMNS} are needed ({reasons})",
+            "'tabvae inspect' shows why, --categorical or --numeric overrides",
+        )

@@ -16,9 +16,10 @@ from tabvae.cells import DEFAULT_NA_VALUES, Floats
 from tabvae.checkpoint import Checkpoint
 from tabvae.errors import ModelFileError, shown
 from tabvae.evaluate import Evaluation
-from tabvae.fitted import FEWEST_COLUMNS, FEWEST_ROWS, Fitted
+from tabvae.fitted import Fitted
 from tabvae.frames import fill_frame, to_arrow
 from tabvae.gridding import parse_grid
+from tabvae.inference import FEWEST_COLUMNS, FEWEST_ROWS
 from tabvae.plan import DEFAULT_LATENT, Settings
 from tabvae.schema import ColumnKind, Overrides
 from tabvae.team import Progress

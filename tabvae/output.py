@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabvae import cells
+from tabvae.delimited import CELLS_PER_CHUNK, Dialect
 from tabvae.errors import OutputError, ReaderLeftError, shown
-from tabvae.tables import CELLS_PER_CHUNK, STDIN, Dialect
+from tabvae.tables import STDIN
 
 FORMATS = ("csv", "tsv", "parquet")
 PART_PREFIX, PART_SUFFIX = ".tabvae-", ".part"

@@ -17,9 +17,9 @@ PACKAGES = sorted([*LIBRARY.glob("*.py"), *Path(tabvae_cli.__file__).parent.glob
 FLOORS = [
     {"errors"},
     {"cells", "identifiers", "grid", "records"},
-    {"schema", "bins", "tables", "network", "quality"},
-    {"inference", "privacy", "output", "frames", "likelihood", "gridding", "coordinates"},
-    {"encoding"},
+    {"schema", "bins", "delimited", "network", "quality"},
+    {"inference", "privacy", "tables", "frames", "likelihood", "gridding", "coordinates"},
+    {"encoding", "output"},
     {"vae", "sealed"},
     {"masking", "bounds", "plan"},
     {"ensemble"},

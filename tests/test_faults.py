@@ -144,7 +144,7 @@ def test_control_characters_do_not_reach_the_terminal(work: Path) -> None:
             assert "x" * 81 not in shown
 
 
-@pytest.mark.parametrize("place", ["tabvae.tables._read_csv", "tabvae.output._write_csv"])
+@pytest.mark.parametrize("place", ["tabvae.tables.read_csv", "tabvae.output._write_csv"])
 def test_ctrl_c_anywhere_is_one_line(work: Path, place: str) -> None:
     with mock.patch(place, side_effect=KeyboardInterrupt):
         result = tabvae(work, "impute", "-o", "out.csv")
