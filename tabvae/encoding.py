@@ -24,6 +24,8 @@ from tabvae.privacy import blurred
 from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_BINS, MOST_BINS = 16, 256
+MOST_BINS_IN_ALL = 200_000
+"""Of all columns together: each costs the networks a row of weights."""
 
 
 @dataclass(frozen=True)
@@ -137,19 +139,22 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def fit(self, table: pa.Table, y: object = None) -> Self:
         """Choose the bins of every modelled column from ``table``."""
-        most = self.max_bins or int(np.clip(np.sqrt(table.num_rows), FEWEST_BINS, MOST_BINS))
         self.columns_ = self.schema.modelled
-        self.bins_ = tuple(self._fit_column(c, table.column(c.name), most) for c in self.columns_)
+        room = max(MOST_BINS_IN_ALL // max(len(self.columns_), 1), FEWEST_BINS)
+        self.bins_ = tuple(
+            self._fit_column(c, table.column(c.name), min(MOST_BINS, room)) for c in self.columns_
+        )
         return self
 
-    def _fit_column(self, column: Column, chunks: pa.ChunkedArray, most: int) -> Bins:
+    def _fit_column(self, column: Column, chunks: pa.ChunkedArray, room: int) -> Bins:
         array = cells.flat(chunks)
         present = array.filter(pa.array(~cells.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
             known = blurred(column, values[np.isfinite(values)], self.min_count)
+            most = self.max_bins or int(np.clip(np.sqrt(len(array)), FEWEST_BINS, room))
             return ContinuousBins.fit(known, most, self.line)
-        return CategoricalBins.fit(cells.to_text(present), MOST_BINS, self.min_count)
+        return CategoricalBins.fit(cells.to_text(present), room, self.min_count)
 
     def transform(self, table: pa.Table) -> Codes:
         """Encode the modelled columns of ``table``, whatever its column order."""

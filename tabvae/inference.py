@@ -16,7 +16,7 @@ from tabvae.identifiers import first_fresh
 from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_ROWS = 2
-FEWEST_COLUMNS = 2
+FEWEST_COLUMNS, MOST_COLUMNS = 2, 3000
 SHARE_THAT_DECIDES = 0.95
 """A text column is numeric, or a date, when at least this share of its cells reads as one."""
 SHARE_OF_DISTINCT_TEXT = 0.9
@@ -250,10 +250,10 @@ def _text(base: Column, texts: pa.Array) -> Column:
 
 
 def require_enough(schema: Schema) -> None:
-    """Make sure that a table is large enough to learn from.
+    """Make sure that a table is large enough to learn from, and not too wide.
 
     Raises:
-        DataError: it has too few rows or columns, or too few that can be modelled.
+        DataError: it has too few rows or columns, or too few or many that can be modelled.
     """
     if len(schema.columns) < FEWEST_COLUMNS:
         raise DataError(
@@ -262,6 +262,11 @@ def require_enough(schema: Schema) -> None:
         )
     if schema.rows < FEWEST_ROWS:
         raise DataError(f"the table has {schema.rows} row; at least {FEWEST_ROWS} are needed")
+    if len(schema.modelled) > MOST_COLUMNS:
+        raise DataError(
+            f"{len(schema.modelled)} columns could be modelled, at most {MOST_COLUMNS} are",
+            "--ignore those that matter least, or fit parts of the table",
+        )
     if len(schema.modelled) < FEWEST_COLUMNS:
         reasons = "; ".join(f"{shown(c.name)}: {c.reason}" for c in schema.columns[:3])
         raise DataError(

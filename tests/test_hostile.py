@@ -311,6 +311,7 @@ def test_tables_that_are_nearly_empty_or_nearly_constant_work_or_say_why(tmp_pat
         "constant": (numbers.assign(a=1, b="x", c="y"), 1, "only 1 of 4 columns"),
         "twins": (numbers.iloc[[0, 0]], 1, "one value in every cell"),
         "one": (numbers.iloc[:1], 1, "1 row"),
+        "wide": (pd.DataFrame(rng.normal(size=(3, 4000))), 1, "4000 columns could be modelled"),
         "ten": (numbers[:10], 0, ""),
         "words": (numbers.assign(d=[f"w{v % 380}" for v in range(400)]), 0, ""),
     }
