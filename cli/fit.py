@@ -29,27 +29,6 @@ INTERRUPTED = 130
     help="The model file to write. [default: DATA's stem with .tabvae, in this folder]",
 )
 @click.option("--force", is_flag=True, help="Replace a model that exists.")
-@click.option(
-    "--effort",
-    type=click.Choice(["fast", "default", "best"]),
-    default="default",
-    show_default=True,
-    help="How long to work.",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    default="auto",
-    show_default=True,
-    help="Where to train.",
-)
-@click.option(
-    "--min-count",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Keep no category of fewer cells, and no number but averages of as many.",
-)
 @click.option("--resume", is_flag=True, help="Go on with a fit that was killed.")
 @click.option(
     "--checkpoint",
@@ -59,6 +38,7 @@ INTERRUPTED = 130
     metavar="SECONDS",
     help="How often to keep the state of training, in MODEL.checkpoint.",
 )
+@options.work_options
 @options.seed_option
 @options.family_options
 @options.kind_options
@@ -68,9 +48,7 @@ def command(
     data: tuple[str, ...],
     output: str | None,
     force: bool,
-    effort: str,
-    device: str,
-    min_count: int,
+    work: options.Work,
     resume: bool,
     checkpoint: float,
     seed: int | None,
@@ -94,22 +72,19 @@ def command(
     from tabvae.checkpoint import Checkpoint
     from tabvae.model import TabVAE
 
+    overrides = asdict(kinds)
+    given = read_kinds(overrides.pop("schema"))
     model = TabVAE(
         **asdict(family),
-        effort=effort,
+        **asdict(work),
+        **overrides,
         seed=seed or 0,
-        device=device,
-        categorical=kinds.categorical,
-        numeric=kinds.numeric,
-        datetime=kinds.datetime,
-        ignore=kinds.ignore,
         na_values=reading.na or None,
-        min_count=min_count,
     )
     started = time.perf_counter()
     keeper = Checkpoint(f"{target}.checkpoint", checkpoint, resume)
     with training_progress() as progress:
-        model.fit_table(loaded.table, read_kinds(kinds.schema), progress, keeper)
+        model.fit_table(loaded.table, given, progress, keeper)
     model.source_ = {
         "paths": list(data),
         "format": loaded.format,

@@ -53,6 +53,15 @@ class Family:
 
 
 @dataclass(frozen=True)
+class Work:
+    """How long and where to work, and what not to keep."""
+
+    effort: str
+    device: str
+    min_count: int
+
+
+@dataclass(frozen=True)
 class Target:
     """Where the result goes."""
 
@@ -168,6 +177,32 @@ family_options = _bundle(
         "--grid",
         metavar="SIZE",
         help="8x8, 28x28x3 or 64: the numeric columns are the cells of an image or spectrum.",
+    ),
+)
+
+work_options = _bundle(
+    "work",
+    Work,
+    click.option(
+        "--effort",
+        type=click.Choice(["fast", "default", "best"]),
+        default="default",
+        show_default=True,
+        help="How long to work.",
+    ),
+    click.option(
+        "--device",
+        type=click.Choice(["auto", "cpu", "cuda"]),
+        default="auto",
+        show_default=True,
+        help="Where to train.",
+    ),
+    click.option(
+        "--min-count",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Keep no category of fewer cells, and no number but averages of as many.",
     ),
 )
 
