@@ -293,9 +293,7 @@ class Fitted:
         ((_, codes),) = self._blocks(table, table.num_rows)
         return codes
 
-    def _blocks(
-        self, table: pa.Table, size: int = ROWS_PER_BLOCK
-    ) -> Iterator[tuple[pa.Table, Codes]]:
+    def _blocks(self, table: pa.Table, size: int | None = None) -> Iterator[tuple[pa.Table, Codes]]:
         """Runs of rows with their codes, so that a large table is never encoded at once; and
         warnings for what the model has to work around in all of them."""
         self.schema.require(table.column_names)
@@ -306,7 +304,8 @@ class Fitted:
                 f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=3
             )
         foreign = np.zeros(len(self.encoder.columns_), dtype=np.int64)
-        for start in range(0, max(table.num_rows, 1), max(size, 1)):
+        size = max(ROWS_PER_BLOCK if size is None else size, 1)
+        for start in range(0, max(table.num_rows, 1), size):
             rows = table.slice(start, size)
             codes = self.encoder.transform(rows)
             foreign += (~codes.observed & ~codes.missing).sum(0)

@@ -6,6 +6,7 @@ import inspect
 import signal
 import threading
 import warnings
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -177,6 +178,21 @@ def test_a_row_depends_on_itself_alone(model: TabVAE, frame: pd.DataFrame, task:
         pd.testing.assert_frame_equal(
             other, same, check_exact=False, atol=1e-6, rtol=0, check_dtype=False
         )
+
+
+@pytest.mark.parametrize("task", ["embed", "impute", "detect"])
+def test_a_table_in_blocks_is_worked_on_as_a_whole(
+    model: TabVAE, frame: pd.DataFrame, task: str
+) -> None:
+    whole = getattr(model, task)(frame)
+    with mock.patch("tabvae.fitted.ROWS_PER_BLOCK", 7):
+        blocks = getattr(model, task)(frame)
+    pd.testing.assert_frame_equal(whole, blocks, rtol=0, atol=1e-9)
+
+
+def test_draws_belong_to_rows(model: TabVAE, frame: pd.DataFrame) -> None:
+    drawn = model.impute(frame, draws=1)
+    pd.testing.assert_frame_equal(drawn[:50], model.impute(frame[:50], draws=1))
 
 
 def test_new_rows_may_come_in_any_shape(model: TabVAE, frame: pd.DataFrame) -> None:
