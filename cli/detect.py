@@ -21,9 +21,8 @@ from . import options
 @click.option(
     "--score",
     type=click.Choice(["surprise", "likelihood", "reconstruction", "latent"]),
-    default="surprise",
-    show_default=True,
-    help="What counts as odd; the last three are the textbook's.",
+    help="What counts as odd; the last three are the textbook's. [default: surprise, with a grid "
+    "reconstruction]",
 )
 @options.keep_option
 @options.reading_options
@@ -33,7 +32,7 @@ def command(
     model: str | None,
     target: options.Target,
     fpr: float,
-    score: str,
+    score: str | None,
     keep: tuple[str, ...],
     reading: options.Reading,
 ) -> None:

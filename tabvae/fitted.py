@@ -36,7 +36,7 @@ from tabvae.plan import Settings
 from tabvae.privacy import withheld
 from tabvae.sampling import Sample
 from tabvae.schema import ColumnKind, Schema
-from tabvae.scores import require_score, score_rows
+from tabvae.scores import chosen_score, score_rows
 from tabvae.team import Progress
 
 ROWS_PER_BLOCK = 20_000
@@ -248,13 +248,13 @@ class Fitted:
         modelled = self.encoder.inverse_transform(sample.codes, sample.levels)
         return whole_table(self.schema, modelled)
 
-    def detect(self, table: pa.Table, fpr: float = 0.01, score: str = "surprise") -> pa.Table:
+    def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:
         """How odd each row is, and which cells make it so.
 
         Args:
             table: rows.
             fpr: share of ordinary rows that may be called outliers.
-            score: one of ``tabvae.scores.SCORES``.
+            score: one of ``tabvae.scores.SCORES``; ``None`` for the one that suits the model.
 
         Returns:
             ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
@@ -265,7 +265,7 @@ class Fitted:
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
         """
-        require_score(self.learned.ensemble, score)
+        score = chosen_score(self.learned.ensemble, score)
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
         return pa.concat_tables(

@@ -198,7 +198,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         return cast(pd.DataFrame, table.to_pandas())
 
-    def detect(self, X: Any, fpr: float = 0.01, score: str = "surprise") -> pd.DataFrame:
+    def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
         """How odd each row is, and why, on the index of ``X``; see ``Fitted.detect``."""
         frame = self._frame(X)
         table = self._fitted().detect(to_arrow(frame), fpr, score)

@@ -27,12 +27,17 @@ def known_scores(ensemble: Ensemble) -> tuple[str, ...]:
     return tuple(name for name in SCORES if name not in NEED_A_DISTRIBUTION)
 
 
-def require_score(ensemble: Ensemble, kind: str) -> None:
-    """Check that a model has a score.
+def chosen_score(ensemble: Ensemble, kind: str | None) -> str:
+    """The score asked for, or the one to use: ``surprise``, and ``reconstruction`` on a grid.
+
+    A strange image has no strange pixel, for each is what its neighbours say; but no code restores
+    it.
 
     Raises:
         ParameterError: there is no such score, or the model has no distribution for it.
     """
+    if kind is None:
+        return "surprise" if ensemble.nets[0].shape.grid is None else "reconstruction"
     if kind not in SCORES:
         raise ParameterError(f"no score {shown(kind)}", suggestion(kind, SCORES))
     if kind not in known_scores(ensemble):
@@ -40,6 +45,7 @@ def require_score(ensemble: Ensemble, kind: str) -> None:
             f"a plain autoencoder has no score {shown(kind)}: its latent space has no distribution",
             "--score surprise or reconstruction, or fit with --model vae",
         )
+    return kind
 
 
 def score_rows(

@@ -103,6 +103,11 @@ def test_spoilt_images_are_odd(model: TabVAE, digits: pd.DataFrame) -> None:
     assert roc_auc_score(np.arange(100) < 50, score) > 0.95
 
 
+def test_images_are_judged_by_what_no_code_restores(model: TabVAE, digits: pd.DataFrame) -> None:
+    by_default, asked = model.detect(digits[:20]), model.detect(digits[:20], score="reconstruction")
+    pd.testing.assert_frame_equal(by_default, asked)
+
+
 def test_a_grid_model_is_the_same_after_a_file(
     model: TabVAE, digits: pd.DataFrame, tmp_path: Path
 ) -> None:
