@@ -6,7 +6,7 @@ import math
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +22,9 @@ from tabvae.network import Cells, Shape
 from tabvae.plan import Settings, plan_for
 from tabvae.training import Point, Record, Trainer
 from tabvae.vae import Autoencoder
+
+TURN = 0.5
+"""Seconds."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,21 @@ def train(
         jobs = [pool.submit(run, net) for net in range(len(team))]
         try:
             with suppress(KeyboardInterrupt):
-                wait(jobs, return_when=FIRST_EXCEPTION)
+                _wait(jobs)
         finally:
             # All have ended, or one has failed, or Ctrl-C: what still runs ends with its next step.
             stop.set()
         trained = [job.result() for job in jobs if not job.cancel()]
     return [vae.to("cpu") for vae, _ in trained], [record for _, record in trained]
+
+
+def _wait(jobs: list[Future[tuple[Autoencoder, Record]]]) -> None:
+    """Until all have ended or one has failed.
+
+    In short turns: a Ctrl-C that comes just before the thread sleeps does not wake it.
+    """
+    running = set(jobs)
+    while running:
+        done, running = wait(jobs, timeout=TURN, return_when=FIRST_EXCEPTION)
+        if any(job.exception() is not None for job in done):
+            return
