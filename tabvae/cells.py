@@ -179,7 +179,12 @@ def without_formulas(texts: pa.Array) -> pa.Array:
 
 
 def has_text(kind: pa.DataType) -> bool:
-    """Whether ``to_text`` can write cells of this type."""
+    """Whether ``to_text`` can write cells of this type; bytes may be no text."""
+    stored = getattr(kind, "storage_type", kind)
+    if pa.types.is_binary(stored) or pa.types.is_large_binary(stored):
+        return False
+    if pa.types.is_fixed_size_binary(stored):
+        return False
     try:
         to_text(pa.array([], kind if not pa.types.is_dictionary(kind) else kind.value_type))
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):

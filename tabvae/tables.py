@@ -107,10 +107,13 @@ def _read_table(path: str, dialect: Dialect, most: int) -> Loaded:
 def _check_length(file: BinaryIO | gzip.GzipFile, name: str, most: int) -> None:
     """Count the bytes, which a small compressed file does not show, and go back to the first."""
     length = 0
-    while block := file.read(BYTES_PER_READ):
-        length += len(block)
-        if length > most:
-            raise _too_large(name, most)
+    if isinstance(file, gzip.GzipFile):
+        while length <= most and (block := file.read(BYTES_PER_READ)):
+            length += len(block)
+    else:
+        length = file.seek(0, io.SEEK_END)
+    if length > most:
+        raise _too_large(name, most)
     file.seek(0)
 
 

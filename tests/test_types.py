@@ -103,7 +103,7 @@ def test_deprecated_int96_moments_are_moments(work: Path) -> None:
     assert isinstance(moments[0].as_py(), datetime.datetime)
 
 
-@pytest.mark.parametrize("kind", ["list", "struct", "map"])
+@pytest.mark.parametrize("kind", ["list", "struct", "map", "binary"])
 def test_what_text_cannot_hold_is_refused_by_name_and_type(work: Path, kind: str) -> None:
     table = every_type().select(["base", "word", kind])
     pq.write_table(table, work / f"{kind}.parquet")
