@@ -2,7 +2,7 @@
 
     python generate.py tvae|ctgan TRAIN.parquet OUT.parquet [--epochs 300]
 
-Gaps: a word of their own in categories, the median in numbers, for neither knows gaps. Writes as
+Gaps: a word of their own in categories, gaps again in the result; the median in numbers. Writes as
 many rows as the training table has and prints the seconds of fitting.
 """
 
@@ -38,7 +38,8 @@ def main() -> None:
     model.fit(frame, categories)
     seconds = time.perf_counter() - started
     rows = model.sample(len(frame))
-    rows[categories] = rows[categories].astype(str)
+    words = rows[categories].astype(str)
+    rows[categories] = words.mask(words == GAP)
     rows.to_parquet(given.out)
     print(f"{seconds:.2f}")
 
