@@ -21,7 +21,7 @@ from tabvae.encoding import Codes, TableEncoder
 from tabvae.network import Cells
 from tabvae.vae import Autoencoder, Objective, gaussian_kl
 
-ROWS_PER_BATCH, BOUND_ROWS = 4096, 1024
+ROWS_PER_BATCH, BOUND_ROWS = 1024, 1024
 Hidden = list[Tensor]
 """Last hidden layer of each network, one (rows, width) each."""
 

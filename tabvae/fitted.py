@@ -39,7 +39,7 @@ from tabvae.schema import ColumnKind, Schema
 from tabvae.scores import chosen_score, score_rows
 from tabvae.team import Progress
 
-ROWS_PER_BLOCK = 20_000
+ROWS_PER_BLOCK = 8192
 
 
 @dataclass(frozen=True)
