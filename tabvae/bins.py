@@ -93,8 +93,8 @@ class ContinuousBins:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """The least and the largest number."""
-        return float(self.knots[0, 0]), float(self.knots[-1, -1])
+        """The least and the largest number; a bin can reach beyond an atom that precedes it."""
+        return float(self.knots.min()), float(self.knots.max())
 
     def encode(self, values: Floats) -> Ints:
         """The bin of each of ``values``; one outside every bin goes to the nearest."""

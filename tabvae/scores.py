@@ -84,10 +84,11 @@ def _log_volume(encoder: TableEncoder, codes: Codes) -> Floats:
         if not isinstance(coder, ContinuousBins):
             continue
         middle = (coder.means[1:] + coder.means[:-1]) / 2
-        edges = np.concatenate([coder.knots[:1, 0], middle, coder.knots[-1:, -1]])
+        low, high = coder.ends
+        edges = np.concatenate([[low], middle, [high]])
         widths = np.log(np.maximum(np.diff(edges) / coder.scale, LEAST_WIDTH))
         values = codes.values[:, j]
-        beyond = np.maximum(values - edges[-1], edges[0] - values).clip(min=0) / coder.scale
+        beyond = np.maximum(values - high, low - values).clip(min=0) / coder.scale
         total += np.where(codes.observed[:, j], widths[codes.bins[:, j]] + beyond, 0.0)
     return total
 

@@ -133,3 +133,10 @@ def test_a_cell_the_column_has_not_seen_is_an_error(
 def test_an_encoder_must_be_fitted_first() -> None:
     with pytest.raises(NotFittedError):
         TableEncoder(Schema((), pa.schema([]))).transform(pa.table({}))
+
+
+def test_the_ends_of_a_column_are_those_of_all_its_bins() -> None:
+    values = np.concatenate([np.zeros(200), [-1.0], np.arange(5.0, 30.0)])
+    bins = ContinuousBins.fit(values, most=16)
+    assert bins.knots[0, 0] == 0  # The atom comes before a bin that begins below it.
+    assert bins.ends == (-1, 29)
