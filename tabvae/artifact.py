@@ -28,7 +28,7 @@ from tabvae.detect import LOOKS, UNITS
 from tabvae.embed import owners
 from tabvae.encoding import TableEncoder
 from tabvae.ensemble import Ensemble
-from tabvae.errors import ModelFileError, shown
+from tabvae.errors import ModelFileError, one_line, shown
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
 from tabvae.learn import Learned
@@ -86,8 +86,7 @@ def load(path: str) -> Saved:
         saved = Saved(_rebuild(document, arrays), parameters, document["source"])
         _check_contents(saved, document, arrays)
     except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise sealed.damaged(path, reason) from error
+        raise sealed.damaged(path, one_line(error)) from error
     return saved
 
 
@@ -236,12 +235,7 @@ def _of_module(prefix: str, module: nn.Module) -> Arrays:
 
 
 def _weights(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
-    """The arrays whose name begins with ``prefix``, without it."""
-    return {
-        name.removeprefix(prefix): torch.tensor(array)
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
+    return {name: torch.tensor(a) for name, a in sealed.part(arrays, prefix).items()}
 
 
 def _floats(arrays: Arrays, name: str) -> Floats:

@@ -10,7 +10,8 @@ import hashlib
 import threading
 import time
 import warnings
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tabvae import sealed
 from tabvae.encoding import Codes
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
 from tabvae.records import from_json
-from tabvae.training import Record, State
+from tabvae.training import State
 
 KIND = "checkpoint"
 
@@ -30,7 +31,7 @@ class Checkpoint:
 
     Args:
         path: of the file.
-        seconds: least time between two writings; 0 writes at every evaluation.
+        seconds: least time between two states of a network; 0 keeps one at every evaluation.
         resume: go on from what the file holds, if it is there.
     """
 
@@ -38,7 +39,8 @@ class Checkpoint:
         self.path, self.seconds, self.resume = path, seconds, resume
         self._lock = threading.Lock()
         self._states: dict[int, State] = {}
-        self._written = time.monotonic()
+        self._begun = time.monotonic()
+        self._written: dict[int, float] = {}
         self._fingerprint = ""
 
     def begin(self, codes: Codes, settings: object) -> dict[int, State]:
@@ -59,32 +61,27 @@ class Checkpoint:
             )
         try:
             for net, parts in document["nets"].items():
-                prefix = f"net.{net}."
-                tensors = {
-                    name.removeprefix(prefix): torch.tensor(array)
-                    for name, array in arrays.items()
-                    if name.startswith(prefix)
-                }
-                record = from_json(Record, parts.pop("record"))
-                self._states[int(net)] = from_json(State, parts, record=record, tensors=tensors)
+                own = sealed.part(arrays, f"net.{net}.").items()
+                tensors = {name: torch.tensor(array) for name, array in own}
+                self._states[int(net)] = from_json(State, parts, tensors=tensors)
         except (KeyError, ValueError, AttributeError) as error:
             raise sealed.damaged(self.path, str(error)) from error
         return dict(self._states)
 
-    def keep(self, net: int, state: State) -> None:
-        """Remember the state of a network, and write all of them when it is time.
+    def keep(self, net: int, take: Callable[[], State]) -> None:
+        """When it is time for a network, take its state, and write it with those of the others.
 
         A disk that is full is no reason to end the run: it goes on with a warning.
         """
+        if time.monotonic() - self._written.get(net, self._begun) < self.seconds:
+            return
         with self._lock:
-            self._states[net] = state
-            if time.monotonic() - self._written < self.seconds:
-                return
+            self._states[net] = take()
             try:
                 self._write()
             except OutputError as error:
                 warnings.warn(f"no checkpoint: {error}", TabVAEWarning, stacklevel=2)
-            self._written = time.monotonic()
+            self._written[net] = time.monotonic()
 
     def discard(self) -> None:
         """Remove the file: the run has ended."""
@@ -94,13 +91,8 @@ class Checkpoint:
         nets: dict[str, Any] = {}
         arrays: sealed.Arrays = {}
         for net, state in self._states.items():
-            nets[str(net)] = {
-                "step": state.step,
-                "bad": state.bad,
-                "best_step": state.best_step,
-                "rate": state.rate,
-                "record": asdict(state.record),
-            }
+            nets[str(net)] = asdict(replace(state, tensors={}))
+            del nets[str(net)]["tensors"]
             for name, tensor in state.tensors.items():
                 arrays[f"net.{net}.{name}"] = tensor.cpu().numpy()
         document = {"kind": KIND, "fingerprint": self._fingerprint, "nets": nets}

@@ -72,6 +72,15 @@ def read(path: str) -> tuple[dict[str, Any], Arrays]:
     return _parsed(path, text), arrays
 
 
+def part(arrays: Arrays, prefix: str) -> Arrays:
+    """The arrays whose name begins with ``prefix``, without it."""
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
+
+
 def damaged(path: str, reason: str) -> ModelFileError:
     """The error for a model file that does not hold together."""
     hint = "copy it again from where it came, or fit the model again"

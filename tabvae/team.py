@@ -24,7 +24,7 @@ from tabvae.training import Point, Record, Trainer
 from tabvae.vae import Autoencoder
 
 TURN = 0.5
-"""Seconds."""
+"""Seconds between two looks at whether Ctrl-C came."""
 
 
 @dataclass(frozen=True)

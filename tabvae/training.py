@@ -135,14 +135,14 @@ class Trainer:
         self,
         progress: Progress | None = None,
         stop: threading.Event | None = None,
-        keep: Callable[[State], None] | None = None,
+        keep: Callable[[Callable[[], State]], None] | None = None,
     ) -> tuple[Autoencoder, Record]:
         """Train until the held-out error rises, the plan ends, or ``stop`` is set.
 
         Args:
             progress: called after each evaluation.
             stop: ends the run with its next step.
-            keep: called with the state after each evaluation.
+            keep: called after each evaluation with what takes the state, for a copy of it costs.
 
         Returns:
             The averaged weights at the last evaluation whose held-out error is not worse than the
@@ -169,7 +169,7 @@ class Trainer:
             if progress is not None:
                 progress(point)
             if keep is not None:
-                keep(self.state())
+                keep(self.state)
         self.record.best_step = self.best_step
         self.average.load_state_dict(self.best)
         return self.average, self.record
