@@ -11,7 +11,7 @@ import click
 
 from . import options
 from .console import say, training_progress
-from .session import MODEL_SUFFIX
+from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
     from tabvae.model import TabVAE
@@ -62,13 +62,11 @@ def command(
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
     goes on with --resume, and ends as if nothing had happened.
     """
-    from tabvae.delimited import Dialect
     from tabvae.output import check_output
-    from tabvae.tables import read_tables
 
     target = output or default_model_path(data[0])
     check_output(target, force, data)
-    loaded = read_tables(data, Dialect(reading.delimiter, reading.encoding), reading.max_memory)
+    loaded = read_files(data, reading)
     from tabvae.checkpoint import Checkpoint
     from tabvae.model import TabVAE
 

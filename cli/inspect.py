@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .session import MODEL_SUFFIX
+from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
     from tabvae.model import TabVAE
@@ -45,14 +45,12 @@ def command(
                 show_card(Console(), model)
         return
     from tabvae.cells import DEFAULT_NA_VALUES
-    from tabvae.delimited import Dialect
     from tabvae.inference import infer_schema
     from tabvae.schema import Overrides
-    from tabvae.tables import read_tables
 
     from .fit import read_kinds
 
-    loaded = read_tables([file], Dialect(reading.delimiter, reading.encoding), reading.max_memory)
+    loaded = read_files([file], reading)
     asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore).kinds()
     given = {**(read_kinds(kinds.schema) or {}), **asked}
     inferred = infer_schema(loaded.table, reading.na or DEFAULT_NA_VALUES, given)

@@ -84,10 +84,15 @@ def load_model(given: str | None) -> TabVAE:
     return TabVAE.load(path)
 
 
+def _source(model: TabVAE) -> dict[str, Any]:
+    """Paths, format and dialect of the table the model was fitted on; empty if it knows of none."""
+    return getattr(model, "source_", None) or {}
+
+
 def sources_of(model: TabVAE) -> list[str]:
     """The files the model was fitted on, as far as they are still there."""
-    source: dict[str, Any] = getattr(model, "source_", None) or {"paths": []}
-    return [path for path in source["paths"] if path != "-" and Path(path).exists()]
+    paths: list[str] = _source(model).get("paths", [])
+    return [path for path in paths if path != "-" and Path(path).exists()]
 
 
 def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
@@ -98,7 +103,7 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
     """
     if data:
         return list(data)
-    source: dict[str, Any] | None = getattr(model, "source_", None)
+    source = _source(model)
     if not source:
         raise DataError("the model does not know its table", "name the file to read")
     found = sources_of(model)
@@ -110,12 +115,20 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
     return found
 
 
+def read_files(paths: Sequence[str], reading: Reading) -> Loaded:
+    """Read files of which no model knows anything yet."""
+    from tabvae.delimited import Dialect
+    from tabvae.tables import read_tables
+
+    return read_tables(paths, Dialect(reading.delimiter, reading.encoding), reading.max_memory)
+
+
 def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
     """Read rows for a fitted model; what is not given is as it was in ``fit``."""
     from tabvae.delimited import Dialect
     from tabvae.tables import read_tables
 
-    source = getattr(model, "source_", None) or {}
+    source = _source(model)
     # Another file may have another delimiter, which its header shows.
     delimiter = reading.delimiter or (None if data else source.get("delimiter"))
     if reading.na:
@@ -151,14 +164,11 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
 
 def fitted_table(model: TabVAE) -> pa.Table | None:
     """The table the model was fitted on, if it is still where it was and has its columns."""
-    from tabvae.delimited import Dialect
     from tabvae.errors import TabVAEError
     from tabvae.tables import read_tables
 
-    source = getattr(model, "source_", None) or {}
     try:
-        dialect = Dialect(source.get("delimiter"), source.get("encoding"))
-        table = read_tables(inputs_of(model, ()), dialect).table
+        table = read_tables(inputs_of(model, ()), fitted_dialect(model)).table
         model.fitted_.schema.require(table.column_names)
     except TabVAEError:
         return None
@@ -174,11 +184,10 @@ def fitted_dialect(model: TabVAE) -> Dialect:
     """The dialect of the table the model was fitted on."""
     from tabvae.delimited import Dialect
 
-    source = getattr(model, "source_", None) or {}
+    source = _source(model)
     return Dialect(source.get("delimiter"), source.get("encoding"))
 
 
 def fitted_format(model: TabVAE) -> str:
     """The format of the table the model was fitted on: csv or parquet."""
-    source = getattr(model, "source_", None) or {}
-    return str(source.get("format", "csv"))
+    return str(_source(model).get("format", "csv"))
