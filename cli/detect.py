@@ -40,7 +40,7 @@ def command(
 
     score: by default the root mean square of the surprise of the row's cells. p_value: share of
     ordinary rows at least as odd. outlier: p_value is at most --fpr. column_1, observed_1,
-    expected_1: the most surprising cell.
+    expected_1: the cell that accounts for most of it.
     """
     from . import session
 

@@ -19,7 +19,10 @@ from tabvae.training import Record
 ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""
 COLLAPSED_SHARE = 0.25
-FEWEST_CALIBRATION_ROWS = 50
+FEWEST_CALIBRATION_ROWS, MOST_CALIBRATION_ROWS = 500, 2000
+UPPER_LEVEL = 0.8
+"""The quantile at which the scores of a few held-out rows are compared with those of all rows: as
+near to the tail as a few rows allow."""
 TAIL_SHARE = 0.1
 FEWEST_TAIL_ROWS = 5
 LEVELS = 201
@@ -44,11 +47,20 @@ class Calibration:
     tail: tuple[float, float, float] | None
 
     @classmethod
-    def measure(cls, scores: Floats) -> Calibration:
-        """Fit to the scores of rows the networks did not train on."""
-        quantiles = np.quantile(scores, np.linspace(0, 1, LEVELS))
-        start = float(np.quantile(scores, 1 - TAIL_SHARE))
-        beyond = scores[scores > start] - start
+    def measure(cls, scores: Floats, upper: Floats | None = None) -> Calibration:
+        """Fit to scores.
+
+        Args:
+            scores: of rows the networks did not train on.
+            upper: of more rows, moved to where ``scores`` are, for the tail; by default ``scores``.
+        """
+        upper = scores if upper is None else upper
+        levels = np.linspace(0, 1, LEVELS)
+        tops = levels >= 1 - TAIL_SHARE
+        quantiles = np.where(tops, np.quantile(upper, levels), np.quantile(scores, levels))
+        quantiles = np.maximum.accumulate(quantiles)
+        start = float(np.quantile(upper, 1 - TAIL_SHARE))
+        beyond = upper[upper > start] - start
         tail = None
         if len(beyond) >= FEWEST_TAIL_ROWS:
             shape, _, scale = genpareto.fit(beyond, floc=0)
@@ -116,15 +128,17 @@ class Card:
         calibrations = {}
         for kind in known_scores(ensemble):
             scores = score_rows(kind, ensemble, encoder, examined, scales)
-            if len(scores) < FEWEST_CALIBRATION_ROWS < len(codes):
+            upper = None
+            if len(scores) < min(FEWEST_CALIBRATION_ROWS, len(codes)):
                 # Too few for the tail: its shape is that of all rows, its place the held-out ones'.
-                every = score_rows(kind, ensemble, encoder, codes, scales)
-                middle = np.median(scores), np.median(every)
+                some = codes.at_most(MOST_CALIBRATION_ROWS, seed=0)
+                every = score_rows(kind, ensemble, encoder, some, scales)
+                place, other = (np.quantile(s, UPPER_LEVEL) for s in (scores, every))
                 if kind == "likelihood":
-                    scores = every + middle[0] - middle[1]
+                    upper = every + place - other
                 else:
-                    scores = every * middle[0] / max(middle[1], LEAST_SCORE)
-            calibrations[kind] = Calibration.measure(scores)
+                    upper = every * place / max(other, LEAST_SCORE)
+            calibrations[kind] = Calibration.measure(scores, upper)
         return cls(
             records=tuple(records),
             kl=ensemble.kl(examined).mean(0) if ensemble.objective.variational else np.zeros(0),

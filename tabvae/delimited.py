@@ -17,7 +17,7 @@ import pyarrow as pa
 from tabvae.errors import DataError, ParameterError, one_line, shown
 
 DELIMITERS = (",", ";", "\t", "|")
-CELLS_PER_CHUNK = 1_000_000
+CELLS_PER_CHUNK = 200_000
 """A table becomes Arrow arrays, and text again, by so many cells at a time."""
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),

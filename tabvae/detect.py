@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -31,9 +31,27 @@ NORMAL_ROOT = float(2**0.25 * gamma(0.75) / np.sqrt(np.pi))
 """Mean of the root of a standard normal variable's absolute value."""
 MOST_DEVIATIONS = 1e30
 """A cell farther off is as odd as this: its squares are still finite."""
+OTHERS_WEIGHT = 4.0
+"""Weight of what a cell does to the others, against its own surprise, in blame."""
 LEAST_WEIGHT = 1e-9
 ROWS_BORROWED = 2
 """Weight, in rows, of a column's deviation in other looks against that in one look."""
+
+
+class Surprise(NamedTuple):
+    """How odd the cells of rows are.
+
+    Attributes:
+        cells: (N, columns) mean surprise of each cell over the looks that hide it, in nats; NaN if
+            missing.
+        blame: (N, columns) how much it accounts for the row's oddness: the mean logarithm of one
+            plus that surprise, and how much odder the row's other cells are, by the same measure,
+            when they are predicted from this cell than when it is hidden as well. A wrong cell
+            makes those that follow from it look wrong, too. NaN if missing.
+    """
+
+    cells: Floats
+    blame: Floats
 
 
 @dataclass(frozen=True)
@@ -96,14 +114,16 @@ def residual_scales(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> 
     return cast(Floats, np.where(numbers, scales, 1.0))
 
 
-def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Floats) -> Floats:
-    """(N, columns) mean surprise of each cell over the looks that hide it, in nats; NaN if missing.
+def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Floats) -> Surprise:
+    """How surprising every cell is, and which ones make their row so.
 
-    Half the squared residual of a number over its squared deviation, averaged over both units;
-    minus log-probability of a category. A value that is not understood, such as a category the
-    column has never held, is as rare as one among all rows of ``fit``.
+    A cell's surprise is half the squared residual of a number over its squared deviation, averaged
+    over both units; minus log-probability of a category. A value that is not understood, such as a
+    category the column has never held, is as rare as one among all rows of ``fit``.
     """
-    total = np.zeros(codes.bins.shape)
+    hidden = looks(len(encoder.bins_)).astype(np.float64)
+    total, logs = np.zeros(codes.bins.shape), np.zeros(codes.bins.shape)
+    by_look = np.zeros((len(codes), LOOKS))
     for look in _look(ensemble, encoder, codes):
         amount = look.rarity
         if look.residuals is not None:
@@ -111,10 +131,31 @@ def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Fl
             off = np.clip(look.residuals / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
             amount = 0.5 * np.mean(off**2, axis=0)
         total[look.rows, look.column] += amount
-    found = total / looks(len(encoder.bins_)).sum(0)
-    found[~codes.observed] = np.log1p(encoder.schema.rows)
-    found[codes.missing] = np.nan
-    return cast(Floats, found)
+        logs[look.rows, look.column] += np.log1p(amount)
+        by_look[look.rows, look.number] += np.log1p(amount)
+    cells = total / hidden.sum(0)
+    cells[~codes.observed] = np.log1p(encoder.schema.rows)
+    cells[codes.missing] = np.nan
+    accounts = blame(logs / hidden.sum(0), by_look, hidden, codes.observed)
+    return Surprise(cells, np.where(codes.observed, accounts, np.log1p(cells)))
+
+
+def blame(logs: Floats, by_look: Floats, hidden: Floats, observed: Mask) -> Floats:
+    """(N, columns) what ``Surprise`` says of the observed cells.
+
+    Args:
+        logs: (N, columns) each cell's mean log surprise over the looks that hide it.
+        by_look: (N, LOOKS) sum of the log surprise of the cells that a look hides.
+        hidden: (LOOKS, columns) the looks.
+        observed: (N, columns) which cells are there.
+    """
+    visible, count = 1 - hidden, observed @ hidden.T
+    # How much odder the cells of a look are there than elsewhere. A cell's own part of it is zero
+    # over the looks that hide it.
+    odder = by_look - (logs * observed) @ hidden.T
+    when_visible = odder @ visible / np.maximum(count @ visible, 1)
+    when_hidden = odder @ hidden / np.maximum(count @ hidden - observed * hidden.sum(0), 1)
+    return cast(Floats, logs + OTHERS_WEIGHT * (when_visible - when_hidden))
 
 
 def row_scores(surprise: Floats) -> Floats:

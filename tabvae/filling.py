@@ -96,12 +96,13 @@ def whole_table(schema: Schema, modelled: pa.Table, given: pa.Table | None = Non
 
 
 def explain(
-    encoder: TableEncoder, ensemble: Ensemble, table: pa.Table, codes: Codes, found: Floats
+    encoder: TableEncoder, ensemble: Ensemble, table: pa.Table, codes: Codes, blame: Floats
 ) -> dict[str, pa.Array]:
-    """The most surprising cells of each row, with observed and expected value as text."""
+    """The cells of each row with most ``blame``, with observed and expected value as text."""
     names = np.array([c.name for c in encoder.columns_], dtype=object)
-    order = np.argsort(-np.nan_to_num(found), axis=1, kind="stable")[:, :CELLS_SHOWN]
-    shown_cells = np.zeros(found.shape, dtype=np.bool_)
+    ranked = np.where(np.isnan(blame), np.inf, -blame)
+    order = np.argsort(ranked, axis=1, kind="stable")[:, :CELLS_SHOWN]
+    shown_cells = np.zeros(blame.shape, dtype=np.bool_)
     np.put_along_axis(shown_cells, order, True, axis=1)
     likely = expected(ensemble, encoder, codes, shown_cells)
     texts = _texts(encoder.inverse_transform(likely))

@@ -106,10 +106,14 @@ class Fitted:
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
         chart, ensemble = self.learned.chart, self.learned.ensemble
-        return pa.concat_tables(
-            write_coordinates(embed(chart, ensemble, self.encoder, codes))
-            for _, codes in self._blocks(table)
-        )
+        # One array for all blocks: results kept between the blocks' working memory would leave
+        # holes in it that nothing fits in again. Column by column, as Arrow has it.
+        z = np.empty((table.num_rows, ensemble.latent), order="F")
+        start = 0
+        for rows, codes in self._blocks(table):
+            z[start : start + len(codes)] = embed(chart, ensemble, self.encoder, codes)
+            start += rows.num_rows
+        return write_coordinates(z)
 
     def decode(self, latents: pa.Table) -> pa.Table:
         """The rows at coordinates ``z1..zk``: the way back from ``embed``.
@@ -259,8 +263,8 @@ class Fitted:
         Returns:
             ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
             ``p_value`` (share of held-out rows at least as odd), ``outlier`` (p-value at most
-            ``fpr``), and for the three most surprising cells ``column_1``, ``observed_1``,
-            ``expected_1`` and so on.
+            ``fpr``), and for the three cells that account for most of it ``column_1``,
+            ``observed_1``, ``expected_1`` and so on.
 
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
@@ -275,7 +279,7 @@ class Fitted:
     def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: str) -> pa.Table:
         found = surprise(self.learned.ensemble, self.encoder, codes, self.card.scales)
         if score == "surprise":
-            scores = row_scores(found)
+            scores = row_scores(found.cells)
         else:
             scales = self.card.scales
             scores = score_rows(score, self.learned.ensemble, self.encoder, codes, scales)
@@ -285,7 +289,7 @@ class Fitted:
             "p_value": p_values,
             "outlier": p_values <= fpr,
         }
-        columns.update(explain(self.encoder, self.learned.ensemble, table, codes, found))
+        columns.update(explain(self.encoder, self.learned.ensemble, table, codes, found.blame))
         return pa.table(columns)
 
     def encode(self, table: pa.Table) -> Codes:

@@ -66,7 +66,7 @@ def score_rows(
         scales: for ``surprise``, see ``tabvae.detect.residual_scales``.
     """
     if kind == "surprise":
-        return row_scores(surprise(ensemble, encoder, codes, scales))
+        return row_scores(surprise(ensemble, encoder, codes, scales).cells)
     if kind == "latent":
         return cast(Floats, ensemble.kl(codes).sum(1))
     if kind == "likelihood":

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tabvae import TabVAE
-from tabvae.detect import LOOKS, looks, row_scores
+from tabvae.detect import LOOKS, blame, looks, row_scores
 from tabvae.errors import ParameterError
 from tabvae.scores import SCORES
 
@@ -34,6 +34,17 @@ def test_one_very_odd_cell_counts_more_than_many_slightly_odd_ones() -> None:
 def test_missing_cells_are_left_out_of_the_score() -> None:
     scores = row_scores(np.array([[2.0, np.nan], [2.0, 2.0], [np.nan, np.nan]]))
     assert scores.tolist() == [2.0, 2.0, 0.0]
+
+
+def test_a_cell_that_makes_others_look_odd_is_to_blame_for_them() -> None:
+    hidden = looks(4).astype(float)
+    # The others are odd, and odder than the first, wherever they are predicted from it.
+    odd = np.where(hidden[:, :1] == 0, 1.0, 0.0) * hidden
+    odd[:, 0] = 0.2 * hidden[:, 0]
+    own = odd.sum(0, keepdims=True) / hidden.sum(0)
+    found = blame(own, odd.sum(1)[None], hidden, np.ones((1, 4), dtype=bool))
+    assert own.argmax() != 0
+    assert found.argmax() == 0
 
 
 @pytest.mark.parametrize("score", [s for s in SCORES if s != "latent"])
