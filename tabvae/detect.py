@@ -32,7 +32,7 @@ NORMAL_ROOT = float(2**0.25 * gamma(0.75) / np.sqrt(np.pi))
 MOST_DEVIATIONS = 1e30
 """A cell farther off is as odd as this: its squares are still finite."""
 OTHERS_WEIGHT = 4.0
-"""Weight of what a cell does to the others, against its own surprise, in blame."""
+"""Weight of what a cell does to the others in its blame."""
 LEAST_WEIGHT = 1e-9
 ROWS_BORROWED = 2
 """Weight, in rows, of a column's deviation in other looks against that in one look."""
@@ -45,9 +45,9 @@ class Surprise(NamedTuple):
         cells: (N, columns) mean surprise of each cell over the looks that hide it, in nats; NaN if
             missing.
         blame: (N, columns) how much it accounts for the row's oddness: the mean logarithm of one
-            plus that surprise, and how much odder the row's other cells are, by the same measure,
-            when they are predicted from this cell than when it is hidden as well. A wrong cell
-            makes those that follow from it look wrong, too. NaN if missing.
+            plus that surprise, times a factor that grows with how much odder the row's other cells
+            are, by the same measure, when they are predicted from this cell than when it is hidden
+            as well. A wrong cell makes those that follow from it look wrong, too. NaN if missing.
     """
 
     cells: Floats
@@ -155,7 +155,7 @@ def blame(logs: Floats, by_look: Floats, hidden: Floats, observed: Mask) -> Floa
     odder = by_look - (logs * observed) @ hidden.T
     when_visible = odder @ visible / np.maximum(count @ visible, 1)
     when_hidden = odder @ hidden / np.maximum(count @ hidden - observed * hidden.sum(0), 1)
-    return cast(Floats, logs + OTHERS_WEIGHT * (when_visible - when_hidden))
+    return cast(Floats, logs * (1 + OTHERS_WEIGHT * (when_visible - when_hidden)))
 
 
 def row_scores(surprise: Floats) -> Floats:
