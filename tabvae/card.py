@@ -19,7 +19,7 @@ from tabvae.training import Record
 ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""
 COLLAPSED_SHARE = 0.25
-FEWEST_CALIBRATION_ROWS, MOST_CALIBRATION_ROWS = 500, 2000
+FEWEST_CALIBRATION_ROWS, MOST_CALIBRATION_ROWS = 500, 1000
 UPPER_LEVEL = 0.8
 """The quantile at which the scores of a few held-out rows are compared with those of all rows: as
 near to the tail as a few rows allow."""

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from tabvae import TabVAE
+from tabvae.card import Calibration
 from tabvae.detect import LOOKS, blame, looks, row_scores
 from tabvae.errors import ParameterError
 from tabvae.scores import SCORES
@@ -75,3 +76,12 @@ def test_a_plain_autoencoder_says_which_scores_it_has(frame: pd.DataFrame) -> No
     for score in ("likelihood", "latent"):
         with pytest.raises(ParameterError, match="no distribution"):
             plain.detect(frame, score=score)
+
+
+def test_p_values_of_few_held_out_rows_have_the_tail_of_many_rows() -> None:
+    rng = np.random.default_rng(0)
+    few, many, new = rng.gamma(4, size=60), rng.gamma(4, size=1000), rng.gamma(4, size=50_000)
+    p_values = Calibration.measure(few, many).p_values(np.sort(new))
+    assert (np.diff(p_values) <= 0).all()
+    assert 0.005 < (p_values <= 0.01).mean() < 0.02
+    assert 0.4 < (p_values <= 0.5).mean() < 0.6
