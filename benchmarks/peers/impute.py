@@ -97,12 +97,13 @@ def started_forest(x: np.ndarray, categorical: np.ndarray) -> np.ndarray:
     return filled
 
 
-def hyperimpute(x: np.ndarray, _: np.ndarray) -> np.ndarray:
-    """HyperImpute 0.1.17, as its documentation starts it."""
+def hyperimpute(x: np.ndarray, categorical: np.ndarray) -> np.ndarray:
+    """HyperImpute 0.1.17, as its documentation starts it; codes it took for numbers are rounded."""
     from hyperimpute.plugins.imputers import Imputers
 
     frame = pd.DataFrame(x, columns=[f"c{j}" for j in range(x.shape[1])])
-    return Imputers().get("hyperimpute").fit_transform(frame).to_numpy()
+    filled: np.ndarray = Imputers().get("hyperimpute").fit_transform(frame).to_numpy()
+    return np.where(categorical, np.round(filled), filled)
 
 
 def _refit(model: object, filled: np.ndarray, gaps: np.ndarray, j: int) -> None:
