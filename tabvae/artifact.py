@@ -42,7 +42,7 @@ from tabvae.sealed import Arrays
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
     for j, forest in enumerate(learned.refiner.forests):
         for name, array in vars(forest).items():
             arrays[f"forest.{j}.{name}"] = array
+    arrays["forest.shares"] = learned.refiner.shares
     arrays["card.kl"] = card.kl
     arrays["card.scales"] = card.scales
     for kind, calibration in card.calibrations.items():
@@ -204,10 +205,13 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
     forests = tuple(_read_forest(arrays, f"forest.{j}") for j in range(columns))
     for forest, coder in zip(forests, encoder.bins_, strict=True):
         forest.check(columns - 1, None if isinstance(coder, ContinuousBins) else len(coder))
+    shares = _floats(arrays, "forest.shares")
+    if shares.shape != (columns,) or not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError("the shares of the network are not those of its columns")
     card = _read_card(document, arrays, columns)
     if set(card.calibrations) != set(known_scores(ensemble)):
         raise ValueError("it has other scores than its model")
-    return Fitted(encoder, Learned(ensemble, Refiner(forests), chart, card))
+    return Fitted(encoder, Learned(ensemble, Refiner(forests, shares), chart, card))
 
 
 def _read_nets(

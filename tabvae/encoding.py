@@ -62,6 +62,13 @@ class Codes:
         """The same rows in arrays of their own, which may be changed."""
         return Codes(*(array.copy() for array in vars(self).values()))
 
+    @classmethod
+    def joined(cls, *parts: Codes) -> Codes:
+        """The rows of all parts, one below the other."""
+        return cls(
+            *(np.concatenate(a) for a in zip(*(vars(p).values() for p in parts), strict=True))
+        )
+
     def at_most(self, count: int, seed: int) -> Codes:
         """These rows, or ``count`` of them chosen at random, in their order."""
         if len(self) <= count:

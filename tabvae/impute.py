@@ -8,10 +8,11 @@ from typing import cast
 import numpy as np
 
 from tabvae.bins import ContinuousBins
+from tabvae.blending import Guesses
 from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
-from tabvae.refine import Guesses, Refiner
+from tabvae.refine import Refiner
 from tabvae.sampling import Sample, sample
 
 

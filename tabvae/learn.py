@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,8 +65,11 @@ def learn(
             team[net].resume(state)
     nets, records = train(team, progress, checkpoint)
     ensemble = Ensemble(nets)
-    refiner = Refiner.fit(encoder, codes, partial(guess, ensemble, encoder), settings.seed)
-    card = Card.measure(ensemble, encoder, codes, codes[held_out.numpy()], records)
+    unseen = np.zeros(len(codes), dtype=np.bool_)
+    unseen[held_out.numpy()] = True
+    network = partial(guess, ensemble, encoder)
+    refiner = Refiner.fit(encoder, codes[~unseen], codes[unseen], network, settings.seed)
+    card = Card.measure(ensemble, encoder, codes, codes[unseen], records)
     chart = None
     if settings.objective.variational:
         chart = _map(encoder, codes, ensemble, settings)

@@ -13,7 +13,7 @@ from tabvae.vae import Objective
 DEFAULT_LATENT = 8
 DEVICES = ("auto", "cpu", "cuda")
 EFFORTS = ("fast", "default", "best")
-ROWS_OF_A_MEDIUM_TABLE, ROWS_OF_A_LARGE_TABLE = 10_000, 16_000
+ROWS_OF_A_SMALL_TABLE, ROWS_OF_A_MEDIUM_TABLE = 4000, 10_000
 FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
 MOST_MAP_STEPS = 1000
 CELLS_OF_A_SMALL_GRID, MOST_LONGER = 16, 3.0
@@ -70,6 +70,7 @@ class Plan:
         steps: optimiser steps at most, per network.
         batch: rows per step.
         width: of the hidden layers.
+        parts: of each batch, whose gradients are computed at the same time, a core each.
         map_steps: steps of the map.
         rate: peak learning rate of AdamW (Loshchilov & Hutter 2019).
         weight_decay: of AdamW.
@@ -85,6 +86,7 @@ class Plan:
     steps: int
     batch: int
     width: int
+    parts: int = 1
     map_steps: int = MOST_MAP_STEPS
     rate: float = 2e-3
     weight_decay: float = 0.01
@@ -105,12 +107,14 @@ def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Pl
         cells: of a grid, if the table has one: there is more to learn from each row.
     """
     longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
-    share, nets = {"fast": (0.4, 1), "default": (1.0, 2), "best": (1.25, 4)}[effort]
+    small = rows < ROWS_OF_A_SMALL_TABLE
+    share, nets = {"fast": (0.4, 1), "default": (1.0, 2 if small else 1), "best": (1.25, 4)}[effort]
     steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
     return Plan(
         nets=nets if objective.variational else 1,
         steps=round(share * steps * longer),
-        batch=128 if rows < ROWS_OF_A_LARGE_TABLE else 256,
+        batch=128 if small else 256,
+        parts=1 if small else 2,
         width=256,
         elbo_share=ELBO_SHARE if objective.variational else 0.0,
         map_steps=round(share * min(steps, MOST_MAP_STEPS)),

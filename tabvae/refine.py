@@ -4,7 +4,8 @@ The network guesses every unobserved cell; then each column is predicted once mo
 as completed, the guesses are replaced, and so on for several rounds, as missForest does from worse
 beginnings (Stekhoven & Buehlmann 2012). Each round's guesses are averaged with those of the round
 before, since cells that are updated at the same time overshoot. New rows take the same path with
-the trees of the last round, which alone are kept.
+the trees of the last round, which alone are kept. Rows that no network trained on tell how much of
+each column's guess is the network's.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy.typing as npt
 from sklearn.feature_selection import f_classif, f_regression
 
 from tabvae.bins import ContinuousBins
+from tabvae.blending import NETWORK_SHARE, Guesses, network_shares, trial
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.forest import BOOSTED_TREES, Features, Forest, Growth
@@ -27,73 +29,110 @@ from tabvae.forest import BOOSTED_TREES, Features, Forest, Growth
 ROUNDS, MANY_GAPS = 3, 0.1
 """Rounds of quick trees before the trees that are kept, in a table with at least that share of its
 cells missing; proportionally fewer, where there is less to mend."""
-QUICK = Growth(trees=20, leaf=1, mixed=False)
+QUICK_SHARE, FEWEST_QUICK = 0.3, 10
+"""How many quick trees there are for each that is kept, and at least."""
 SWEEPS = 4
 """How often the kept trees look at new rows."""
-NETWORK_SHARE = 0.15
 MOST_ROWS = 30_000
-MOST_NODES = 3_000_000
-"""In all trees of all columns together, about: 10 bytes each in the model file."""
+ENOUGH_NODES, MOST_NODES = 3_000_000, 6_000_000
+"""In all trees of all columns: more trees up to the first, larger leaves beyond the second;
+10 bytes each in the model file."""
 FEWEST_TREES, MOST_TREES = 20, 64
 FEWEST_BOOSTED, MOST_BOOSTED = 10, 20_000
 """Boosted trees of one column, and of all columns together."""
 MOST_FEATURES = 100
 """Columns that the trees of one column look at."""
 
-Guesses = list[Floats]
-"""What is believed of the unobserved cells, one array a column in the order of its unobserved rows:
-(n,) numbers in column deviations, or (n, bins) probabilities of a category."""
-
 
 @dataclass(frozen=True)
 class Refiner:
-    """One forest for each modelled column, on the completed other ones."""
+    """One forest for each modelled column, on the completed other ones.
+
+    Attributes:
+        forests: one a column.
+        shares: (columns,) the network's share of what both say together.
+    """
 
     forests: tuple[Forest, ...]
+    shares: Floats
 
     @classmethod
     def fit(
-        cls, encoder: TableEncoder, codes: Codes, guess: Callable[[Codes], Guesses], seed: int
+        cls,
+        encoder: TableEncoder,
+        seen: Codes,
+        unseen: Codes,
+        guess: Callable[[Codes], Guesses],
+        seed: int,
     ) -> Refiner:
         """Grow the trees, round by round.
 
         Args:
             encoder: knows the kind of each column.
-            codes: (N, columns) the training table.
+            seen: (N, columns) the rows the network was trained on.
+            unseen: (H, columns) the other rows of the table, on which is chosen what suits a
+                column; the trees that are kept learn from them as well.
             guess: the network's guesses for rows.
             seed: of the choice of rows and of the splits.
         """
-        codes = codes.at_most(MOST_ROWS, seed)
-        first = guess(codes)
-        guesses = first
-        gaps = float(1 - codes.observed.mean())
-        for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
-            quick = cls(_grow(encoder, codes, guesses, QUICK, seed + number))
-            latest = quick._look(encoder, codes, first, guesses)
-            guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
-        growth = _growth(codes.bins.size, codes.bins.shape[1], encoder.min_count)
-        return cls(_grow(encoder, codes, guesses, growth, seed))
+        codes = Codes.joined(seen.at_most(MOST_ROWS, seed), unseen)
+        growth = _growth(int(codes.observed.sum()), codes.bins.shape[1], encoder.min_count)
+        # Trees that are not kept learn from the rows the network learned from.
+        learned = len(codes) - len(unseen)
+        guesses = _rounds(encoder, codes, guess(codes), growth, learned, seed)
+        shares = np.full(codes.bins.shape[1], NETWORK_SHARE)
+        if len(unseen) and len(shares) <= MOST_FEATURES:
+            whole, hidden = trial(unseen, seed)
+            network = guess(hidden)
+            forests = _grow(encoder, codes, guesses, growth, learned, seed)
+            trees = cls(forests, np.zeros(len(shares))).refine(encoder, hidden, network)
+            truth = _standard(encoder, whole)
+            shares = network_shares(encoder, whole, hidden, truth, network, trees)
+        return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), shares)
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Guesses) -> Guesses:
         """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
-        guesses = self._look(encoder, codes, first, first)
+        trees = _said(encoder, codes, first, self.forests)
         for _ in range(SWEEPS - 1):
-            guesses = _blend(guesses, self._look(encoder, codes, first, guesses), 0.5)
-        return guesses
+            guesses = _blend(trees, first, NETWORK_SHARE)
+            trees = _blend(trees, _said(encoder, codes, guesses, self.forests), 0.5)
+        return [
+            (1 - share) * one + share * other
+            for share, one, other in zip(self.shares, trees, first, strict=True)
+        ]
 
-    def _look(
-        self, encoder: TableEncoder, codes: Codes, first: Guesses, guesses: Guesses
-    ) -> Guesses:
-        """What trees and network say together, the trees looking at ``guesses``."""
-        x = features(encoder, codes, guesses)
-        seen = []
-        for j, (coder, forest) in enumerate(zip(encoder.bins_, self.forests, strict=True)):
-            others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
-            if isinstance(coder, ContinuousBins):
-                seen.append(forest.predict(others))
-            else:
-                seen.append(forest.votes(others, len(coder)))
-        return _blend(first, seen, 1 - NETWORK_SHARE)
+
+def _rounds(
+    encoder: TableEncoder, codes: Codes, first: Guesses, growth: Growth, rows: int, seed: int
+) -> Guesses:
+    """The network's ``first`` guesses after rounds of quick trees, grown from the first ``rows``
+    rows."""
+    gaps = 1 - float(codes[:rows].observed.mean())
+    quick = Growth(max(round(QUICK_SHARE * growth.trees), FEWEST_QUICK), 1, mixed=False)
+    guesses = first
+    for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
+        forests = _grow(encoder, codes, guesses, quick, rows, seed + number)
+        latest = _blend(_said(encoder, codes, guesses, forests), first, NETWORK_SHARE)
+        guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
+    return guesses
+
+
+def _said(
+    encoder: TableEncoder,
+    codes: Codes,
+    guesses: Guesses,
+    forests: tuple[Forest, ...],
+) -> Guesses:
+    """What the trees say of the unobserved cells, looking at ``guesses`` of all of them."""
+    x = features(encoder, codes, guesses)
+    said = []
+    for j, (coder, forest) in enumerate(zip(encoder.bins_, forests, strict=True)):
+        others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
+        if isinstance(coder, ContinuousBins):
+            said.append(forest.predict(others))
+        else:
+            said.append(forest.votes(others, len(coder)))
+    return said
 
 
 def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
@@ -108,9 +147,14 @@ def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
 
 
 def _grow(
-    encoder: TableEncoder, codes: Codes, guesses: Guesses, growth: Growth, seed: int
+    encoder: TableEncoder,
+    codes: Codes,
+    guesses: Guesses,
+    growth: Growth,
+    rows: int,
+    seed: int,
 ) -> tuple[Forest, ...]:
-    """A forest for each column.
+    """A forest for each column, from the first ``rows`` rows.
 
     scikit-learn's threads change Python's list of warning filters in turns and can leave it empty;
     the list is put back, and what they said meanwhile, which was of that, is dropped.
@@ -120,7 +164,7 @@ def _grow(
     forests = []
     with warnings.catch_warnings(record=True):
         for j, coder in enumerate(encoder.bins_):
-            known: Mask = codes.observed[:, j]
+            known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
             others = np.delete(x, j, axis=1)[known]
             number = isinstance(coder, ContinuousBins)
             target = standard[known, j] if number else codes.bins[known, j]
@@ -156,10 +200,10 @@ def _standard(encoder: TableEncoder, codes: Codes) -> Floats:
     return standard
 
 
-def _growth(cells: int, columns: int, min_count: int) -> Growth:
-    """As many trees, then as deep ones, as fit the budget of nodes for a table of so many cells;
-    no leaf with fewer than ``min_count`` rows."""
-    trees = int(np.clip(MOST_NODES // (2 * cells), FEWEST_TREES, MOST_TREES))
+def _growth(observed: int, columns: int, min_count: int) -> Growth:
+    """As many trees, then as deep ones, as fit the budget of nodes for so many observed cells; no
+    leaf with fewer than ``min_count`` rows."""
+    trees = int(np.clip(ENOUGH_NODES // (2 * observed), FEWEST_TREES, MOST_TREES))
     boosted = int(np.clip(MOST_BOOSTED // columns, FEWEST_BOOSTED, BOOSTED_TREES))
-    leaf = max(min_count, int(np.ceil(2 * cells * trees / MOST_NODES)))
+    leaf = max(min_count, int(np.ceil(2 * observed * trees / MOST_NODES)))
     return Growth(trees, leaf, boosted=boosted)

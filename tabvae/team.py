@@ -81,7 +81,8 @@ def team_for(
 def train(
     team: list[Trainer], progress: Progress | None, checkpoint: Checkpoint | None
 ) -> tuple[list[Autoencoder], list[Record]]:
-    """Train every network on a thread of its own with one core.
+    """Train every network on a thread of its own with one core, or with one for each part of its
+    batches.
 
     Two networks on a core each train faster than one after the other on both, for a step is many
     small operations. Ctrl-C stops all of them; what was learned so far is kept.

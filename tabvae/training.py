@@ -6,7 +6,9 @@ import copy
 import math
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -118,8 +120,9 @@ class Trainer:
         self.vae = _initial(cells, missing, shape, positions, objective, generator).to(device)
         self.masking = Masking.of(self.vae, plan.elbo_share, generator)
         self.average = copy.deepcopy(self.vae).requires_grad_(False).eval()
+        self.parameters: list[Tensor] = list(self.vae.parameters())
         self.optimizer = torch.optim.AdamW(
-            self.vae.parameters(), lr=plan.rate, weight_decay=plan.weight_decay, fused=True
+            self.parameters, lr=plan.rate, weight_decay=plan.weight_decay, fused=True
         )
         self.record = Record()
         kept = torch.ones(len(cells.bins), dtype=torch.bool, device=device)
@@ -130,6 +133,9 @@ class Trainer:
         self.rate = plan.rate
         self.step = self.bad = self.best_step = 0
         self.best = _snapshot(self.average)
+        # Matrices are small: a thread for each part is faster than several for each product.
+        pool = ThreadPoolExecutor(plan.parts, initializer=partial(torch.set_num_threads, 1))
+        self._each = map if plan.parts == 1 else pool.map
 
     def run(
         self,
@@ -183,7 +189,7 @@ class Trainer:
             ("best", self.best),
         ):
             tensors.update({f"{name}.{key}": tensor for key, tensor in weights.items()})
-        for number, parameter in enumerate(self.vae.parameters()):
+        for number, parameter in enumerate(self.parameters):
             for key, tensor in self.optimizer.state[parameter].items():
                 tensors[f"optimizer.{number}.{key}"] = tensor
         copies = {name: tensor.clone() for name, tensor in tensors.items()}
@@ -201,10 +207,9 @@ class Trainer:
         self.average.load_state_dict(parts["average"])
         device = self.rows.device
         self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
-        parameters = list(self.vae.parameters())
         for name, tensor in parts["optimizer"].items():
             number, _, key = name.partition(".")
-            self.optimizer.state[parameters[int(number)]][key] = tensor.to(device)
+            self.optimizer.state[self.parameters[int(number)]][key] = tensor.to(device)
         self.step, self.bad, self.best_step = state.step, state.bad, state.best_step
         self.rate, self.record = state.rate, state.record
 
@@ -218,27 +223,40 @@ class Trainer:
             self.bad = 0
 
     def _step(self, step: int) -> Loss:
-        batch = self._batch()
+        batches = [self._batch() for _ in range(self.plan.parts)]
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * schedule(step, self.plan.steps)
         weight = self.vae.objective.kl_weight(step / self.plan.steps)
-        loss = self.vae.loss(*batch, kl_weight=weight)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.total.backward()  # type: ignore[no-untyped-call]
-        clip_grad_norm_(self.vae.parameters(), self.plan.clip)
+        losses, gradients = zip(
+            *self._each(partial(self._gradient, kl_weight=weight), batches), strict=True
+        )
+        first, *others = gradients
+        for other in others:
+            torch._foreach_add_(first, other)
+        if others:
+            torch._foreach_div_(first, len(gradients))
+        for parameter, gradient in zip(self.parameters, first, strict=True):
+            parameter.grad = gradient
+        clip_grad_norm_(self.parameters, self.plan.clip)
         self.optimizer.step()
         # Early averages forget the first steps faster.
         weight = max(1 - self.plan.averaging, 1 / (step + 1))
         with torch.no_grad():
-            torch._foreach_lerp_(
-                list(self.average.parameters()), list(self.vae.parameters()), weight
-            )
-        return replace(loss, total=loss.total.detach())
+            torch._foreach_lerp_(list(self.average.parameters()), self.parameters, weight)
+        return Loss(*(torch.stack(terms).mean() for terms in zip(*losses, strict=True)))
+
+    def _gradient(
+        self, batch: Batch, kl_weight: float
+    ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The terms of the loss, and the gradient of the whole for each parameter."""
+        loss = self.vae.loss(*batch, kl_weight=kl_weight)
+        gradient = torch.autograd.grad(loss.total, self.parameters, materialize_grads=True)
+        return (loss.total.detach(), loss.reconstruction, loss.kl), gradient
 
     def _batch(self) -> Batch:
         device, generator = self.rows.device, self.generator
-        pick = torch.randint(len(self.rows), (self.plan.batch,), generator=generator, device=device)
-        index = self.rows[pick]
+        size = (self.plan.batch // self.plan.parts,)
+        index = self.rows[torch.randint(len(self.rows), size, generator=generator, device=device)]
         return self.masking.draw(self.cells.rows(index), self.missing[index])
 
     def _evaluate(self, step: int, losses: list[Loss]) -> Point:

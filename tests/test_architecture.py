@@ -25,7 +25,7 @@ FLOORS = [
     {"ensemble"},
     {"training"},
     {"mapping", "checkpoint"},
-    {"embed", "sampling", "detect", "forest", "evaluate", "team"},
+    {"embed", "sampling", "detect", "forest", "evaluate", "team", "blending"},
     {"refine", "scores"},
     {"impute", "generate", "card", "filling"},
     {"learn"},

@@ -1,0 +1,87 @@
+"""How far to trust the network beside the trees, column by column.
+
+Some cells of rows that neither has learned from are hidden from both. Where a column follows from
+others the trees are right, where it is mostly noise the network is. What few cells say of a column
+is drawn towards what the cells of all columns of its kind say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from tabvae.bins import CategoricalBins
+from tabvae.cells import Floats
+from tabvae.encoding import Codes, TableEncoder
+
+NETWORK_SHARE = 0.15
+"""Of a guess, before anything is known."""
+HIDDEN = 0.1
+"""Share of the cells that are hidden: few, so that the rows have hardly more gaps than they had."""
+MOST_COPIES, ENOUGH_ROWS = 8, 4000
+"""Each row is looked at several times, with other cells hidden, if there are few of them."""
+CELLS_BORROWED = 500
+"""Weight, in cells, of what is known of all columns beside what is seen of one."""
+LEAST = 1e-12
+
+Guesses = list[Floats]
+"""What is believed of the unobserved cells, one array a column in the order of its unobserved rows:
+(n,) numbers in column deviations, or (n, bins) probabilities of a category."""
+
+
+def trial(unseen: Codes, seed: int) -> tuple[Codes, Codes]:
+    """Rows to try on, as they are and with some of their observed cells hidden."""
+    times = min(MOST_COPIES, -(-ENOUGH_ROWS // max(len(unseen), 1)))
+    whole = Codes.joined(*[unseen] * times)
+    hidden = np.random.default_rng(seed).random(whole.observed.shape) < HIDDEN
+    return whole, replace(whole, observed=whole.observed & ~hidden)
+
+
+def network_shares(
+    encoder: TableEncoder,
+    whole: Codes,
+    hidden: Codes,
+    standard: Floats,
+    network: Guesses,
+    trees: Guesses,
+) -> Floats:
+    """(columns,) weight of the network's guess that loses least on hidden cells; the trees' has
+    the rest.
+
+    What is lost is the squared error of a number, the score of Brier (1950) of a category.
+
+    Args:
+        encoder: knows the kind of each column.
+        whole: (N, columns) rows.
+        hidden: (N, columns) the same with fewer cells observed.
+        standard: (N, columns) the numbers of ``whole`` in column deviations.
+        network: what the network guesses of the unobserved cells of ``hidden``.
+        trees: what the trees guess of them.
+    """
+    columns = len(encoder.bins_)
+    cells, gain, spread = np.zeros((3, columns))
+    for j, coder in enumerate(encoder.bins_):
+        rows = np.flatnonzero(~hidden.observed[:, j])
+        known = whole.observed[rows, j]
+        truth = standard[rows, j]
+        if isinstance(coder, CategoricalBins):
+            truth = np.eye(len(coder))[whole.bins[rows, j]]
+        wrong, apart = (truth - trees[j])[known], (network[j] - trees[j])[known]
+        # With the share s of the network the loss is |wrong - s apart|^2.
+        cells[j], gain[j], spread[j] = known.sum(), (wrong * apart).sum(), (apart**2).sum()
+    numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
+    shares = np.full(columns, NETWORK_SHARE)
+    for kind in (numbers, ~numbers):
+        if cells[kind].sum() > 0:
+            shares[kind] = _shares(gain[kind], spread[kind], cells[kind])
+    return shares
+
+
+def _shares(gain: Floats, spread: Floats, cells: Floats) -> Floats:
+    """(columns,) best shares of the network in columns of one kind, few cells borrowing."""
+    unit = spread.sum() / cells.sum() * CELLS_BORROWED + LEAST
+    common = (gain.sum() + NETWORK_SHARE * unit) / (spread.sum() + unit)
+    each = spread / np.maximum(cells, 1) * CELLS_BORROWED + LEAST
+    shares: Floats = ((gain + common * each) / (spread + each)).clip(0, 1)
+    return shares

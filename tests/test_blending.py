@@ -1,0 +1,90 @@
+"""Blending: each column is left to whoever knows it better."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from tabvae.blending import HIDDEN, NETWORK_SHARE, Guesses, network_shares, trial
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.inference import infer_schema
+
+ROWS = 3000
+
+
+@pytest.fixture(scope="module")
+def case() -> tuple[TableEncoder, Codes, Codes]:
+    rng = np.random.default_rng(0)
+    columns = {
+        "one": rng.normal(size=ROWS),
+        "other": rng.normal(size=ROWS),
+        "letter": rng.choice(list("abc"), ROWS),
+        "sign": rng.choice(["+", "-"], ROWS),
+    }
+    table = pa.table(columns)
+    encoder = TableEncoder(infer_schema(table)).fit(table)
+    return encoder, *trial(encoder.transform(table), seed=0)
+
+
+def standard(encoder: TableEncoder, codes: Codes) -> np.ndarray:
+    centers = [getattr(b, "center", 0.0) for b in encoder.bins_]
+    scales = [getattr(b, "scale", 1.0) for b in encoder.bins_]
+    return (codes.values - centers) / scales
+
+
+def guesses(encoder: TableEncoder, whole: Codes, hidden: Codes, right: tuple[str, ...]) -> Guesses:
+    """Nearly the truth for some columns, nothing at all for the others."""
+    found: Guesses = []
+    rng = np.random.default_rng(1)
+    for j, (column, coder) in enumerate(zip(encoder.columns_, encoder.bins_, strict=True)):
+        rows = np.flatnonzero(~hidden.observed[:, j])
+        if j < 2:
+            truth, nothing = standard(encoder, whole)[rows, j], np.zeros(len(rows))
+            truth = truth + 0.1 * rng.normal(size=len(rows))
+        else:
+            truth, nothing = np.eye(len(coder))[whole.bins[rows, j]], np.full(len(coder), 1.0)
+            nothing = np.tile(nothing / nothing.sum(), (len(rows), 1))
+        found.append(truth if column.name in right else nothing)
+    return found
+
+
+def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableEncoder, Codes, Codes]) -> None:
+    encoder, whole, hidden = case
+    network = guesses(encoder, whole, hidden, right=("one", "sign"))
+    trees = guesses(encoder, whole, hidden, right=("other", "letter"))
+    truth = standard(encoder, whole)
+    shares = network_shares(encoder, whole, hidden, truth, network, trees)
+    one, other, letter, sign = shares
+    assert one > 0.7 > 0.3 > other
+    assert sign > 0.7 > 0.3 > letter
+    assert ((shares >= 0) & (shares <= 1)).all()
+
+
+def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableEncoder, Codes, Codes]) -> None:
+    encoder, whole, hidden = case
+    none, same = whole[:0], hidden[:0]
+    empty = guesses(encoder, none, same, right=())
+    shares = network_shares(encoder, none, same, standard(encoder, none), empty, empty)
+    np.testing.assert_array_equal(shares, NETWORK_SHARE)
+
+
+def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> None:
+    encoder, whole, hidden = case
+    few, same = whole[:20], hidden[:20]
+    network = guesses(encoder, few, same, right=("one", "other"))
+    trees = guesses(encoder, few, same, right=())
+    shares = network_shares(encoder, few, same, standard(encoder, few), network, trees)
+    assert abs(shares[0] - NETWORK_SHARE) < 0.1
+
+
+def test_few_rows_are_tried_on_several_times_with_other_cells_hidden(
+    case: tuple[TableEncoder, Codes, Codes],
+) -> None:
+    whole, hidden = trial(case[1][:100], seed=0)
+    assert len(whole) == len(hidden) > 500
+    gone = whole.observed & ~hidden.observed
+    assert abs(gone.mean() - HIDDEN) < 0.02
+    assert (gone[:100] != gone[100:200]).any()
+    np.testing.assert_array_equal(whole.bins, hidden.bins)
+    assert len(trial(whole[:0], seed=0)[0]) == 0
