@@ -2,9 +2,10 @@
 
 A network places each row. It is trained on two terms: neighbours are told
 from other rows by their distance on the map, with a Cauchy kernel (t-SNE, van der Maaten & Hinton
-2008, as the contrastive loss of Damrich et al. 2023, section 4); and a decoder restores the row
-from its place. The second counts the more, the less principal components of the same number lose:
-many coordinates keep the row, two keep its neighbourhood.
+2008, as the contrastive loss of Damrich et al. 2023, section 4); and the row is restored from its
+place, by a decoder and by a linear map, so that linear models find in the coordinates what they
+find in the columns. The second counts the more, the less principal components of the same number
+lose: many coordinates keep the row, two keep its neighbourhood.
 """
 
 from __future__ import annotations
@@ -89,7 +90,8 @@ def draw_map(land: Landscape, steps: int, generator: torch.Generator) -> Map:
         generator: source of all randomness.
     """
     chart = _start(land, generator)
-    parameters = list(chart.parameters())
+    straight_back = _straight_back(chart, land)
+    parameters = [*chart.parameters(), *straight_back.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
     variance = float(land.pictures.var(0, correction=0).sum())
     weight = RESTORING / max(land.lost, LEAST_LOST) ** 4 / max(variance, LEAST)
@@ -101,10 +103,11 @@ def draw_map(land: Landscape, steps: int, generator: torch.Generator) -> Map:
         rank = torch.randint(land.neighbours.shape[1], (pairs,), generator=generator)
         rows = torch.cat([index, land.neighbours[index, rank]])
         here, there = chart(land.pictures[rows]).chunk(2)
-        wrong = chart.restore(here) - land.pictures[index]
-        loss = _contrast(here, there) + weight * wrong.square().sum(1).mean()
+        whole = land.pictures[index]
+        wrong = (chart.restore(here) - whole).square() + (straight_back(here) - whole).square()
+        loss = _contrast(here, there) + weight * wrong.sum(1).mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         clip_grad_norm_(parameters, CLIP)
         optimizer.step()
     return chart.requires_grad_(False).eval()
@@ -125,6 +128,18 @@ def _start(land: Landscape, generator: torch.Generator) -> Map:
         chart.straight.weight *= START / first.std(correction=0).clamp(min=LEAST)
         chart.straight.bias.zero_()
     return chart
+
+
+def _straight_back(chart: Map, land: Landscape) -> nn.Linear:
+    """The linear map from places to pictures, by least squares; only training needs it."""
+    with torch.no_grad():
+        places = chart(land.pictures)
+        back = nn.Linear(places.shape[1], land.pictures.shape[1], device="meta")
+        back = back.to_empty(device="cpu")
+        found = torch.linalg.lstsq(places, land.pictures - chart.center).solution
+        back.weight.copy_(found.T)
+        back.bias.copy_(chart.center)
+    return back
 
 
 def _perceptron(inputs: int, outputs: int) -> nn.Sequential:

@@ -7,6 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 import torch
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
 from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
@@ -91,6 +93,18 @@ def test_more_coordinates_restore_a_row_better(
         return float(np.nanmean(np.abs(wrong)) / np.nanstd(codes.values))
 
     assert error(make_map(encoder, codes, 8)) < min(0.1, 0.3 * error(plane))
+
+
+def test_linear_models_find_in_many_coordinates_what_they_find_in_the_columns(
+    encoded: tuple[TableEncoder, Codes, np.ndarray],
+) -> None:
+    encoder, codes, _ = encoded
+    shown = picture(untrained(encoder), encoder, codes)
+    z = embed(make_map(encoder, codes, 8), untrained(encoder), encoder, codes)
+    found = LinearRegression().fit(z, shown).predict(z)
+    kept = 1 - ((found - shown) ** 2).sum() / ((shown - shown.mean(0)) ** 2).sum()
+    best = PCA(8).fit(shown).explained_variance_ratio_.sum()
+    assert kept > 0.997 * best
 
 
 def test_a_row_has_its_place_whatever_its_batch(
