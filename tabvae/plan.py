@@ -109,12 +109,13 @@ def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Pl
     longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
     small = rows < ROWS_OF_A_SMALL_TABLE
     share, nets = {"fast": (0.4, 1), "default": (1.0, 2 if small else 1), "best": (1.25, 4)}[effort]
+    nets = nets if objective.variational else 1
     steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
     return Plan(
-        nets=nets if objective.variational else 1,
+        nets=nets,
         steps=round(share * steps * longer),
         batch=128 if small else 256,
-        parts=1 if small else 2,
+        parts=1 if small or nets > 1 else 2,
         width=256,
         elbo_share=ELBO_SHARE if objective.variational else 0.0,
         map_steps=round(share * min(steps, MOST_MAP_STEPS)),

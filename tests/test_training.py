@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import pytest
 import torch
 
-from tabvae.masking import hold_out
+from tabvae.masking import Batch, hold_out
 from tabvae.network import Cells, Shape
 from tabvae.plan import EFFORTS, Plan, plan_for
 from tabvae.training import Point, Trainer
@@ -40,10 +41,30 @@ def test_a_copied_column_is_predicted_from_its_twin() -> None:
     assert record.curve[-1].held_out < record.curve[0].held_out
 
 
-def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
-    first, second, third = (trainer(seed=seed).run()[0].state_dict() for seed in (0, 0, 1))
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(parts: int) -> None:
+    plan = replace(PLAN, parts=parts)
+    first, second, third = (trainer(plan, seed).run()[0].state_dict() for seed in (0, 0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert any(not torch.equal(first[name], third[name]) for name in first)
+
+
+def test_the_halves_of_a_batch_are_learned_as_one() -> None:
+    whole, halved = trainer(), trainer(replace(PLAN, parts=2))
+    cells, every = copies(8), torch.ones(8, 2, dtype=torch.bool)
+    visible = every & torch.tensor([True, False])
+    first, second = (
+        Batch(cells.rows(rows), visible[rows], ~visible[rows], torch.zeros(0, 2), None, None)
+        for rows in (slice(4), slice(4, 8))
+    )
+    batches = iter([first, second])
+    halved._batch = lambda: next(batches)  # type: ignore[method-assign]
+    all_rows = Batch(cells, visible, ~visible, torch.zeros(0, 2), None, None)
+    whole._batch = lambda: all_rows  # type: ignore[method-assign]
+    losses = [run._step(1) for run in (whole, halved)]
+    assert float(losses[0].total) == pytest.approx(float(losses[1].total))
+    for one, other in zip(whole.parameters, halved.parameters, strict=True):
+        torch.testing.assert_close(one, other)
 
 
 def test_the_global_generator_is_left_alone() -> None:
