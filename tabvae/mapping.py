@@ -90,7 +90,7 @@ def draw_map(land: Landscape, steps: int, generator: torch.Generator) -> Map:
         generator: source of all randomness.
     """
     chart = _start(land, generator)
-    straight_back = _straight_back(chart, land)
+    straight_back = _straight_back(chart)
     parameters = [*chart.parameters(), *straight_back.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
     variance = float(land.pictures.var(0, correction=0).sum())
@@ -130,14 +130,14 @@ def _start(land: Landscape, generator: torch.Generator) -> Map:
     return chart
 
 
-def _straight_back(chart: Map, land: Landscape) -> nn.Linear:
-    """The linear map from places to pictures, by least squares; only training needs it."""
+def _straight_back(chart: Map) -> nn.Linear:
+    """The linear way back of a map that has just begun; only training needs it."""
+    straight = chart.straight.weight
+    latent, size = straight.shape
+    back = nn.Linear(latent, size, device="meta").to_empty(device="cpu")
     with torch.no_grad():
-        places = chart(land.pictures)
-        back = nn.Linear(places.shape[1], land.pictures.shape[1], device="meta")
-        back = back.to_empty(device="cpu")
-        found = torch.linalg.lstsq(places, land.pictures - chart.center).solution
-        back.weight.copy_(found.T)
+        inverse = straight / straight.square().sum(1, keepdim=True).clamp(min=LEAST)
+        back.weight.copy_(chart.spread * inverse.T)
         back.bias.copy_(chart.center)
     return back
 
