@@ -21,8 +21,9 @@ HIDDEN = 0.1
 """Share of the cells that are hidden: few, so that the rows have hardly more gaps than they had."""
 MOST_COPIES, ENOUGH_ROWS = 8, 4000
 """Each row is looked at several times, with other cells hidden, if there are few of them."""
-CELLS_BORROWED = 500
-"""Weight, in cells, of what is known of all columns beside what is seen of one."""
+CELLS_BORROWED, CELLS_BEFORE = 500, 2000
+"""Weight, in cells, of what is known of all columns beside what is seen of one; and of what is
+believed before anything is known beside what is seen of all."""
 LEAST = 1e-12
 
 Guesses = list[Floats]
@@ -80,7 +81,7 @@ def network_shares(
 
 def _shares(gain: Floats, spread: Floats, cells: Floats) -> Floats:
     """(columns,) best shares of the network in columns of one kind, few cells borrowing."""
-    unit = spread.sum() / cells.sum() * CELLS_BORROWED + LEAST
+    unit = spread.sum() / cells.sum() * CELLS_BEFORE + LEAST
     common = (gain.sum() + NETWORK_SHARE * unit) / (spread.sum() + unit)
     each = spread / np.maximum(cells, 1) * CELLS_BORROWED + LEAST
     shares: Floats = ((gain + common * each) / (spread + each)).clip(0, 1)

@@ -77,13 +77,12 @@ class Refiner:
         """
         codes = Codes.joined(seen.at_most(MOST_ROWS, seed), unseen)
         growth = _growth(int(codes.observed.sum()), codes.bins.shape[1], encoder.min_count)
-        # Trees that are not kept learn from the rows the network learned from.
-        learned = len(codes) - len(unseen)
-        guesses = _rounds(encoder, codes, guess(codes), growth, learned, seed)
+        guesses = _rounds(encoder, codes, guess(codes), growth, seed)
         shares = np.full(codes.bins.shape[1], NETWORK_SHARE)
         if len(unseen) and len(shares) <= MOST_FEATURES:
             whole, hidden = trial(unseen, seed)
             network = guess(hidden)
+            learned = len(codes) - len(unseen)
             forests = _grow(encoder, codes, guesses, growth, learned, seed)
             trees = cls(forests, np.zeros(len(shares))).refine(encoder, hidden, network)
             truth = _standard(encoder, whole)
@@ -103,15 +102,14 @@ class Refiner:
 
 
 def _rounds(
-    encoder: TableEncoder, codes: Codes, first: Guesses, growth: Growth, rows: int, seed: int
+    encoder: TableEncoder, codes: Codes, first: Guesses, growth: Growth, seed: int
 ) -> Guesses:
-    """The network's ``first`` guesses after rounds of quick trees, grown from the first ``rows``
-    rows."""
-    gaps = 1 - float(codes[:rows].observed.mean())
+    """The network's ``first`` guesses after rounds of quick trees."""
+    gaps = 1 - float(codes.observed.mean())
     quick = Growth(max(round(QUICK_SHARE * growth.trees), FEWEST_QUICK), 1, mixed=False)
     guesses = first
     for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
-        forests = _grow(encoder, codes, guesses, quick, rows, seed + number)
+        forests = _grow(encoder, codes, guesses, quick, len(codes), seed + number)
         latest = _blend(_said(encoder, codes, guesses, forests), first, NETWORK_SHARE)
         guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
     return guesses

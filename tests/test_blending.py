@@ -10,7 +10,7 @@ from tabvae.blending import HIDDEN, NETWORK_SHARE, Guesses, network_shares, tria
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.inference import infer_schema
 
-ROWS = 3000
+ROWS = 12_000
 
 
 @pytest.fixture(scope="module")
