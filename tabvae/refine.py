@@ -79,10 +79,12 @@ class Refiner:
         growth = _growth(int(codes.observed.sum()), codes.bins.shape[1], encoder.min_count)
         guesses = _rounds(encoder, codes, guess(codes), growth, seed)
         shares = np.full(codes.bins.shape[1], NETWORK_SHARE)
-        if len(unseen) and len(shares) <= MOST_FEATURES:
+        learned = len(codes) - len(unseen)
+        # A column of few cells may have none that trees on trial could learn from.
+        can_learn = bool(codes.observed[:learned].any(0).all())
+        if len(unseen) and can_learn and len(shares) <= MOST_FEATURES:
             whole, hidden = trial(unseen, seed)
             network = guess(hidden)
-            learned = len(codes) - len(unseen)
             forests = _grow(encoder, codes, guesses, growth, learned, seed)
             trees = cls(forests, np.zeros(len(shares))).refine(encoder, hidden, network)
             truth = _standard(encoder, whole)

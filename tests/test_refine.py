@@ -15,7 +15,10 @@ from tabvae.blending import Guesses
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.forest import Forest, Growth
 from tabvae.inference import infer_schema
+from tabvae.learn import unseen_rows
 from tabvae.refine import MOST_FEATURES, MOST_NODES, Refiner, _growth, _telling
+
+from .helpers import hasty
 
 
 def guess_the_mean(encoder: TableEncoder, codes: Codes) -> Guesses:
@@ -58,6 +61,21 @@ def test_cells_that_follow_from_others_are_found(
     likely = np.array(encoder.bins_[2].vocabulary)[guesses[2].argmax(1)]
     known = codes.observed[gaps[:, 2], 0]
     assert (likely == truth["sign"].to_numpy()[gaps[:, 2]])[known].mean() > 0.95
+
+
+@pytest.mark.parametrize("learned", [0, 1])
+def test_a_column_that_only_held_out_rows_know_is_filled(learned: int) -> None:
+    rng = np.random.default_rng(0)
+    held_out = unseen_rows(200, seed=0).numpy()
+    others = np.setdiff1d(np.arange(200), held_out)
+    known = np.concatenate([held_out[:6], others[:learned]])
+    frame = pd.DataFrame({"a": rng.normal(size=200), "rare": np.nan, "word": pd.NA})
+    frame["word"] = frame["word"].astype(object)
+    frame.loc[known, "rare"] = rng.normal(size=len(known))
+    frame.loc[known, "word"] = list("xyxyxyx")[: len(known)]
+    with hasty():
+        filled = TabVAE(effort="fast").fit(frame).impute(frame)
+    assert filled.notna().all(axis=None)
 
 
 def test_a_row_is_refined_alone_as_among_others(
