@@ -65,11 +65,11 @@ def learn(
             team[net].resume(state)
     nets, records = train(team, progress, checkpoint)
     ensemble = Ensemble(nets)
-    unseen = np.zeros(len(codes), dtype=np.bool_)
-    unseen[held_out.numpy()] = True
+    unseen = codes[held_out.numpy()]
+    seen = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
     network = partial(guess, ensemble, encoder)
-    refiner = Refiner.fit(encoder, codes[~unseen], codes[unseen], network, settings.seed)
-    card = Card.measure(ensemble, encoder, codes, codes[unseen], records)
+    refiner = Refiner.fit(encoder, seen, unseen, network, settings.seed)
+    card = Card.measure(ensemble, encoder, codes, unseen, records)
     chart = None
     if settings.objective.variational:
         chart = _map(encoder, codes, ensemble, settings)

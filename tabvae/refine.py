@@ -97,10 +97,7 @@ class Refiner:
         for _ in range(SWEEPS - 1):
             guesses = _blend(trees, first, NETWORK_SHARE)
             trees = _blend(trees, _said(encoder, codes, guesses, self.forests), 0.5)
-        return [
-            (1 - share) * one + share * other
-            for share, one, other in zip(self.shares, trees, first, strict=True)
-        ]
+        return _blend(trees, first, self.shares)
 
 
 def _rounds(
@@ -118,10 +115,7 @@ def _rounds(
 
 
 def _said(
-    encoder: TableEncoder,
-    codes: Codes,
-    guesses: Guesses,
-    forests: tuple[Forest, ...],
+    encoder: TableEncoder, codes: Codes, guesses: Guesses, forests: tuple[Forest, ...]
 ) -> Guesses:
     """What the trees say of the unobserved cells, looking at ``guesses`` of all of them."""
     x = features(encoder, codes, guesses)
@@ -184,9 +178,10 @@ def _telling(x: Features, y: npt.NDArray[Any], number: bool) -> npt.NDArray[np.i
     return np.sort(order[:MOST_FEATURES])
 
 
-def _blend(one: Guesses, other: Guesses, share: float) -> Guesses:
-    """``share`` of the other, the rest of the one."""
-    return [(1 - share) * a + share * b for a, b in zip(one, other, strict=True)]
+def _blend(one: Guesses, other: Guesses, shares: float | Floats) -> Guesses:
+    """``shares`` of the other, the same or one for each column; the rest of the one."""
+    each = np.broadcast_to(shares, len(one))
+    return [(1 - s) * a + s * b for a, b, s in zip(one, other, each, strict=True)]
 
 
 def _standard(encoder: TableEncoder, codes: Codes) -> Floats:

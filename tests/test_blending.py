@@ -9,6 +9,7 @@ import pytest
 from tabvae.blending import HIDDEN, NETWORK_SHARE, Guesses, network_shares, trial
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.inference import infer_schema
+from tabvae.refine import _standard
 
 ROWS = 12_000
 
@@ -27,12 +28,6 @@ def case() -> tuple[TableEncoder, Codes, Codes]:
     return encoder, *trial(encoder.transform(table), seed=0)
 
 
-def standard(encoder: TableEncoder, codes: Codes) -> np.ndarray:
-    centers = [getattr(b, "center", 0.0) for b in encoder.bins_]
-    scales = [getattr(b, "scale", 1.0) for b in encoder.bins_]
-    return (codes.values - centers) / scales
-
-
 def guesses(encoder: TableEncoder, whole: Codes, hidden: Codes, right: tuple[str, ...]) -> Guesses:
     """Nearly the truth for some columns, nothing at all for the others."""
     found: Guesses = []
@@ -40,7 +35,7 @@ def guesses(encoder: TableEncoder, whole: Codes, hidden: Codes, right: tuple[str
     for j, (column, coder) in enumerate(zip(encoder.columns_, encoder.bins_, strict=True)):
         rows = np.flatnonzero(~hidden.observed[:, j])
         if j < 2:
-            truth, nothing = standard(encoder, whole)[rows, j], np.zeros(len(rows))
+            truth, nothing = _standard(encoder, whole)[rows, j], np.zeros(len(rows))
             truth = truth + 0.1 * rng.normal(size=len(rows))
         else:
             truth, nothing = np.eye(len(coder))[whole.bins[rows, j]], np.full(len(coder), 1.0)
@@ -53,7 +48,7 @@ def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableEncoder, Codes, C
     encoder, whole, hidden = case
     network = guesses(encoder, whole, hidden, right=("one", "sign"))
     trees = guesses(encoder, whole, hidden, right=("other", "letter"))
-    truth = standard(encoder, whole)
+    truth = _standard(encoder, whole)
     shares = network_shares(encoder, whole, hidden, truth, network, trees)
     one, other, letter, sign = shares
     assert one > 0.7 > 0.3 > other
@@ -65,7 +60,7 @@ def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableEncoder, Codes
     encoder, whole, hidden = case
     none, same = whole[:0], hidden[:0]
     empty = guesses(encoder, none, same, right=())
-    shares = network_shares(encoder, none, same, standard(encoder, none), empty, empty)
+    shares = network_shares(encoder, none, same, _standard(encoder, none), empty, empty)
     np.testing.assert_array_equal(shares, NETWORK_SHARE)
 
 
@@ -74,7 +69,7 @@ def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> 
     few, same = whole[:20], hidden[:20]
     network = guesses(encoder, few, same, right=("one", "other"))
     trees = guesses(encoder, few, same, right=())
-    shares = network_shares(encoder, few, same, standard(encoder, few), network, trees)
+    shares = network_shares(encoder, few, same, _standard(encoder, few), network, trees)
     assert abs(shares[0] - NETWORK_SHARE) < 0.1
 
 
