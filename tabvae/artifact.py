@@ -42,7 +42,7 @@ from tabvae.sealed import Arrays
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 6
+FORMAT = 7
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,6 @@ from tabvae.cells import Floats
 
 LEAF = -1
 BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
-FEWEST_ROWS_SHARED = 1000
-"""Of fewer rows a tree has grown before another core has heard of it."""
 Features = npt.NDArray[np.float32]
 TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64))
 """Of the arrays of a forest, in their order."""
@@ -81,7 +79,6 @@ class Forest:
             growth.trees,
             max_features=0.5,
             min_samples_leaf=growth.leaf,
-            n_jobs=_jobs(len(x)),
             random_state=seed,
         ).fit(x, y)
         weight = (0.5 if growth.mixed else 1.0) / growth.trees
@@ -111,7 +108,6 @@ class Forest:
             model.set_params(
                 n_estimators=growth.trees,
                 min_samples_leaf=growth.leaf,
-                n_jobs=_jobs(len(x)),
                 random_state=seed,
             ).fit(x, y)
             for estimator in model.estimators_:
@@ -226,11 +222,6 @@ def _boosted(nodes: npt.NDArray[Any], weight: float) -> _Nodes:
         np.where(inner, _below(nodes["num_threshold"]), weight * nodes["value"]),
         np.where(inner, place[nodes["right"]], 0),
     )
-
-
-def _jobs(rows: int) -> int:
-    """How many cores grow the trees of so many rows: one, or all (-1)."""
-    return -1 if rows >= FEWEST_ROWS_SHARED else 1
 
 
 def _below(thresholds: npt.NDArray[Any]) -> Features:

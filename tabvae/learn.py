@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +17,7 @@ from tabvae.embed import MOST_ROWS, landscape
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.impute import guess
-from tabvae.mapping import Map, draw_map
+from tabvae.mapping import Landscape, Map, draw_map
 from tabvae.masking import hold_out
 from tabvae.plan import Settings, plan_for
 from tabvae.refine import Refiner
@@ -68,11 +70,19 @@ def learn(
     unseen = codes[held_out.numpy()]
     seen = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
     network = partial(guess, ensemble, encoder)
-    refiner = Refiner.fit(encoder, seen, unseen, network, settings.seed)
-    card = Card.measure(ensemble, encoder, codes, unseen, records)
-    chart = None
-    if settings.objective.variational:
-        chart = _map(encoder, codes, ensemble, settings)
+    # Trees leave a core idle now and then, and the matrices of a map are too small for two.
+    ended = threading.Event()
+    with ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1)) as pool:
+        try:
+            drawing = None
+            if settings.objective.variational:
+                land, steps, generator = _to_draw(encoder, codes, ensemble, settings)
+                drawing = pool.submit(draw_map, land, steps, generator, ended)
+            refiner = Refiner.fit(encoder, seen, unseen, network, settings.seed)
+            card = Card.measure(ensemble, encoder, codes, unseen, records)
+            chart = None if drawing is None else drawing.result()
+        finally:
+            ended.set()
     return Learned(ensemble, refiner, chart, card)
 
 
@@ -81,9 +91,11 @@ def unseen_rows(rows: int, seed: int) -> Tensor:
     return hold_out(rows, torch.Generator().manual_seed(seed))
 
 
-def _map(encoder: TableEncoder, codes: Codes, ensemble: Ensemble, settings: Settings) -> Map:
-    """Draw the map from the rows, or from a choice of them."""
+def _to_draw(
+    encoder: TableEncoder, codes: Codes, ensemble: Ensemble, settings: Settings
+) -> tuple[Landscape, int, torch.Generator]:
+    """A landscape of the rows, or of a choice of them, and how to draw its map."""
     codes = codes.at_most(MOST_ROWS, settings.seed)
     land = landscape(ensemble, encoder, codes, settings.latent)
     steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
-    return draw_map(land, steps, torch.Generator().manual_seed(settings.seed))
+    return land, steps, torch.Generator().manual_seed(settings.seed)

@@ -10,6 +10,7 @@ lose: many coordinates keep the row, two keep its neighbourhood.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ from torch.nn.utils import clip_grad_norm_
 from tabvae.network import Block
 from tabvae.plan import schedule
 
-WIDTH, DEPTH = 256, 2
+WIDTH, DEPTH = 128, 2
 PAIRS = 256
 RATE = 2e-3
 CLIP = 4.0
@@ -81,13 +82,19 @@ class Landscape:
     lost: float
 
 
-def draw_map(land: Landscape, steps: int, generator: torch.Generator) -> Map:
+def draw_map(
+    land: Landscape,
+    steps: int,
+    generator: torch.Generator,
+    stop: threading.Event | None = None,
+) -> Map:
     """Train a map.
 
     Args:
         land: what it is to keep.
         steps: optimiser steps.
         generator: source of all randomness.
+        stop: ends it with the next step.
     """
     chart = _start(land, generator)
     straight_back = _straight_back(chart)
@@ -97,6 +104,8 @@ def draw_map(land: Landscape, steps: int, generator: torch.Generator) -> Map:
     weight = RESTORING / max(land.lost, LEAST_LOST) ** 4 / max(variance, LEAST)
     pairs = min(PAIRS, len(land.pictures))
     for step in range(1, steps + 1):
+        if stop is not None and stop.is_set():
+            break
         for group in optimizer.param_groups:
             group["lr"] = RATE * schedule(step, steps)
         index = torch.randint(len(land.pictures), (pairs,), generator=generator)

@@ -11,14 +11,18 @@ each column's guess is the network's.
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.feature_selection import f_classif, f_regression
+from threadpoolctl import threadpool_limits
 
 from tabvae.bins import ContinuousBins
 from tabvae.blending import NETWORK_SHARE, Guesses, network_shares, trial
@@ -148,24 +152,31 @@ def _grow(
     rows: int,
     seed: int,
 ) -> tuple[Forest, ...]:
-    """A forest for each column, from the first ``rows`` rows.
+    """A forest for each column, from the first ``rows`` rows, on a core each.
 
-    scikit-learn's threads change Python's list of warning filters in turns and can leave it empty;
-    the list is put back, and what they said meanwhile, which was of that, is dropped.
+    scikit-learn changes Python's list of warning filters for a moment in each thread, and several
+    threads can leave it empty; the list is put back, and what they said meanwhile, which was of
+    that, is dropped.
     """
     x = features(encoder, codes, guesses)
     standard = _standard(encoder, codes)
-    forests = []
-    with warnings.catch_warnings(record=True):
-        for j, coder in enumerate(encoder.bins_):
-            known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
-            others = np.delete(x, j, axis=1)[known]
-            number = isinstance(coder, ContinuousBins)
-            target = standard[known, j] if number else codes.bins[known, j]
-            chosen = _telling(others, target, number)
-            grow = Forest.of_numbers if number else Forest.of_categories
-            forests.append(grow(others[:, chosen], target, growth, seed).among(chosen))
-    return tuple(forests)
+
+    def forest(j: int) -> Forest:
+        known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
+        others = np.delete(x, j, axis=1)[known]
+        number = isinstance(encoder.bins_[j], ContinuousBins)
+        target = standard[known, j] if number else codes.bins[known, j]
+        chosen = _telling(others, target, number)
+        grow = Forest.of_numbers if number else Forest.of_categories
+        return grow(others[:, chosen], target, growth, seed).among(chosen)
+
+    # One column after the other on both cores, threads would mostly wait for each other.
+    alone = partial(threadpool_limits, 1, "openmp")
+    with (
+        warnings.catch_warnings(record=True),
+        ThreadPoolExecutor(os.cpu_count(), initializer=alone) as pool,
+    ):
+        return tuple(pool.map(forest, range(len(encoder.bins_))))
 
 
 def _telling(x: Features, y: npt.NDArray[Any], number: bool) -> npt.NDArray[np.intp]:

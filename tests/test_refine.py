@@ -13,7 +13,7 @@ from tabvae import TabVAE
 from tabvae.bins import ContinuousBins
 from tabvae.blending import Guesses
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.forest import FEWEST_ROWS_SHARED, Forest, Growth
+from tabvae.forest import Forest, Growth
 from tabvae.frames import to_arrow
 from tabvae.inference import infer_schema
 from tabvae.learn import unseen_rows
@@ -110,8 +110,7 @@ def test_of_many_columns_the_trees_look_at_those_that_tell() -> None:
 
 
 def test_warning_filters_are_as_before() -> None:
-    # As many rows as several threads grow trees of.
-    table = to_arrow(make_frame(2 * FEWEST_ROWS_SHARED))
+    table = to_arrow(make_frame(2000))
     encoder = TableEncoder(infer_schema(table)).fit(table)
     codes = encoder.transform(table)
     before = list(warnings.filters)
