@@ -111,7 +111,7 @@ class Ensemble:
 
     @torch.inference_mode()
     def hidden(self, codes: Codes, visible: Mask) -> Hidden:
-        """What the visible cells say: the decoder's last hidden layer, one (N, width) a net."""
+        """What the visible cells say: the decoder's last hidden layer, one (N, ...) a net."""
         cells, seen = cells_of(codes, torch.float64), torch.from_numpy(visible)
         return [net.hidden(cells, seen) for net in self._exact]
 

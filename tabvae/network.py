@@ -136,7 +136,7 @@ class BinLogits(nn.Module):
     with s_k the bin's position: a Gaussian over the bins, corrected bin by bin. Without the
     ordered part each bin would have to learn from its own rows alone.
 
-    **Shape** (B, width) -> (B, total bins)
+    **Shape** what ``Decoder.hidden`` returns -> (B, total bins)
 
     Args:
         shape: sizes of the columns.
@@ -171,12 +171,13 @@ class BinLogits(nn.Module):
         return self.free.weight[bins] + ordered
 
     def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
+        h, cells = _apart(h, self.free.in_features)
         logits = linear(h, self.weight(bins), self.free.bias[bins])
-        if self.grid is None:
+        if cells is None:
             return logits
         # What the grid's cells say moves the ordered part.
         basis, own = self.basis[bins], self.rows[bins, 0]
-        line, curve = self.grid(h)[:, :, own].unbind(1)
+        line, curve = cells[:, :, own].unbind(1)
         moved: Tensor = logits + line * basis[:, 0] + curve * basis[:, 1]
         return moved
 
@@ -191,7 +192,7 @@ class TextbookLogits(nn.Module):
     another mean (Loaiza-Ganem & Cunningham 2019); the bins get the one of its form whose mean is
     sigmoid(m), what cross-entropy asks for.
 
-    **Shape** (B, width) -> (B, total bins)
+    **Shape** what ``Decoder.hidden`` returns -> (B, total bins)
 
     Args:
         shape: sizes of the columns.
@@ -223,8 +224,9 @@ class TextbookLogits(nn.Module):
 
     def center(self, h: Tensor) -> Tensor:
         """(B, columns) the parameter of each number."""
+        h, cells = _apart(h, self.free.in_features)
         found: Tensor = self.middle(h)
-        return found if self.grid is None else found + self.grid(h)[:, 0]
+        return found if cells is None else found + cells[:, 0]
 
     def log_density(self, h: Tensor, scores: Tensor) -> Tensor:
         """(B, columns) log-density of ``scores`` (B, columns); NaN for categories."""
@@ -246,7 +248,9 @@ class TextbookLogits(nn.Module):
 
     def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
         own = self.column_of[bins]
-        free = linear(h, self.free.weight[bins], self.free.bias[bins])
+        free = linear(
+            _apart(h, self.free.in_features)[0], self.free.weight[bins], self.free.bias[bins]
+        )
         value = self.is_value[bins]
         center = self.center(h)
         if self.likelihood == "bernoulli":
@@ -284,6 +288,13 @@ def _log_widths(positions: Tensor, offsets: list[int]) -> Tensor:
     return widths.clamp(min=LEAST_WIDTH).log()
 
 
+def _apart(hidden: Tensor, width: int) -> tuple[Tensor, Tensor | None]:
+    """The layer itself, and (B, 2, D) what a grid's cells say, if it has a grid."""
+    if hidden.shape[1] == width:
+        return hidden, None
+    return hidden[:, :width], torch.unflatten(hidden[:, width:], 1, (2, -1))
+
+
 class Decoder(nn.Module):
     """z and the features of the visible cells to the logits of every bin of every column.
 
@@ -303,9 +314,14 @@ class Decoder(nn.Module):
         )
 
     def hidden(self, z: Tensor, features: Tensor) -> Tensor:
-        """(B, width) the last hidden layer."""
+        """(B, width) the last hidden layer.
+
+        Behind it what the cells of a grid say, (B, 2 D), for a grid is one picture and is drawn
+        once, whichever columns are asked for.
+        """
         h: Tensor = self.norm(self.blocks(self.latent(z) + self.features(features)))
-        return h
+        grid = self.logits.grid
+        return h if grid is None else torch.cat([h, grid(h).flatten(1)], dim=1)
 
     def forward(self, z: Tensor, features: Tensor) -> Tensor:
         logits: Tensor = self.logits(self.hidden(z, features))

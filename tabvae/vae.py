@@ -168,7 +168,7 @@ class Autoencoder(nn.Module):
         return BinnedCells(head(h), self.column_of, self.encoder.offsets, gaps, density)
 
     def hidden(self, cells: Cells, visible: Tensor) -> Tensor:
-        """(B, width) what the visible cells say: the decoder's last hidden layer, z at its mean."""
+        """What the visible cells say: the decoder's last hidden layer, z at its mean."""
         features, q = self.encoder(cells, visible)
         return self.decoder.hidden(q.mean, self.given(features))
 
@@ -180,7 +180,7 @@ class Autoencoder(nn.Module):
         return found
 
     def hidden_from(self, z: Tensor) -> Tensor:
-        """(B, width) what z alone says, with nothing visible."""
+        """What z alone says, with nothing visible."""
         given = self.given(self.nothing()[0]).expand(len(z), -1)
         return self.decoder.hidden(z, given)
 
