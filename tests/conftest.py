@@ -49,6 +49,15 @@ def model(frame: pd.DataFrame) -> TabVAE:
     return TabVAE(effort="fast").fit(frame)
 
 
+@pytest.fixture(name="few_trees")
+def fixture_few_trees() -> Iterator[None]:
+    """See ``few_trees``."""
+    from .helpers import few_trees
+
+    with few_trees():
+        yield
+
+
 @pytest.fixture
 def quick() -> Iterator[None]:
     """See ``hasty``."""

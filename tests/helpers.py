@@ -28,13 +28,21 @@ class Result:
 
 
 @contextlib.contextmanager
-def hasty() -> Iterator[None]:
-    """Fits take few steps and few trees: for tests that do not ask how good they are."""
+def few_trees() -> Iterator[None]:
+    """Fits grow few trees: for tests that do not ask how well gaps are filled."""
     with (
-        mock.patch("tabvae.plan.FEWEST_STEPS", 40),
         mock.patch("tabvae.refine.MOST_TREES", 4),
         mock.patch("tabvae.refine.FEWEST_TREES", 4),
+        mock.patch("tabvae.refine.FEWEST_BOOSTED", 4),
+        mock.patch("tabvae.refine.MOST_BOOSTED", 0),
     ):
+        yield
+
+
+@contextlib.contextmanager
+def hasty() -> Iterator[None]:
+    """Fits take few steps, too: for tests that do not ask how good they are at all."""
+    with mock.patch("tabvae.plan.FEWEST_STEPS", 40), few_trees():
         yield
 
 

@@ -70,6 +70,7 @@ def test_a_row_scores_the_same_alone(score: str, model: TabVAE, frame: pd.DataFr
     assert 0.3 < found["p_value"].median() < 0.7
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_a_plain_autoencoder_says_which_scores_it_has(frame: pd.DataFrame) -> None:
     plain = TabVAE(model="ae", effort="fast").fit(frame)
     assert plain.detect(frame, score="reconstruction")["score"].notna().all()

@@ -108,6 +108,7 @@ def test_without_data_it_judges_rows_that_were_not_trained_on(folder: Path) -> N
     assert own["columns"]["day"]["loss"] > every["columns"]["day"]["loss"]
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_a_plain_autoencoder_has_no_bound(frame: pd.DataFrame, tmp_path: Path) -> None:
     frame.to_csv(tmp_path / "data.csv", index=False)
     TabVAE(model="ae", effort="fast").fit(frame).save(str(tmp_path / "m.tabvae"))
@@ -115,6 +116,7 @@ def test_a_plain_autoencoder_has_no_bound(frame: pd.DataFrame, tmp_path: Path) -
     assert "bounds" not in json.loads(tabvae(tmp_path, "evaluate", "data.csv", "--json").out)
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_a_shuffled_table_is_told_from_the_real_one() -> None:
     rng = np.random.default_rng(0)
     a = rng.normal(size=(3, 1500))

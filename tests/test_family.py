@@ -121,6 +121,7 @@ def test_a_plain_autoencoder_is_the_same_after_a_file(
     )
 
 
+@pytest.mark.usefixtures("few_trees")
 @pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "bernoulli"])
 def test_a_textbook_likelihood_does_every_task(
     likelihood: str, frame: pd.DataFrame, tmp_path: Path

@@ -118,6 +118,7 @@ def test_a_grid_model_is_the_same_after_a_file(
     assert np.array_equal(again.transform(digits[:20]), model.transform(digits[:20]))
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("variant", ["ae", "dae"])
 def test_a_spectrum_is_restored_from_its_code(variant: str) -> None:
     rng = np.random.default_rng(0)

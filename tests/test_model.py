@@ -263,6 +263,7 @@ def test_the_estimator_has_scikit_learns_manners() -> None:
     assert not [name for name in vars(estimator) if name.endswith("_")]
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_every_pandas_dtype_comes_back_as_it_was() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=80)
@@ -287,6 +288,7 @@ def test_every_pandas_dtype_comes_back_as_it_was() -> None:
     assert all(same_cells(frame[c], filled[c]) for c in frame)
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_absurd_numbers_neither_break_nor_change() -> None:
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60)})
@@ -302,6 +304,7 @@ def test_absurd_numbers_neither_break_nor_change() -> None:
     assert np.isfinite(filled["a"]).all()
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_tiny_tables_work(frame: pd.DataFrame) -> None:
     rows = frame.head(10)
     model = TabVAE(effort="fast", latent=2).fit(rows)
@@ -323,6 +326,7 @@ def test_the_card_tells_what_happened_in_training(model: TabVAE) -> None:
     assert card.records[0].curve[0].held_out > card.records[0].curve[-1].held_out
 
 
+@pytest.mark.usefixtures("few_trees")
 def test_a_collapsed_posterior_is_noticed(frame: pd.DataFrame) -> None:
     model = TabVAE(effort="fast", beta=100.0).fit(frame)
     assert model.fitted_.card.collapsed
