@@ -13,6 +13,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from tabvae.cells import Floats, Mask
 
@@ -49,7 +50,9 @@ def detection_auc(real: Floats, synthetic: Floats, categorical: Mask) -> float:
     few = categorical & (x.max(0, initial=0.0, where=~np.isnan(x)) < MOST_CATEGORIES)
     classifier = HistGradientBoostingClassifier(categorical_features=few, random_state=0)
     folds = StratifiedKFold(3, shuffle=True, random_state=0)
-    scores = cross_val_predict(classifier, x, y, cv=folds, method="predict_proba")[:, 1]
+    # A second core helps little, and waiting for a busy one can take minutes.
+    with threadpool_limits(1, "openmp"):
+        scores = cross_val_predict(classifier, x, y, cv=folds, method="predict_proba")[:, 1]
     return float(roc_auc_score(y, scores))
 
 
