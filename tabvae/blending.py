@@ -24,6 +24,8 @@ MOST_COPIES, ENOUGH_ROWS = 8, 4000
 CELLS_BORROWED, CELLS_BEFORE = 500, 2000
 """Weight, in cells, of what is known of all columns beside what is seen of one; and of what is
 believed before anything is known beside what is seen of all."""
+GROUPS = 10
+"""Of numbers, by what is guessed of them."""
 LEAST = 1e-12
 
 Guesses = list[Floats]
@@ -46,11 +48,14 @@ def network_shares(
     standard: Floats,
     network: Guesses,
     trees: Guesses,
+    missing: Guesses,
 ) -> Floats:
     """(columns,) weight of the network's guess that loses least on hidden cells; the trees' has
     the rest.
 
-    What is lost is the squared error of a number, the score of Brier (1950) of a category.
+    What is lost is the squared error of a number, the score of Brier (1950) of a category. Where
+    large numbers are missing more often than small ones, those hidden ones count for more that are
+    guessed to be large, too (Shimodaira 2000).
 
     Args:
         encoder: knows the kind of each column.
@@ -59,6 +64,7 @@ def network_shares(
         standard: (N, columns) the numbers of ``whole`` in column deviations.
         network: what the network guesses of the unobserved cells of ``hidden``.
         trees: what the trees guess of them.
+        missing: what is guessed of the cells that are not observed in the table.
     """
     columns = len(encoder.bins_)
     cells, gain, spread = np.zeros((3, columns))
@@ -69,14 +75,37 @@ def network_shares(
         if isinstance(coder, CategoricalBins):
             truth = np.eye(len(coder))[whole.bins[rows, j]]
         wrong, apart = (truth - trees[j])[known], (network[j] - trees[j])[known]
+        if not known.any():
+            continue
+        weights = _weights(trees[j][known], missing[j])
+        # As many cells of equal weight would tell as much (Kish 1965).
+        cells[j] = weights.sum() ** 2 / (weights**2).sum()
+        each = weights * cells[j] / weights.sum()
         # With the share s of the network the loss is |wrong - s apart|^2.
-        cells[j], gain[j], spread[j] = known.sum(), (wrong * apart).sum(), (apart**2).sum()
+        gain[j], spread[j] = ((each @ term).sum() for term in (wrong * apart, apart**2))
     numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
     shares = np.full(columns, NETWORK_SHARE)
     for kind in (numbers, ~numbers):
         if cells[kind].sum() > 0:
             shares[kind] = _shares(gain[kind], spread[kind], cells[kind])
     return shares
+
+
+def _weights(tried: Floats, missing: Floats) -> Floats:
+    """(n,) how much more often the like of each guess is made of missing cells than of ``tried``.
+
+    Args:
+        tried: (n,) numbers or (n, bins) probabilities of a category.
+        missing: (m,) or (m, bins) the same of missing cells.
+    """
+    if tried.ndim == 1:
+        edges = np.quantile(tried, np.linspace(0, 1, GROUPS + 1)[1:-1])
+        tried, missing = (np.eye(GROUPS)[np.searchsorted(edges, g)] for g in (tried, missing))
+    groups = tried.shape[1]
+    often = (tried.sum(0) + 1) / (len(tried) + groups)
+    wanted = (missing.sum(0) + groups * often) / (len(missing) + groups)
+    weights: Floats = tried @ (wanted / often)
+    return weights
 
 
 def _shares(gain: Floats, spread: Floats, cells: Floats) -> Floats:

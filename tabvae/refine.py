@@ -92,7 +92,7 @@ class Refiner:
             forests = _grow(encoder, codes, guesses, growth, learned, seed)
             trees = cls(forests, np.zeros(len(shares))).refine(encoder, hidden, network)
             truth = _standard(encoder, whole)
-            shares = network_shares(encoder, whole, hidden, truth, network, trees)
+            shares = network_shares(encoder, whole, hidden, truth, network, trees, guesses)
         return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), shares)
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Guesses) -> Guesses:

@@ -49,7 +49,7 @@ def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableEncoder, Codes, C
     network = guesses(encoder, whole, hidden, right=("one", "sign"))
     trees = guesses(encoder, whole, hidden, right=("other", "letter"))
     truth = _standard(encoder, whole)
-    shares = network_shares(encoder, whole, hidden, truth, network, trees)
+    shares = network_shares(encoder, whole, hidden, truth, network, trees, trees)
     one, other, letter, sign = shares
     assert one > 0.7 > 0.3 > other
     assert sign > 0.7 > 0.3 > letter
@@ -60,8 +60,24 @@ def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableEncoder, Codes
     encoder, whole, hidden = case
     none, same = whole[:0], hidden[:0]
     empty = guesses(encoder, none, same, right=())
-    shares = network_shares(encoder, none, same, _standard(encoder, none), empty, empty)
+    shares = network_shares(encoder, none, same, _standard(encoder, none), empty, empty, empty)
     np.testing.assert_array_equal(shares, NETWORK_SHARE)
+
+
+def test_whoever_knows_cells_like_the_missing_ones_is_believed(
+    case: tuple[TableEncoder, Codes, Codes],
+) -> None:
+    encoder, whole, hidden = case
+    truth = _standard(encoder, whole)
+    known = guesses(encoder, whole, hidden, right=("one", "other", "letter", "sign"))
+    large = known[0] > 0
+    trees = [np.where(large, 0.5 * known[0], known[0]), *known[1:]]
+    network = [np.where(large, known[0], 0.5 * known[0]), *known[1:]]
+    more, less = (
+        network_shares(encoder, whole, hidden, truth, network, trees, [some, *known[1:]])[0]
+        for some in (trees[0][large], trees[0][~large])
+    )
+    assert more > 0.7 > 0.3 > less
 
 
 def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> None:
@@ -69,7 +85,7 @@ def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> 
     few, same = whole[:20], hidden[:20]
     network = guesses(encoder, few, same, right=("one", "other"))
     trees = guesses(encoder, few, same, right=())
-    shares = network_shares(encoder, few, same, _standard(encoder, few), network, trees)
+    shares = network_shares(encoder, few, same, _standard(encoder, few), network, trees, trees)
     assert abs(shares[0] - NETWORK_SHARE) < 0.1
 
 
