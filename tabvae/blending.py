@@ -71,18 +71,16 @@ def network_shares(
     for j, coder in enumerate(encoder.bins_):
         rows = np.flatnonzero(~hidden.observed[:, j])
         known = whole.observed[rows, j]
+        if not known.any():
+            continue
         truth = standard[rows, j]
         if isinstance(coder, CategoricalBins):
             truth = np.eye(len(coder))[whole.bins[rows, j]]
         wrong, apart = (truth - trees[j])[known], (network[j] - trees[j])[known]
-        if not known.any():
-            continue
         weights = _weights(trees[j][known], missing[j])
-        # As many cells of equal weight would tell as much (Kish 1965).
-        cells[j] = weights.sum() ** 2 / (weights**2).sum()
-        each = weights * cells[j] / weights.sum()
         # With the share s of the network the loss is |wrong - s apart|^2.
-        gain[j], spread[j] = ((each @ term).sum() for term in (wrong * apart, apart**2))
+        cells[j] = weights.sum()
+        gain[j], spread[j] = ((weights @ term).sum() for term in (wrong * apart, apart**2))
     numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
     shares = np.full(columns, NETWORK_SHARE)
     for kind in (numbers, ~numbers):
@@ -92,7 +90,9 @@ def network_shares(
 
 
 def _weights(tried: Floats, missing: Floats) -> Floats:
-    """(n,) how much more often the like of each guess is made of missing cells than of ``tried``.
+    """(n,) what each tried cell counts: the more, the more often guesses like its own are made of
+    missing cells. They sum to the number of cells of equal weight that would tell as much (Kish
+    1965).
 
     Args:
         tried: (n,) numbers or (n, bins) probabilities of a category.
@@ -105,6 +105,7 @@ def _weights(tried: Floats, missing: Floats) -> Floats:
     often = (tried.sum(0) + 1) / (len(tried) + groups)
     wanted = (missing.sum(0) + groups * often) / (len(missing) + groups)
     weights: Floats = tried @ (wanted / often)
+    weights *= weights.sum() / (weights**2).sum()
     return weights
 
 

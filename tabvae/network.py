@@ -248,9 +248,8 @@ class TextbookLogits(nn.Module):
 
     def forward(self, h: Tensor, bins: slice = slice(None)) -> Tensor:
         own = self.column_of[bins]
-        free = linear(
-            _apart(h, self.free.in_features)[0], self.free.weight[bins], self.free.bias[bins]
-        )
+        layer, _ = _apart(h, self.free.in_features)
+        free = linear(layer, self.free.weight[bins], self.free.bias[bins])
         value = self.is_value[bins]
         center = self.center(h)
         if self.likelihood == "bernoulli":
