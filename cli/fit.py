@@ -137,6 +137,8 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
         f"{len(card.records)} network(s), best at step {best.best_step}{active}",
         f"wrote {target} in {seconds:.0f} s",
     ]
+    if withheld := withheld_in_words(model):
+        lines.append(f"note: {withheld}; impute allows for it")
     recoveries = sum(record.recoveries for record in card.records)
     if recoveries:
         lines.append(
@@ -145,3 +147,13 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
     if card.collapsed:
         lines.append("note: the posterior has collapsed; the embedding says little (lower --beta)")
     return "\n".join(lines)
+
+
+def withheld_in_words(model: TabVAE) -> str:
+    """Which columns have gaps that say what would be there, if any."""
+    from tabvae.errors import shown
+
+    fitted = model.fitted_
+    withheld = fitted.learned.selection.most_withheld(fitted.encoder)
+    listed = ", ".join(f"{shown(c)[1:-1]} where it is {what}" for c, what in withheld.items())
+    return f"missing more often: {listed}" if withheld else ""

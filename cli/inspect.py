@@ -83,6 +83,8 @@ def show_card(console: Any, model: TabVAE) -> None:
     """The model's columns, training and diagnostics."""
     from rich.table import Table
 
+    from .fit import withheld_in_words
+
     grid = f", grid {model.grid}" if model.grid else ""
     size = model.fitted_.learned.ensemble.latent
     kind = f"{model.model}, {size} latent dimensions, {model.likelihood} numbers{grid}"
@@ -103,6 +105,8 @@ def show_card(console: Any, model: TabVAE) -> None:
                 f"{point.held_out:.4f}",
             )
     console.print(table)
+    if withheld := withheld_in_words(model):
+        console.print(withheld, highlight=False, markup=False, soft_wrap=True)
     if not len(card.kl):
         return
     dimensions = ", ".join(f"{value:.2f}" for value in card.kl)
@@ -114,10 +118,11 @@ def show_card(console: Any, model: TabVAE) -> None:
 
 def card_json(model: TabVAE) -> dict[str, Any]:
     """The card as a JSON document."""
-    card = model.fitted_.card
+    fitted, card = model.fitted_, model.fitted_.card
     return {
         "parameters": model.get_params(),
-        "schema": model.fitted_.schema.to_json(),
+        "schema": fitted.schema.to_json(),
+        "missing_not_at_random": fitted.learned.selection.most_withheld(fitted.encoder),
         "training": [asdict(record) for record in card.records],
         "kl_per_dimension": card.kl.tolist(),
         "active_dimensions": card.active,

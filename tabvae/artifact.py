@@ -22,6 +22,7 @@ from torch import Tensor, nn
 import tabvae
 from tabvae import sealed
 from tabvae.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.blending import Trust
 from tabvae.card import LEVELS, Calibration, Card
 from tabvae.cells import Floats
 from tabvae.detect import LOOKS, UNITS
@@ -39,10 +40,11 @@ from tabvae.refine import Refiner
 from tabvae.schema import Schema
 from tabvae.scores import known_scores
 from tabvae.sealed import Arrays
+from tabvae.selection import Selection
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 7
+FORMAT = 8
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,10 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
     for j, forest in enumerate(learned.refiner.forests):
         for name, array in vars(forest).items():
             arrays[f"forest.{j}.{name}"] = array
-    arrays["forest.shares"] = learned.refiner.shares
+    for name, weights in vars(learned.refiner.trust).items():
+        arrays[f"trust.{name}"] = weights
+    for j, tilt in enumerate(learned.selection.tilts):
+        arrays[f"tilt.{j}"] = tilt
     arrays["card.kl"] = card.kl
     arrays["card.scales"] = card.scales
     for kind, calibration in card.calibrations.items():
@@ -205,13 +210,17 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
     forests = tuple(_read_forest(arrays, f"forest.{j}") for j in range(columns))
     for forest, coder in zip(forests, encoder.bins_, strict=True):
         forest.check(columns - 1, None if isinstance(coder, ContinuousBins) else len(coder))
-    shares = _floats(arrays, "forest.shares")
-    if shares.shape != (columns,) or not ((shares >= 0) & (shares <= 1)).all():
-        raise ValueError("the shares of the network are not those of its columns")
+    trust = Trust(_floats(arrays, "trust.shares"), _floats(arrays, "trust.errors"))
+    for ratio in (trust.shares, trust.errors):
+        if ratio.shape != (columns,) or not ((ratio >= 0) & (ratio <= 1)).all():
+            raise ValueError("the trust in the network is not that of its columns")
+    selection = Selection(tuple(_floats(arrays, f"tilt.{j}") for j in range(columns)))
+    if [tilt.shape for tilt in selection.tilts] != [(size,) for size in encoder.sizes]:
+        raise ValueError("the tilts are not those of its columns")
     card = _read_card(document, arrays, columns)
     if set(card.calibrations) != set(known_scores(ensemble)):
         raise ValueError("it has other scores than its model")
-    return Fitted(encoder, Learned(ensemble, Refiner(forests, shares), chart, card))
+    return Fitted(encoder, Learned(ensemble, selection, Refiner(forests, trust), chart, card))
 
 
 def _read_nets(

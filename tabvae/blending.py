@@ -7,7 +7,7 @@ is drawn towards what the cells of all columns of its kind say.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,10 +27,30 @@ believed before anything is known beside what is seen of all."""
 GROUPS = 10
 """Of numbers, by what is guessed of them."""
 LEAST = 1e-12
+ERROR_BEFORE = 0.8
+"""Of both together, squared, beside the network's."""
 
 Guesses = list[Floats]
 """What is believed of the unobserved cells, one array a column in the order of its unobserved rows:
 (n,) numbers in column deviations, or (n, bins) probabilities of a category."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom to trust, and how far.
+
+    Attributes:
+        shares: (columns,) weight of the network's guess; the trees' has the rest.
+        errors: (columns,) squared error of both together over that of the network alone.
+    """
+
+    shares: Floats
+    errors: Floats
+
+    @classmethod
+    def before(cls, columns: int) -> Trust:
+        """Before anything is known."""
+        return cls(np.full(columns, NETWORK_SHARE), np.full(columns, ERROR_BEFORE))
 
 
 def trial(unseen: Codes, seed: int) -> tuple[Codes, Codes]:
@@ -41,7 +61,7 @@ def trial(unseen: Codes, seed: int) -> tuple[Codes, Codes]:
     return whole, replace(whole, observed=whole.observed & ~hidden)
 
 
-def network_shares(
+def whom_to_trust(
     encoder: TableEncoder,
     whole: Codes,
     hidden: Codes,
@@ -49,9 +69,8 @@ def network_shares(
     network: Guesses,
     trees: Guesses,
     missing: Guesses,
-) -> Floats:
-    """(columns,) weight of the network's guess that loses least on hidden cells; the trees' has
-    the rest.
+) -> Trust:
+    """The weights of the network's guesses that lose least on hidden cells.
 
     What is lost is the squared error of a number, the score of Brier (1950) of a category. Where
     large numbers are missing more often than small ones, those hidden ones count for more that are
@@ -67,7 +86,7 @@ def network_shares(
         missing: what is guessed of the cells that are not observed in the table.
     """
     columns = len(encoder.bins_)
-    cells, gain, spread = np.zeros((3, columns))
+    cells, gain, spread, loss = np.zeros((4, columns))
     for j, coder in enumerate(encoder.bins_):
         rows = np.flatnonzero(~hidden.observed[:, j])
         known = whole.observed[rows, j]
@@ -80,13 +99,17 @@ def network_shares(
         weights = _weights(trees[j][known], missing[j])
         # With the share s of the network the loss is |wrong - s apart|^2.
         cells[j] = weights.sum()
-        gain[j], spread[j] = ((weights @ term).sum() for term in (wrong * apart, apart**2))
+        terms = (wrong * apart, apart**2, wrong**2)
+        gain[j], spread[j], loss[j] = ((weights @ term).sum() for term in terms)
     numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
-    shares = np.full(columns, NETWORK_SHARE)
+    shares, errors = vars(Trust.before(columns)).values()
     for kind in (numbers, ~numbers):
         if cells[kind].sum() > 0:
-            shares[kind] = _shares(gain[kind], spread[kind], cells[kind])
-    return shares
+            shares[kind] = _ratios(gain[kind], spread[kind], cells[kind], NETWORK_SHARE)
+            both = loss[kind] - 2 * shares[kind] * gain[kind] + shares[kind] ** 2 * spread[kind]
+            alone = loss[kind] - 2 * gain[kind] + spread[kind]
+            errors[kind] = _ratios(both, alone, cells[kind], ERROR_BEFORE)
+    return Trust(shares, errors)
 
 
 def _weights(tried: Floats, missing: Floats) -> Floats:
@@ -109,10 +132,11 @@ def _weights(tried: Floats, missing: Floats) -> Floats:
     return weights
 
 
-def _shares(gain: Floats, spread: Floats, cells: Floats) -> Floats:
-    """(columns,) best shares of the network in columns of one kind, few cells borrowing."""
-    unit = spread.sum() / cells.sum() * CELLS_BEFORE + LEAST
-    common = (gain.sum() + NETWORK_SHARE * unit) / (spread.sum() + unit)
-    each = spread / np.maximum(cells, 1) * CELLS_BORROWED + LEAST
-    shares: Floats = ((gain + common * each) / (spread + each)).clip(0, 1)
-    return shares
+def _ratios(parts: Floats, wholes: Floats, cells: Floats, before: float) -> Floats:
+    """(columns,) ``parts`` over ``wholes`` within 0..1 in columns of one kind, few cells borrowing
+    from the other columns, and those from what was believed ``before``."""
+    unit = wholes.sum() / cells.sum() * CELLS_BEFORE + LEAST
+    common = (parts.sum() + before * unit) / (wholes.sum() + unit)
+    each = wholes / np.maximum(cells, 1) * CELLS_BORROWED + LEAST
+    ratios: Floats = ((parts + common * each) / (wholes + each)).clip(0, 1)
+    return ratios

@@ -163,10 +163,11 @@ class Fitted:
 
     def impute(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
-        ensemble, refiner = self.learned.ensemble, self.learned.refiner
-        parts = []
+        learned, parts = self.learned, []
         for rows, codes in self._blocks(table):
-            filled = impute(ensemble, self.encoder, refiner, codes)
+            filled = impute(
+                learned.ensemble, self.encoder, learned.selection, learned.refiner, codes
+            )
             sample = Sample(filled, np.zeros(filled.bins.shape))
             parts.append(fill(self.encoder, rows, codes, sample))
         return pa.concat_tables(parts).unify_dictionaries()
@@ -193,8 +194,9 @@ class Fitted:
             raise SchemaError(f"column {shown(name)} is {kind}, it has no classes")
         j = names.index(name)
         coder = self.encoder.bins_[j]
+        learned, codes = self.learned, self.encode(table)
         found = probabilities(
-            self.learned.ensemble, self.encoder, self.learned.refiner, self.encode(table), j
+            learned.ensemble, self.encoder, learned.selection, learned.refiner, codes, j
         )
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
         return pa.table({f"{name}={v}": found[:, k] for k, v in enumerate(values)})
@@ -207,8 +209,9 @@ class Fitted:
         """
         if draws < 1:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
-        codes = self.encode(table)
-        for sample in draw(self.learned.ensemble, self.encoder, codes, draws, seed):
+        codes, learned = self.encode(table), self.learned
+        found = draw(learned.ensemble, self.encoder, learned.selection, codes, draws, seed)
+        for sample in found:
             yield fill(self.encoder, table, codes, sample)
 
     def generate(

@@ -21,6 +21,7 @@ from tabvae.mapping import Landscape, Map, draw_map
 from tabvae.masking import hold_out
 from tabvae.plan import Settings, plan_for
 from tabvae.refine import Refiner
+from tabvae.selection import Selection
 from tabvae.team import Progress, team_for, train
 
 
@@ -30,12 +31,14 @@ class Learned:
 
     Attributes:
         ensemble: the trained networks.
+        selection: what it says of a cell that it is missing.
         refiner: the trees that take a second look at imputed cells.
         chart: the map of the rows; ``None`` where the code of the first network is their place.
         card: what happened in training, diagnostics and calibration.
     """
 
     ensemble: Ensemble
+    selection: Selection
     refiner: Refiner
     chart: Map | None
     card: Card
@@ -69,7 +72,6 @@ def learn(
     ensemble = Ensemble(nets)
     unseen = codes[held_out.numpy()]
     seen = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
-    network = partial(guess, ensemble, encoder)
     # Trees leave a core idle now and then, and the matrices of a map are too small for two.
     ended = threading.Event()
     with ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1)) as pool:
@@ -78,12 +80,16 @@ def learn(
             if settings.objective.variational:
                 land, steps, generator = _to_draw(encoder, codes, ensemble, settings)
                 drawing = pool.submit(draw_map, land, steps, generator, ended)
+            selection = Selection.none(encoder)
+            if settings.objective.variational:
+                selection = Selection.fit(ensemble, encoder, seen, unseen, settings.seed)
+            network = partial(guess, ensemble, encoder, selection)
             refiner = Refiner.fit(encoder, seen, unseen, network, settings.seed)
             card = Card.measure(ensemble, encoder, codes, unseen, records)
             chart = None if drawing is None else drawing.result()
         finally:
             ended.set()
-    return Learned(ensemble, refiner, chart, card)
+    return Learned(ensemble, selection, refiner, chart, card)
 
 
 def unseen_rows(rows: int, seed: int) -> Tensor:

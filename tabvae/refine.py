@@ -5,7 +5,8 @@ as completed, the guesses are replaced, and so on for several rounds, as missFor
 beginnings (Stekhoven & Buehlmann 2012). Each round's guesses are averaged with those of the round
 before, since cells that are updated at the same time overshoot. New rows take the same path with
 the trees of the last round, which alone are kept. Rows that no network trained on tell how much of
-each column's guess is the network's.
+each column's guess is the network's. Trees learn from observed cells; where others are missing
+because of what they hold, what they say is moved as the network's guesses are.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +26,7 @@ from sklearn.feature_selection import f_classif, f_regression
 from threadpoolctl import threadpool_limits
 
 from tabvae.bins import ContinuousBins
-from tabvae.blending import NETWORK_SHARE, Guesses, network_shares, trial
+from tabvae.blending import LEAST, NETWORK_SHARE, Guesses, Trust, trial, whom_to_trust
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.forest import BOOSTED_TREES, Features, Forest, Growth
@@ -48,17 +49,29 @@ MOST_FEATURES = 100
 """Columns that the trees of one column look at."""
 
 
+class Belief(NamedTuple):
+    """What a network guesses of the unobserved cells.
+
+    Attributes:
+        observed: as if they were like the observed ones of their column.
+        missing: knowing that those that are missing are.
+    """
+
+    observed: Guesses
+    missing: Guesses
+
+
 @dataclass(frozen=True)
 class Refiner:
     """One forest for each modelled column, on the completed other ones.
 
     Attributes:
         forests: one a column.
-        shares: (columns,) the network's share of what both say together.
+        trust: in the network's guesses beside the trees'.
     """
 
     forests: tuple[Forest, ...]
-    shares: Floats
+    trust: Trust
 
     @classmethod
     def fit(
@@ -66,7 +79,7 @@ class Refiner:
         encoder: TableEncoder,
         seen: Codes,
         unseen: Codes,
-        guess: Callable[[Codes], Guesses],
+        guess: Callable[[Codes], Belief],
         seed: int,
     ) -> Refiner:
         """Grow the trees, round by round.
@@ -82,54 +95,71 @@ class Refiner:
         codes = Codes.joined(seen.at_most(MOST_ROWS, seed), unseen)
         growth = _growth(int(codes.observed.sum()), codes.bins.shape[1], encoder.min_count)
         guesses = _rounds(encoder, codes, guess(codes), growth, seed)
-        shares = np.full(codes.bins.shape[1], NETWORK_SHARE)
+        trust = Trust.before(codes.bins.shape[1])
         learned = len(codes) - len(unseen)
         # A column of few cells may have none that trees on trial could learn from.
         can_learn = bool(codes.observed[:learned].any(0).all())
-        if len(unseen) and can_learn and len(shares) <= MOST_FEATURES:
+        if len(unseen) and can_learn and len(trust.shares) <= MOST_FEATURES:
             whole, hidden = trial(unseen, seed)
             network = guess(hidden)
             forests = _grow(encoder, codes, guesses, growth, learned, seed)
-            trees = cls(forests, np.zeros(len(shares))).refine(encoder, hidden, network)
+            trees = cls(forests, trust)._trees(encoder, hidden, network)
             truth = _standard(encoder, whole)
-            shares = network_shares(encoder, whole, hidden, truth, network, trees, guesses)
-        return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), shares)
+            trust = whom_to_trust(encoder, whole, hidden, truth, network.missing, trees, guesses)
+        return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), trust)
 
-    def refine(self, encoder: TableEncoder, codes: Codes, first: Guesses) -> Guesses:
+    def refine(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
         """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
-        trees = _said(encoder, codes, first, self.forests)
+        return _blend(self._trees(encoder, codes, first), first.missing, self.trust.shares)
+
+    def _trees(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
+        """What the trees say of the unobserved cells in the end."""
+        trees = _said(encoder, codes, first, first.missing, self.forests, self.trust)
         for _ in range(SWEEPS - 1):
-            guesses = _blend(trees, first, NETWORK_SHARE)
-            trees = _blend(trees, _said(encoder, codes, guesses, self.forests), 0.5)
-        return _blend(trees, first, self.shares)
+            guesses = _blend(trees, first.missing, NETWORK_SHARE)
+            latest = _said(encoder, codes, first, guesses, self.forests, self.trust)
+            trees = _blend(trees, latest, 0.5)
+        return trees
 
 
 def _rounds(
-    encoder: TableEncoder, codes: Codes, first: Guesses, growth: Growth, seed: int
+    encoder: TableEncoder, codes: Codes, first: Belief, growth: Growth, seed: int
 ) -> Guesses:
     """The network's ``first`` guesses after rounds of quick trees."""
     gaps = 1 - float(codes.observed.mean())
     quick = Growth(max(round(QUICK_SHARE * growth.trees), FEWEST_QUICK), 1, mixed=False)
-    guesses = first
+    guesses, trust = first.missing, Trust.before(codes.bins.shape[1])
     for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
         forests = _grow(encoder, codes, guesses, quick, len(codes), seed + number)
-        latest = _blend(_said(encoder, codes, guesses, forests), first, NETWORK_SHARE)
+        said = _said(encoder, codes, first, guesses, forests, trust)
+        latest = _blend(said, first.missing, NETWORK_SHARE)
         guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
     return guesses
 
 
 def _said(
-    encoder: TableEncoder, codes: Codes, guesses: Guesses, forests: tuple[Forest, ...]
+    encoder: TableEncoder,
+    codes: Codes,
+    network: Belief,
+    guesses: Guesses,
+    forests: tuple[Forest, ...],
+    trust: Trust,
 ) -> Guesses:
-    """What the trees say of the unobserved cells, looking at ``guesses`` of all of them."""
+    """What the trees say of the unobserved cells, looking at ``guesses`` of all of them.
+
+    What is missing because of what it holds differs from what is observed like it, by ever less the
+    better it is known: a category by the same odds, a number in proportion to the squared error.
+    """
     x = features(encoder, codes, guesses)
     said = []
     for j, (coder, forest) in enumerate(zip(encoder.bins_, forests, strict=True)):
         others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
+        like, own = network.observed[j], network.missing[j]
         if isinstance(coder, ContinuousBins):
-            said.append(forest.predict(others))
+            said.append(forest.predict(others) + trust.errors[j] * (own - like))
         else:
-            said.append(forest.votes(others, len(coder)))
+            votes = forest.votes(others, len(coder)) * (own + LEAST) / (like + LEAST)
+            said.append(votes / votes.sum(1, keepdims=True))
     return said
 
 

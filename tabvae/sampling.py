@@ -15,6 +15,7 @@ from tabvae.bins import ContinuousBins, Ints
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, sample_bins
+from tabvae.selection import Selection
 
 ROWS_PER_BLOCK = 512
 
@@ -39,6 +40,7 @@ def sample(
     seed: tuple[int, ...],
     gaps: bool,
     temperature: float = 1.0,
+    selection: Selection | None = None,
 ) -> Sample:
     """Sample every cell that is not observed, given those that are.
 
@@ -49,18 +51,22 @@ def sample(
         seed: with the number of the block, the seed of the random numbers.
         gaps: whether a cell may come out as missing, as often as in the training table.
         temperature: divides the logits; below 1 gives more typical rows.
+        selection: what it says of a cell that it is missing; by default nothing.
     """
+    selection = selection or Selection.none(encoder)
     done = codes.copy()
     levels = np.zeros(done.bins.shape)
     for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK)):
         rng = np.random.default_rng([*seed, number])
-        _sample_block(ensemble, encoder, done[rows], levels[rows], rng, gaps, temperature)
+        block = done[rows]
+        _sample_block(ensemble, encoder, selection, block, levels[rows], rng, gaps, temperature)
     return Sample(done, levels)
 
 
 def _sample_block(
     ensemble: Ensemble,
     encoder: TableEncoder,
+    selection: Selection,
     block: Codes,
     levels: Floats,
     rng: np.random.Generator,
@@ -76,6 +82,7 @@ def _sample_block(
             continue
         hidden = ensemble.hidden(block[todo], visible[todo])
         probabilities = ensemble.probabilities(hidden, int(j), gaps, temperature)
+        probabilities = selection.of_missing(probabilities, int(j), block.missing[todo, j])
         bins = sample_bins(probabilities, uniforms[0, todo])
         levels[todo, j] = uniforms[1, todo]
         visible[todo, j] = True

@@ -23,7 +23,7 @@ FLOORS = [
     {"vae", "sealed"},
     {"masking", "bounds", "plan"},
     {"ensemble"},
-    {"training"},
+    {"training", "selection"},
     {"mapping", "checkpoint"},
     {"embed", "sampling", "detect", "forest", "evaluate", "team", "blending"},
     {"refine", "scores"},

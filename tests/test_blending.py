@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tabvae.blending import HIDDEN, NETWORK_SHARE, Guesses, network_shares, trial
+from tabvae.blending import ERROR_BEFORE, HIDDEN, NETWORK_SHARE, Guesses, trial, whom_to_trust
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.inference import infer_schema
 from tabvae.refine import _standard
@@ -49,19 +49,23 @@ def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableEncoder, Codes, C
     network = guesses(encoder, whole, hidden, right=("one", "sign"))
     trees = guesses(encoder, whole, hidden, right=("other", "letter"))
     truth = _standard(encoder, whole)
-    shares = network_shares(encoder, whole, hidden, truth, network, trees, trees)
-    one, other, letter, sign = shares
+    trust = whom_to_trust(encoder, whole, hidden, truth, network, trees, trees)
+    one, other, letter, sign = trust.shares
     assert one > 0.7 > 0.3 > other
     assert sign > 0.7 > 0.3 > letter
-    assert ((shares >= 0) & (shares <= 1)).all()
+    assert ((trust.shares >= 0) & (trust.shares <= 1)).all()
+    # The trees add nothing to what the network knows of the one, everything to the other.
+    assert trust.errors[0] > 0.9
+    assert trust.errors[1] < 0.3
 
 
 def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableEncoder, Codes, Codes]) -> None:
     encoder, whole, hidden = case
     none, same = whole[:0], hidden[:0]
     empty = guesses(encoder, none, same, right=())
-    shares = network_shares(encoder, none, same, _standard(encoder, none), empty, empty, empty)
-    np.testing.assert_array_equal(shares, NETWORK_SHARE)
+    trust = whom_to_trust(encoder, none, same, _standard(encoder, none), empty, empty, empty)
+    np.testing.assert_array_equal(trust.shares, NETWORK_SHARE)
+    np.testing.assert_array_equal(trust.errors, ERROR_BEFORE)
 
 
 def test_whoever_knows_cells_like_the_missing_ones_is_believed(
@@ -74,7 +78,7 @@ def test_whoever_knows_cells_like_the_missing_ones_is_believed(
     trees = [np.where(large, 0.5 * known[0], known[0]), *known[1:]]
     network = [np.where(large, known[0], 0.5 * known[0]), *known[1:]]
     more, less = (
-        network_shares(encoder, whole, hidden, truth, network, trees, [some, *known[1:]])[0]
+        whom_to_trust(encoder, whole, hidden, truth, network, trees, [some, *known[1:]]).shares[0]
         for some in (trees[0][large], trees[0][~large])
     )
     assert more > 0.7 > 0.3 > less
@@ -85,7 +89,9 @@ def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> 
     few, same = whole[:20], hidden[:20]
     network = guesses(encoder, few, same, right=("one", "other"))
     trees = guesses(encoder, few, same, right=())
-    shares = network_shares(encoder, few, same, _standard(encoder, few), network, trees, trees)
+    shares = whom_to_trust(
+        encoder, few, same, _standard(encoder, few), network, trees, trees
+    ).shares
     assert abs(shares[0] - NETWORK_SHARE) < 0.1
 
 

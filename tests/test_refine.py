@@ -11,25 +11,25 @@ import pytest
 
 from tabvae import TabVAE
 from tabvae.bins import ContinuousBins
-from tabvae.blending import Guesses
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.forest import Forest, Growth
 from tabvae.frames import to_arrow
 from tabvae.inference import infer_schema
 from tabvae.learn import unseen_rows
-from tabvae.refine import MOST_FEATURES, MOST_NODES, Refiner, _growth, _telling
+from tabvae.refine import MOST_FEATURES, MOST_NODES, Belief, Refiner, _growth, _telling
 
 from .conftest import make_frame
 from .helpers import hasty
 
 
-def guess_the_mean(encoder: TableEncoder, codes: Codes) -> Guesses:
+def guess_the_mean(encoder: TableEncoder, codes: Codes) -> Belief:
     """A poor first guess: the column's mean, every category equally likely."""
     counts = (~codes.observed).sum(0)
-    return [
+    guesses = [
         np.zeros(n) if isinstance(b, ContinuousBins) else np.full((n, len(b)), 1 / len(b))
         for n, b in zip(counts, encoder.bins_, strict=True)
     ]
+    return Belief(guesses, guesses)
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,241 @@
+"""Cells that are missing because of what they hold: whether there are such, and what follows.
+
+In a column that is missing not at random (Rubin 1976) the network, which learns from the observed
+cells, is wrong about the missing ones. With a selection model (Heckman 1979)
+
+    P(x_j is missing | x) / P(x_j is observed | x)  =  exp(c + t(x_j)),
+
+the rule of Bayes leads from the one to the other (exponential tilting, Kim & Yu 2011), and says how
+often cells are missing that the other cells o of their row would lead one to expect:
+
+    p(x_j | o, missing)  is proportional to  p(x_j | o, observed) exp(t(x_j))
+    P(x_j is missing | o) / P(x_j is observed | o)  =  E[ exp(c + t(x_j)) | o, observed ]
+
+The second fits the tilt t, a line for a number, free for a category, to where the gaps are. Its
+rival is that the other cells decide (missing at random). A tilt has to have strong evidence beside
+a logistic model of them, which needs many weights where a tilt needs one; and, on rows that no
+network trained on, it must not be worse than what the network has learned of "missing" as one more
+state of the cell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit, logit, logsumexp
+
+from tabvae.bins import LARGEST_SCORE, ContinuousBins
+from tabvae.cells import Floats, Mask
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.ensemble import Ensemble, batches
+from tabvae.errors import shown
+
+MOST_ROWS = 1500
+"""Of those the network has learned from, beside those it has not."""
+FEWEST_CELLS = 20
+"""Missing ones, and observed ones, in a column that can be judged."""
+DEVIATION_OF_SLOPE, DEVIATION_OF_CATEGORY = 2.0, 1.0
+"""Of a tilt, before anything is known: for each deviation of a number, and for a category."""
+DEVIATION_OF_WEIGHT, STEEPEST = 1.0, 4.0
+MOST_INDICATORS = 10
+"""Of one column of categories, in the logistic model."""
+STRONG, ERRORS_APART = 3.0, 2.0
+"""Evidence in nats (Kass & Raftery 1995); standard errors between two explanations that differ."""
+LEAST, LOWEST = 1e-12, -500.0
+
+
+@dataclass(frozen=True)
+class Selection:
+    """How the cells of each modelled column were selected to be missing.
+
+    Attributes:
+        tilts: one (bins,) a column: log odds of being missing, but for a constant, of a cell in
+            each bin; zero where gaps say nothing of what would be there.
+    """
+
+    tilts: tuple[Floats, ...]
+
+    @classmethod
+    def none(cls, encoder: TableEncoder) -> Selection:
+        """Gaps say nothing."""
+        return cls(tuple(np.zeros(size) for size in encoder.sizes))
+
+    @classmethod
+    def fit(
+        cls, ensemble: Ensemble, encoder: TableEncoder, seen: Codes, unseen: Codes, seed: int
+    ) -> Selection:
+        """Judge every column.
+
+        Args:
+            ensemble: the networks; of a kind that knows the state "missing".
+            encoder: knows the bins of each column.
+            seen: (N, columns) rows the networks trained on.
+            unseen: (H, columns) rows they did not train on.
+            seed: of the choice among ``seen``.
+        """
+        codes = Codes.joined(unseen, seen.at_most(MOST_ROWS, seed))
+        tilts = list(cls.none(encoder).tilts)
+        known = np.arange(len(codes)) < len(unseen)
+        for j in range(len(tilts)):
+            gap, counted = codes.missing[:, j], codes.missing[:, j] | codes.observed[:, j]
+            if min(gap.sum(), (counted & ~gap).sum()) >= FEWEST_CELLS and gap[known].any():
+                tilt = _strong_tilt(ensemble, encoder, codes[counted], j, known[counted])
+                tilts[j] = tilts[j] if tilt is None else tilt
+        return cls(tuple(tilts))
+
+    def most_withheld(self, encoder: TableEncoder) -> dict[str, str]:
+        """What is missing most often: by the name of each column whose gaps say what would be
+        there, ``large``, ``small``, or a category in quotes."""
+        found = {}
+        for column, bins, tilt in zip(encoder.columns_, encoder.bins_, self.tilts, strict=True):
+            if tilt.any():
+                most = int(tilt.argmax())
+                if isinstance(bins, ContinuousBins):
+                    found[column.name] = "large" if most else "small"
+                else:
+                    found[column.name] = shown(bins.vocabulary[most])
+        return found
+
+    def of_missing(self, probabilities: Floats, j: int, missing: Mask) -> Floats:
+        """p(x_j | others, missing) of those cells that are missing.
+
+        Args:
+            probabilities: (N, bins) p(x_j | others, observed) of column ``j``.
+            j: which modelled column.
+            missing: (N,) which cells are.
+        """
+        if not self.tilts[j].any():
+            return probabilities
+        tilt = np.maximum(self.tilts[j] - self.tilts[j].max(), LOWEST)
+        weights = np.where(missing[:, None], np.exp(tilt), 1.0)
+        tilted = probabilities * weights
+        return cast(Floats, tilted / tilted.sum(1, keepdims=True))
+
+
+def _strong_tilt(
+    ensemble: Ensemble, encoder: TableEncoder, codes: Codes, j: int, unseen: Mask
+) -> Floats | None:
+    """(bins,) the tilt of column ``j``, if it is the best explanation of its gaps.
+
+    Args:
+        ensemble: the networks.
+        encoder: knows the bins.
+        codes: (N, columns) rows in which the column is observed or missing.
+        j: which modelled column.
+        unseen: (N,) rows that no network trained on.
+    """
+    gap, bins = codes.missing[:, j], encoder.bins_[j]
+    found = _with_gaps(ensemble, encoder, codes, j)
+    missing = found[:, -1].clip(LEAST, 1 - LEAST)
+    log_p = np.log(found[:, :-1].clip(LEAST)) - np.log1p(-missing)[:, None]
+    if isinstance(bins, ContinuousBins):
+        basis = ((bins.means - bins.center) / bins.scale)[:, None]
+        deviation = DEVIATION_OF_SLOPE
+    else:
+        basis, deviation = np.eye(len(bins)), DEVIATION_OF_CATEGORY
+
+    def tilted(weights: Floats) -> tuple[Floats, Floats]:
+        terms = log_p + basis @ weights
+        odds = logsumexp(terms, axis=1)
+        return odds, np.exp(terms - odds[:, None]) @ basis
+
+    x = _others(encoder, codes, j)
+    own = _Odds.fit(tilted, basis.shape[1], gap, deviation)
+    others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap, DEVIATION_OF_WEIGHT)
+    chance = np.full(len(gap), logit(gap.mean()))
+    if own.evidence - max(others.evidence, _log_likelihood(gap, chance).sum()) < STRONG:
+        return None
+    learned = _log_likelihood(gap[unseen], logit(missing[unseen]))
+    worse = learned - _log_likelihood(gap[unseen], own.fitted[unseen])
+    if worse.sum() > ERRORS_APART * np.sqrt(len(worse)) * worse.std():
+        return None
+    return basis @ own.weights
+
+
+def _with_gaps(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, j: int) -> Floats:
+    """(N, bins + 1) of column ``j``, the last for "missing", given the other cells and gaps."""
+    bins = np.where(codes.missing, encoder.sizes, codes.bins)
+    shown = Codes(bins, codes.scores, codes.values, codes.observed, codes.missing)
+    visible = codes.observed | codes.missing
+    visible[:, j] = False
+    parts = [
+        ensemble.probabilities(ensemble.hidden(shown[rows], visible[rows]), j, gaps=True)
+        for rows in batches(len(codes))
+    ]
+    return np.concatenate(parts)
+
+
+def _others(encoder: TableEncoder, codes: Codes, j: int) -> Floats:
+    """(N, terms) the columns but ``j``: where they have gaps; a number's place on its line, and in
+    deviations; a category's indicators."""
+    parts = []
+    for k, bins in enumerate(encoder.bins_):
+        if k == j:
+            continue
+        if isinstance(bins, ContinuousBins):
+            standard = (codes.values[:, [k]] - bins.center) / bins.scale
+            known = np.hstack([codes.scores[:, [k]], standard.clip(-LARGEST_SCORE, LARGEST_SCORE)])
+        else:
+            known = codes.bins[:, [k]] == np.arange(min(len(bins), MOST_INDICATORS))
+        parts += [codes.missing[:, [k]], np.where(codes.observed[:, [k]], known, 0.0)]
+    return np.hstack(parts).astype(np.float64)
+
+
+@dataclass(frozen=True)
+class _Odds:
+    """A model of where gaps are.
+
+    Attributes:
+        weights: (terms,) the best ones.
+        fitted: (N,) log odds of each gap by them.
+        evidence: Laplace's approximation of the logarithm of the marginal likelihood (Tierney &
+            Kadane 1986).
+    """
+
+    weights: Floats
+    fitted: Floats
+    evidence: float
+
+    @classmethod
+    def fit(
+        cls,
+        odds: Callable[[Floats], tuple[Floats, Floats]],
+        terms: int,
+        gap: Mask,
+        deviation: float,
+    ) -> _Odds:
+        """The weights that are most probable, and a constant.
+
+        Args:
+            odds: weights to (N,) log odds but for the constant, and their (N, terms) derivatives.
+            terms: how many weights.
+            gap: (N,) where cells are missing.
+            deviation: of each weight, before anything is known.
+        """
+
+        def loss(weights: Floats) -> tuple[float, Floats]:
+            found, slopes = odds(weights[1:])
+            found = found + weights[0]
+            wrong, pull = gap - expit(found), weights[1:] / deviation**2
+            value = weights[1:] @ pull / 2 - _log_likelihood(gap, found).sum()
+            return float(value), -np.append(wrong.sum(), slopes.T @ wrong - pull)
+
+        start = np.append(logit(gap.mean()), np.zeros(terms))
+        bounds = [(None, None), *[(-STEEPEST, STEEPEST)] * terms]
+        best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
+        found, slopes = odds(best.x[1:])
+        found = found + best.x[0]
+        information = expit(found) * expit(-found)
+        slopes = slopes - information @ slopes / information.sum()
+        curvature = deviation**2 * (slopes.T * information) @ slopes
+        volume = np.linalg.slogdet(np.eye(terms) + curvature)[1] / 2
+        return cls(best.x[1:], found, -float(best.fun) - volume)
+
+
+def _log_likelihood(gap: Mask, odds: Floats) -> Floats:
+    """(N,) of each gap, or none, given their log odds."""
+    return gap * odds - np.logaddexp(0, odds)
