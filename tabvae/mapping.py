@@ -5,7 +5,8 @@ from other rows by their distance on the map, with a Cauchy kernel (t-SNE, van d
 2008, as the contrastive loss of Damrich et al. 2023, section 4); and the row is restored from its
 place, by a decoder and by a linear map, so that linear models find in the coordinates what they
 find in the columns. The second counts the more, the less principal components of the same number
-lose: many coordinates keep the row, two keep its neighbourhood.
+lose: many coordinates keep the row. Where they lose too much, neighbours alone decide, and the way
+back follows.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ WIDTH, DEPTH = 128, 2
 PAIRS = 256
 RATE = 2e-3
 CLIP = 4.0
-START = 3.0
-"""Spread of the first coordinate before training."""
-RESTORING, LEAST_LOST = 0.16, 0.05
+SPREAD, SPREAD_OF_FEW = 3.0, 1.0
+"""Of the first coordinate before training: of many that keep the row, and of few that cannot."""
+RESTORING, LEAST_LOST, MOST_LOST = 0.16, 0.05, 0.3
 LEAST = 1e-3
 
 
@@ -81,6 +82,11 @@ class Landscape:
     components: Tensor
     lost: float
 
+    @property
+    def kept(self) -> bool:
+        """Whether there are coordinates enough to keep the rows themselves."""
+        return self.lost < MOST_LOST
+
 
 def draw_map(
     land: Landscape,
@@ -101,7 +107,8 @@ def draw_map(
     parameters = [*chart.parameters(), *straight_back.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
     variance = float(land.pictures.var(0, correction=0).sum())
-    weight = RESTORING / max(land.lost, LEAST_LOST) ** 4 / max(variance, LEAST)
+    weight = RESTORING / max(land.lost, LEAST_LOST) ** 4 if land.kept else 1.0
+    weight /= max(variance, LEAST)
     pairs = min(PAIRS, len(land.pictures))
     for step in range(1, steps + 1):
         if stop is not None and stop.is_set():
@@ -113,7 +120,10 @@ def draw_map(
         rows = torch.cat([index, land.neighbours[index, rank]])
         here, there = chart(land.pictures[rows]).chunk(2)
         whole = land.pictures[index]
-        wrong = (chart.restore(here) - whole).square() + (straight_back(here) - whole).square()
+        if land.kept:
+            wrong = (chart.restore(here) - whole).square() + (straight_back(here) - whole).square()
+        else:
+            wrong = (chart.restore(here.detach()) - whole).square()
         loss = _contrast(here, there) + weight * wrong.sum(1).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -134,7 +144,8 @@ def _start(land: Landscape, generator: torch.Generator) -> Map:
         chart.spread.copy_(land.pictures.std(correction=0).clamp(min=LEAST))
         first = ((land.pictures - chart.center) / chart.spread) @ land.components[0]
         chart.straight.weight.copy_(land.components)
-        chart.straight.weight *= START / first.std(correction=0).clamp(min=LEAST)
+        spread = SPREAD if land.kept else SPREAD_OF_FEW
+        chart.straight.weight *= spread / first.std(correction=0).clamp(min=LEAST)
         chart.straight.bias.zero_()
     return chart
 
