@@ -34,8 +34,8 @@ from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 from tabvae.errors import shown
 
-MOST_ROWS = 1500
-"""Of those the network has learned from, beside those it has not."""
+MOST_ROWS, MOST_COLUMNS = 1500, 100
+"""Rows the network has learned from, beside those it has not; wider tables are not judged."""
 FEWEST_CELLS = 20
 """Missing ones, and observed ones, in a column that can be judged."""
 DEVIATION_OF_SLOPE, DEVIATION_OF_CATEGORY = 2.0, 1.0
@@ -79,6 +79,8 @@ class Selection:
         """
         codes = Codes.joined(unseen, seen.at_most(MOST_ROWS, seed))
         tilts = list(cls.none(encoder).tilts)
+        if len(tilts) > MOST_COLUMNS:
+            return cls(tuple(tilts))
         known = np.arange(len(codes)) < len(unseen)
         for j in range(len(tilts)):
             gap, counted = codes.missing[:, j], codes.missing[:, j] | codes.observed[:, j]
@@ -143,11 +145,13 @@ def _strong_tilt(
         odds = logsumexp(terms, axis=1)
         return odds, np.exp(terms - odds[:, None]) @ basis
 
-    x = _others(encoder, codes, j)
     own = _Odds.fit(tilted, basis.shape[1], gap, deviation)
-    others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap, DEVIATION_OF_WEIGHT)
     chance = np.full(len(gap), logit(gap.mean()))
-    if own.evidence - max(others.evidence, _log_likelihood(gap, chance).sum()) < STRONG:
+    if own.evidence < _log_likelihood(gap, chance).sum() + STRONG:
+        return None
+    x = _others(encoder, codes, j)
+    others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap, DEVIATION_OF_WEIGHT)
+    if own.evidence < others.evidence + STRONG:
         return None
     learned = _log_likelihood(gap[unseen], logit(missing[unseen]))
     worse = learned - _log_likelihood(gap[unseen], own.fitted[unseen])
