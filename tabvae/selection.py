@@ -11,11 +11,11 @@ often cells are missing that the other cells o of their row would lead one to ex
     p(x_j | o, missing)  is proportional to  p(x_j | o, observed) exp(t(x_j))
     P(x_j is missing | o) / P(x_j is observed | o)  =  E[ exp(c + t(x_j)) | o, observed ]
 
-The second fits the tilt t, a line for a number, free for a category, to where the gaps are. Its
-rival is that the other cells decide (missing at random). A tilt has to have strong evidence beside
-a logistic model of them, which needs many weights where a tilt needs one; and, on rows that no
-network trained on, it must not be worse than what the network has learned of "missing" as one more
-state of the cell.
+The second fits the tilt t, free for a category, a line and a bend for a number, to where the gaps
+are. Its rival is that the other cells decide (missing at random). A tilt has to have strong
+evidence beside a logistic model of them, which needs more weights; and, on rows that no network
+trained on, it must not be worse than what the network has learned of "missing" as one more state of
+the cell.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit, logsumexp
 
-from tabvae.bins import LARGEST_SCORE, ContinuousBins
+from tabvae.bins import LARGEST_SCORE, Bins, ContinuousBins
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
@@ -38,9 +38,11 @@ MOST_ROWS, MOST_COLUMNS = 1500, 100
 """Rows the network has learned from, beside those it has not; wider tables are not judged."""
 FEWEST_CELLS = 20
 """Missing ones, and observed ones, in a column that can be judged."""
-DEVIATION_OF_SLOPE, DEVIATION_OF_CATEGORY = 2.0, 1.0
-"""Of a tilt, before anything is known: for each deviation of a number, and for a category."""
-DEVIATION_OF_WEIGHT, STEEPEST = 1.0, 4.0
+STEEPNESS, BENDS = 2.0, 5
+"""Likely slope of a number's tilt, for each deviation; points between which it bends, evenly over
+the values as they are observed."""
+MOST_WEIGHT = 4.0
+"""Of a term, whose weights are standard normal before anything is known."""
 MOST_INDICATORS = 10
 """Of one column of categories, in the logistic model."""
 STRONG, ERRORS_APART = 3.0, 2.0
@@ -95,11 +97,10 @@ class Selection:
         found = {}
         for column, bins, tilt in zip(encoder.columns_, encoder.bins_, self.tilts, strict=True):
             if tilt.any():
-                most = int(tilt.argmax())
                 if isinstance(bins, ContinuousBins):
-                    found[column.name] = "large" if most else "small"
+                    found[column.name] = "large" if tilt[-1] > tilt[0] else "small"
                 else:
-                    found[column.name] = shown(bins.vocabulary[most])
+                    found[column.name] = shown(bins.vocabulary[int(tilt.argmax())])
         return found
 
     def of_missing(self, probabilities: Floats, j: int, missing: Mask) -> Floats:
@@ -134,23 +135,19 @@ def _strong_tilt(
     found = _with_gaps(ensemble, encoder, codes, j)
     missing = found[:, -1].clip(LEAST, 1 - LEAST)
     log_p = np.log(found[:, :-1].clip(LEAST)) - np.log1p(-missing)[:, None]
-    if isinstance(bins, ContinuousBins):
-        basis = ((bins.means - bins.center) / bins.scale)[:, None]
-        deviation = DEVIATION_OF_SLOPE
-    else:
-        basis, deviation = np.eye(len(bins)), DEVIATION_OF_CATEGORY
+    basis = _terms(bins)
 
     def tilted(weights: Floats) -> tuple[Floats, Floats]:
         terms = log_p + basis @ weights
         odds = logsumexp(terms, axis=1)
         return odds, np.exp(terms - odds[:, None]) @ basis
 
-    own = _Odds.fit(tilted, basis.shape[1], gap, deviation)
+    own = _Odds.fit(tilted, basis.shape[1], gap)
     chance = np.full(len(gap), logit(gap.mean()))
     if own.evidence < _log_likelihood(gap, chance).sum() + STRONG:
         return None
     x = _others(encoder, codes, j)
-    others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap, DEVIATION_OF_WEIGHT)
+    others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap)
     if own.evidence < others.evidence + STRONG:
         return None
     learned = _log_likelihood(gap[unseen], logit(missing[unseen]))
@@ -158,6 +155,16 @@ def _strong_tilt(
     if worse.sum() > ERRORS_APART * np.sqrt(len(worse)) * worse.std():
         return None
     return basis @ own.weights
+
+
+def _terms(bins: Bins) -> Floats:
+    """(bins, terms) what a tilt is made of."""
+    if not isinstance(bins, ContinuousBins):
+        return np.eye(len(bins))
+    line = (bins.means - bins.center) / bins.scale
+    share = np.cumsum(bins.mass) - bins.mass / 2
+    away = np.abs(share[:, None] - np.linspace(0, 1, BENDS)) * (BENDS - 1)
+    return np.column_stack([STEEPNESS * line, (1 - away).clip(min=0)])
 
 
 def _with_gaps(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, j: int) -> Floats:
@@ -210,7 +217,6 @@ class _Odds:
         odds: Callable[[Floats], tuple[Floats, Floats]],
         terms: int,
         gap: Mask,
-        deviation: float,
     ) -> _Odds:
         """The weights that are most probable, and a constant.
 
@@ -218,24 +224,23 @@ class _Odds:
             odds: weights to (N,) log odds but for the constant, and their (N, terms) derivatives.
             terms: how many weights.
             gap: (N,) where cells are missing.
-            deviation: of each weight, before anything is known.
         """
 
         def loss(weights: Floats) -> tuple[float, Floats]:
             found, slopes = odds(weights[1:])
             found = found + weights[0]
-            wrong, pull = gap - expit(found), weights[1:] / deviation**2
-            value = weights[1:] @ pull / 2 - _log_likelihood(gap, found).sum()
-            return float(value), -np.append(wrong.sum(), slopes.T @ wrong - pull)
+            wrong = gap - expit(found)
+            value = weights[1:] @ weights[1:] / 2 - _log_likelihood(gap, found).sum()
+            return float(value), -np.append(wrong.sum(), slopes.T @ wrong - weights[1:])
 
         start = np.append(logit(gap.mean()), np.zeros(terms))
-        bounds = [(None, None), *[(-STEEPEST, STEEPEST)] * terms]
+        bounds = [(None, None), *[(-MOST_WEIGHT, MOST_WEIGHT)] * terms]
         best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
         found, slopes = odds(best.x[1:])
         found = found + best.x[0]
         information = expit(found) * expit(-found)
         slopes = slopes - information @ slopes / information.sum()
-        curvature = deviation**2 * (slopes.T * information) @ slopes
+        curvature = (slopes.T * information) @ slopes
         volume = np.linalg.slogdet(np.eye(terms) + curvature)[1] / 2
         return cls(best.x[1:], found, -float(best.fun) - volume)
 
