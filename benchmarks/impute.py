@@ -48,6 +48,7 @@ TABLES = {
     "adult_train_half": 10_000,
 }
 MASKS = ("mcar30", "mcar50", "mar30", "mnar30")
+OTHER_MASKS = ("end30", "ends30")
 ENVIRONMENT = {"hyperimpute": "hyperimpute"}
 METHODS = ("tabvae", "missforest", "started-forest", "mean", "knn", "ridge")
 SHARE_KEPT_OUT = 0.3
@@ -127,7 +128,7 @@ def report(results: Results, kept_out: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
-    parser.add_argument("--masks", nargs="+", default=MASKS, choices=MASKS)
+    parser.add_argument("--masks", nargs="+", default=MASKS, choices=MASKS + OTHER_MASKS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--methods", nargs="+", default=METHODS, choices=(*METHODS, "hyperimpute"))
     parser.add_argument("--kept-out", action="store_true")

@@ -8,6 +8,10 @@ over its deviation (categories as codes in order of frequency), and sigmoid(t) =
            P(hidden_ij) = sigmoid( w_j . z_iC / |w_j| * 2 + b_j ),  w_j ~ N(0, I)
     MNAR   P(hidden_ij) = sigmoid( 2 s_j z_ij + b_j ),  s_j = +1 or -1 with equal chance
 
+    end    P(hidden_ij) = 7 p / 3 in the upper 40 % of the cells of column j by rank (the lower ones
+           if s_j = -1), p / 10 in the others: not at random, but no logistic function
+    ends   P(hidden_ij) = 2 p in the lowest and the uppermost 20 %, p / 3 between
+
 b_j is such that a share p of the cells of column j is hidden. A cell that is missing in the data
 counts as z = 0. (Rubin 1976; the logistic forms follow Muzellec et al. 2020, section 5.)
 """
@@ -30,7 +34,7 @@ def hide(frame: pd.DataFrame, mechanism: str, share: float, seed: int) -> Hidden
 
     Args:
         frame: the complete table.
-        mechanism: ``mcar``, ``mar`` or ``mnar``.
+        mechanism: ``mcar``, ``mar``, ``mnar``, ``end`` or ``ends``.
         share: of the cells; with ``mar``, of the cells of the columns that have gaps.
         seed: of all randomness.
     """
@@ -42,6 +46,11 @@ def hide(frame: pd.DataFrame, mechanism: str, share: float, seed: int) -> Hidden
     if mechanism == "mnar":
         drive = SLOPE * z * rng.choice([-1.0, 1.0], columns)
         return _hidden(drive, share, rng)
+    if mechanism in ("end", "ends"):
+        rank = (z * rng.choice([-1.0, 1.0], columns)).argsort(0).argsort(0) / len(z)
+        upper = np.where(rank > 0.6, 7 / 3 * share, share / 10)
+        outer = np.where(np.abs(rank - 0.5) > 0.3, 2 * share, share / 3)
+        return rng.random(z.shape) < (upper if mechanism == "end" else outer)
     complete = rng.permutation(columns)[: max(1, round(SHARE_COMPLETE * columns))]
     weights = rng.standard_normal((len(complete), columns))
     drive = SLOPE * z[:, complete] @ (weights / np.linalg.norm(weights, axis=0))
