@@ -102,14 +102,15 @@ def whom_to_trust(
         terms = (wrong * apart, apart**2, wrong**2)
         gain[j], spread[j], loss[j] = ((weights @ term).sum() for term in terms)
     numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
-    shares, errors = vars(Trust.before(columns)).values()
+    trust = Trust.before(columns)
     for kind in (numbers, ~numbers):
         if cells[kind].sum() > 0:
-            shares[kind] = _ratios(gain[kind], spread[kind], cells[kind], NETWORK_SHARE)
-            both = loss[kind] - 2 * shares[kind] * gain[kind] + shares[kind] ** 2 * spread[kind]
+            share = _ratios(gain[kind], spread[kind], cells[kind], NETWORK_SHARE)
+            both = loss[kind] - 2 * share * gain[kind] + share**2 * spread[kind]
             alone = loss[kind] - 2 * gain[kind] + spread[kind]
-            errors[kind] = _ratios(both, alone, cells[kind], ERROR_BEFORE)
-    return Trust(shares, errors)
+            trust.shares[kind] = share
+            trust.errors[kind] = _ratios(both, alone, cells[kind], ERROR_BEFORE)
+    return trust
 
 
 def _weights(tried: Floats, missing: Floats) -> Floats:
