@@ -115,13 +115,16 @@ class ContinuousBins:
             found = np.where(hit, atoms[nearest], found)
         return found
 
+    def deviations(self, values: Floats) -> Floats:
+        """How far each value is from the mean of the column, in its deviations."""
+        return (values - self.center) / self.scale
+
     def scores(self, values: Floats, bins: Ints) -> Floats:
         """The place of each value, in the bin given, on the line."""
         if self.line == "normal":
             return self.normal_scores(values, bins)
         if self.line == "standard":
-            deviations = (values - self.center) / self.scale
-            return cast(Floats, np.clip(deviations, -MOST_DEVIATIONS, MOST_DEVIATIONS))
+            return self.deviations(values).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
         low, high = self.ends
         share = (values - low) / max(high - low, np.finfo(float).tiny)
         return cast(Floats, np.clip(share, 0, 1))

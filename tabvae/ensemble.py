@@ -143,11 +143,12 @@ class Ensemble:
             total = total + torch.softmax(logits / temperature, dim=1)
         return cast(Floats, (cast(Tensor, total) / len(hidden)).numpy())
 
-    def given_others(self, codes: Codes, column: int) -> Floats:
-        """(N, bins) p(x_j | all other observed cells of its row) of one column j."""
+    def given_others(self, codes: Codes, column: int, gaps: bool = False) -> Floats:
+        """(N, bins) p(x_j | all other observed cells of its row) of one column j; with ``gaps``,
+        "missing" is one more bin."""
         visible = codes.observed.copy()
         visible[:, column] = False
-        return self.probabilities(self.hidden(codes, visible), column)
+        return self.probabilities(self.hidden(codes, visible), column, gaps)
 
 
 def put_expected(

@@ -80,7 +80,7 @@ def guess(ensemble: Ensemble, encoder: TableEncoder, selection: Selection, codes
 def _expected(coder: Bins, probabilities: Floats) -> Floats:
     """A number in column deviations, or the probabilities of a category."""
     if isinstance(coder, ContinuousBins):
-        return (probabilities @ coder.means - coder.center) / coder.scale
+        return coder.deviations(probabilities @ coder.means)
     return probabilities
 
 

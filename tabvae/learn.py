@@ -76,12 +76,10 @@ def learn(
     ended = threading.Event()
     with ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1)) as pool:
         try:
-            drawing = None
+            drawing, selection = None, Selection.none(encoder)
             if settings.objective.variational:
                 land, steps, generator = _to_draw(encoder, codes, ensemble, settings)
                 drawing = pool.submit(draw_map, land, steps, generator, ended)
-            selection = Selection.none(encoder)
-            if settings.objective.variational:
                 selection = Selection.fit(ensemble, encoder, seen, unseen, settings.seed)
             network = partial(guess, ensemble, encoder, selection)
             refiner = Refiner.fit(encoder, seen, unseen, network, settings.seed)

@@ -114,12 +114,32 @@ class Refiner:
 
     def _trees(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
         """What the trees say of the unobserved cells in the end."""
-        trees = _said(encoder, codes, first, first.missing, self.forests, self.trust)
+        trees = self._say(encoder, codes, first, first.missing)
         for _ in range(SWEEPS - 1):
             guesses = _blend(trees, first.missing, NETWORK_SHARE)
-            latest = _said(encoder, codes, first, guesses, self.forests, self.trust)
-            trees = _blend(trees, latest, 0.5)
+            trees = _blend(trees, self._say(encoder, codes, first, guesses), 0.5)
         return trees
+
+    def _say(
+        self, encoder: TableEncoder, codes: Codes, network: Belief, guesses: Guesses
+    ) -> Guesses:
+        """What the trees say of the unobserved cells, looking at ``guesses`` of all of them.
+
+        What is missing because of what it holds differs from what is observed like it, by ever less
+        the better it is known: a category by the same odds, a number in proportion to the squared
+        error.
+        """
+        x = features(encoder, codes, guesses)
+        said = []
+        for j, (coder, forest) in enumerate(zip(encoder.bins_, self.forests, strict=True)):
+            others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
+            like, own = network.observed[j], network.missing[j]
+            if isinstance(coder, ContinuousBins):
+                said.append(forest.predict(others) + self.trust.errors[j] * (own - like))
+            else:
+                votes = forest.votes(others, len(coder)) * (own + LEAST) / (like + LEAST)
+                said.append(votes / votes.sum(1, keepdims=True))
+        return said
 
 
 def _rounds(
@@ -131,36 +151,10 @@ def _rounds(
     guesses, trust = first.missing, Trust.before(codes.bins.shape[1])
     for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
         forests = _grow(encoder, codes, guesses, quick, len(codes), seed + number)
-        said = _said(encoder, codes, first, guesses, forests, trust)
+        said = Refiner(forests, trust)._say(encoder, codes, first, guesses)
         latest = _blend(said, first.missing, NETWORK_SHARE)
         guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
     return guesses
-
-
-def _said(
-    encoder: TableEncoder,
-    codes: Codes,
-    network: Belief,
-    guesses: Guesses,
-    forests: tuple[Forest, ...],
-    trust: Trust,
-) -> Guesses:
-    """What the trees say of the unobserved cells, looking at ``guesses`` of all of them.
-
-    What is missing because of what it holds differs from what is observed like it, by ever less the
-    better it is known: a category by the same odds, a number in proportion to the squared error.
-    """
-    x = features(encoder, codes, guesses)
-    said = []
-    for j, (coder, forest) in enumerate(zip(encoder.bins_, forests, strict=True)):
-        others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
-        like, own = network.observed[j], network.missing[j]
-        if isinstance(coder, ContinuousBins):
-            said.append(forest.predict(others) + trust.errors[j] * (own - like))
-        else:
-            votes = forest.votes(others, len(coder)) * (own + LEAST) / (like + LEAST)
-            said.append(votes / votes.sum(1, keepdims=True))
-    return said
 
 
 def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:

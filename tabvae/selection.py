@@ -21,7 +21,7 @@ the cell.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import numpy as np
@@ -84,10 +84,14 @@ class Selection:
         if len(tilts) > MOST_COLUMNS:
             return cls(tuple(tilts))
         known = np.arange(len(codes)) < len(unseen)
+        # Gaps are one more state of the other cells.
+        bins = np.where(codes.missing, encoder.sizes, codes.bins)
+        shown = replace(codes, bins=bins, observed=codes.observed | codes.missing)
         for j in range(len(tilts)):
-            gap, counted = codes.missing[:, j], codes.missing[:, j] | codes.observed[:, j]
-            if min(gap.sum(), (counted & ~gap).sum()) >= FEWEST_CELLS and gap[known].any():
-                tilt = _strong_tilt(ensemble, encoder, codes[counted], j, known[counted])
+            gap, counted = codes.missing[:, j], shown.observed[:, j]
+            if min(gap.sum(), codes.observed[:, j].sum()) >= FEWEST_CELLS and gap[known].any():
+                found = _given_others(ensemble, shown[counted], j)
+                tilt = _strong_tilt(encoder, codes[counted], j, found, known[counted])
                 tilts[j] = tilts[j] if tilt is None else tilt
         return cls(tuple(tilts))
 
@@ -119,23 +123,27 @@ class Selection:
         return cast(Floats, tilted / tilted.sum(1, keepdims=True))
 
 
+def _given_others(ensemble: Ensemble, codes: Codes, j: int) -> Floats:
+    """(N, bins + 1) of column ``j``, the last for "missing", given the others of its row."""
+    parts = (ensemble.given_others(codes[rows], j, gaps=True) for rows in batches(len(codes)))
+    return np.concatenate(list(parts))
+
+
 def _strong_tilt(
-    ensemble: Ensemble, encoder: TableEncoder, codes: Codes, j: int, unseen: Mask
+    encoder: TableEncoder, codes: Codes, j: int, found: Floats, unseen: Mask
 ) -> Floats | None:
     """(bins,) the tilt of column ``j``, if it is the best explanation of its gaps.
 
     Args:
-        ensemble: the networks.
         encoder: knows the bins.
         codes: (N, columns) rows in which the column is observed or missing.
         j: which modelled column.
+        found: (N, bins + 1) what the networks find it to be, "missing" at last.
         unseen: (N,) rows that no network trained on.
     """
-    gap, bins = codes.missing[:, j], encoder.bins_[j]
-    found = _with_gaps(ensemble, encoder, codes, j)
+    gap, basis = codes.missing[:, j], _terms(encoder.bins_[j])
     missing = found[:, -1].clip(LEAST, 1 - LEAST)
     log_p = np.log(found[:, :-1].clip(LEAST)) - np.log1p(-missing)[:, None]
-    basis = _terms(bins)
 
     def tilted(weights: Floats) -> tuple[Floats, Floats]:
         terms = log_p + basis @ weights
@@ -161,23 +169,10 @@ def _terms(bins: Bins) -> Floats:
     """(bins, terms) what a tilt is made of."""
     if not isinstance(bins, ContinuousBins):
         return np.eye(len(bins))
-    line = (bins.means - bins.center) / bins.scale
+    line = bins.deviations(bins.means)
     share = np.cumsum(bins.mass) - bins.mass / 2
     away = np.abs(share[:, None] - np.linspace(0, 1, BENDS)) * (BENDS - 1)
     return np.column_stack([STEEPNESS * line, (1 - away).clip(min=0)])
-
-
-def _with_gaps(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, j: int) -> Floats:
-    """(N, bins + 1) of column ``j``, the last for "missing", given the other cells and gaps."""
-    bins = np.where(codes.missing, encoder.sizes, codes.bins)
-    shown = Codes(bins, codes.scores, codes.values, codes.observed, codes.missing)
-    visible = codes.observed | codes.missing
-    visible[:, j] = False
-    parts = [
-        ensemble.probabilities(ensemble.hidden(shown[rows], visible[rows]), j, gaps=True)
-        for rows in batches(len(codes))
-    ]
-    return np.concatenate(parts)
 
 
 def _others(encoder: TableEncoder, codes: Codes, j: int) -> Floats:
@@ -188,8 +183,8 @@ def _others(encoder: TableEncoder, codes: Codes, j: int) -> Floats:
         if k == j:
             continue
         if isinstance(bins, ContinuousBins):
-            standard = (codes.values[:, [k]] - bins.center) / bins.scale
-            known = np.hstack([codes.scores[:, [k]], standard.clip(-LARGEST_SCORE, LARGEST_SCORE)])
+            near = bins.deviations(codes.values[:, [k]]).clip(-LARGEST_SCORE, LARGEST_SCORE)
+            known = np.hstack([codes.scores[:, [k]], near])
         else:
             known = codes.bins[:, [k]] == np.arange(min(len(bins), MOST_INDICATORS))
         parts += [codes.missing[:, [k]], np.where(codes.observed[:, [k]], known, 0.0)]
@@ -226,9 +221,12 @@ class _Odds:
             gap: (N,) where cells are missing.
         """
 
-        def loss(weights: Floats) -> tuple[float, Floats]:
+        def whole(weights: Floats) -> tuple[Floats, Floats]:
             found, slopes = odds(weights[1:])
-            found = found + weights[0]
+            return found + weights[0], slopes
+
+        def loss(weights: Floats) -> tuple[float, Floats]:
+            found, slopes = whole(weights)
             wrong = gap - expit(found)
             value = weights[1:] @ weights[1:] / 2 - _log_likelihood(gap, found).sum()
             return float(value), -np.append(wrong.sum(), slopes.T @ wrong - weights[1:])
@@ -236,8 +234,7 @@ class _Odds:
         start = np.append(logit(gap.mean()), np.zeros(terms))
         bounds = [(None, None), *[(-MOST_WEIGHT, MOST_WEIGHT)] * terms]
         best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-        found, slopes = odds(best.x[1:])
-        found = found + best.x[0]
+        found, slopes = whole(best.x)
         information = expit(found) * expit(-found)
         slopes = slopes - information @ slopes / information.sum()
         curvature = (slopes.T * information) @ slopes
