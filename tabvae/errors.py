@@ -67,14 +67,17 @@ def one_line(error: BaseException) -> str:
 
 
 def shown(text: object) -> str:
-    """Quote ``text`` for a message: one line, control characters escaped, at most 80 characters.
+    """Quote ``text`` for a message: one line, control characters escaped, cut to 80 characters.
+
+    What is cut is the middle: a path ends with the name of its file.
 
     >>> shown("a\\nb")
     "'a\\\\nb'"
     """
     plain = str(text)
     if len(plain) > SHOWN_CHARACTERS:
-        plain = plain[: SHOWN_CHARACTERS - 1] + "…"
+        half = SHOWN_CHARACTERS // 2
+        plain = plain[:half] + "…" + plain[1 - half :]
     return f"'{printable(plain)}'"
 
 

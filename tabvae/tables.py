@@ -135,12 +135,8 @@ def _open_input(path: str, most: int) -> Iterator[BinaryIO | gzip.GzipFile]:
         raise DataError(f"{shown(path)} is a folder", "name a CSV or Parquet file")
     elif not Path(path).exists():
         folder = Path(path).parent
-        siblings = (
-            [str(folder / p.name) if str(folder) != "." else p.name for p in folder.iterdir()]
-            if folder.is_dir()
-            else []
-        )
-        hint = suggestion(path, siblings)
+        siblings = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+        hint = suggestion(Path(path).name, siblings)
         raise DataError(
             f"no such file {shown(path)}", hint if hint.startswith("did") else "check the path"
         )

@@ -143,9 +143,13 @@ def test_a_csv_called_parquet_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_suggests_the_nearest(tmp_path: Path) -> None:
-    (tmp_path / "sales.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(DataError, match=r"no such file.*did you mean.*sales\.csv"):
-        read_tables([str(tmp_path / "sale.csv")])
+    folder = tmp_path / ("a folder with a long name " * 4)
+    folder.mkdir()
+    (folder / "sales.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"no such file .*sale\.csv'.*did you mean 'sales\.csv'"):
+        read_tables([str(folder / "sale.csv")])
+    with pytest.raises(DataError, match=r"check the path"):
+        read_tables([str(folder / "another.parquet")])
 
 
 @pytest.mark.parametrize("dialect", [{"delimiter": ";;"}, {"encoding": "utf-9"}])
