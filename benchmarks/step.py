@@ -22,7 +22,7 @@ import torch
 from common import halves, machine
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import tabvae.training
+import tabvae.descent
 from tabvae import TabVAE
 from tabvae.training import Trainer
 
@@ -90,8 +90,8 @@ def parts(one: Trainer) -> pd.Series:
         (one, "_batch", "masks and noise"),
         (one.vae, "loss", "loss"),
         (torch.autograd, "grad", "backward"),
-        (tabvae.training, "clip_grad_norm_", "clip"),
-        (one.optimizer, "step", "optimiser"),
+        (tabvae.descent, "clip_grad_norm_", "clip"),
+        (tabvae.descent, "adamw", "optimiser"),
         (torch, "_foreach_lerp_", "average"),
     )
     patches = [mock.patch.object(p, n, timed(name, getattr(p, n))) for p, n, name in places]

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import clip_grad_norm_
 
+from tabvae.descent import AdamW
 from tabvae.network import Block
 from tabvae.plan import schedule
 
 WIDTH, DEPTH = 128, 2
 PAIRS = 256
 RATE = 2e-3
+WEIGHT_DECAY = 0.01
 CLIP = 4.0
 SPREAD, SPREAD_OF_FEW = 3.0, 1.0
 """Of the first coordinate before training: of many that keep the row, and of few that cannot."""
@@ -105,7 +106,7 @@ def draw_map(
     chart = _start(land, generator)
     straight_back = _straight_back(chart)
     parameters = [*chart.parameters(), *straight_back.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, fused=True)
+    optimizer = AdamW(parameters, WEIGHT_DECAY, CLIP)
     variance = float(land.pictures.var(0, correction=0).sum())
     weight = RESTORING / max(land.lost, LEAST_LOST) ** 4 if land.kept else 1.0
     weight /= max(variance, LEAST)
@@ -113,8 +114,6 @@ def draw_map(
     for step in range(1, steps + 1):
         if stop is not None and stop.is_set():
             break
-        for group in optimizer.param_groups:
-            group["lr"] = RATE * schedule(step, steps)
         index = torch.randint(len(land.pictures), (pairs,), generator=generator)
         rank = torch.randint(land.neighbours.shape[1], (pairs,), generator=generator)
         rows = torch.cat([index, land.neighbours[index, rank]])
@@ -125,10 +124,8 @@ def draw_map(
         else:
             wrong = (chart.restore(here.detach()) - whole).square()
         loss = _contrast(here, there) + weight * wrong.sum(1).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        clip_grad_norm_(parameters, CLIP)
-        optimizer.step()
+        gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
+        optimizer.step(gradients, RATE * schedule(step, steps))
     return chart.requires_grad_(False).eval()
 
 

@@ -12,8 +12,8 @@ from functools import partial
 
 import torch
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
+from tabvae.descent import AdamW
 from tabvae.errors import DataError
 from tabvae.masking import Batch, Masking
 from tabvae.network import Cells, Shape
@@ -120,10 +120,7 @@ class Trainer:
         self.vae = _initial(cells, missing, shape, positions, objective, generator).to(device)
         self.masking = Masking.of(self.vae, plan.elbo_share, generator)
         self.average = copy.deepcopy(self.vae).requires_grad_(False).eval()
-        self.parameters: list[Tensor] = list(self.vae.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=plan.rate, weight_decay=plan.weight_decay, fused=True
-        )
+        self.optimizer = AdamW(self.vae.parameters(), plan.weight_decay, plan.clip)
         self.record = Record()
         kept = torch.ones(len(cells.bins), dtype=torch.bool, device=device)
         kept[held_out] = False
@@ -189,8 +186,8 @@ class Trainer:
             ("best", self.best),
         ):
             tensors.update({f"{name}.{key}": tensor for key, tensor in weights.items()})
-        for number, parameter in enumerate(self.parameters):
-            for key, tensor in self.optimizer.state[parameter].items():
+        for number, moments in enumerate(self.optimizer.moments):
+            for key, tensor in moments.items():
                 tensors[f"optimizer.{number}.{key}"] = tensor
         copies = {name: tensor.clone() for name, tensor in tensors.items()}
         record = replace(self.record, curve=list(self.record.curve))
@@ -209,7 +206,7 @@ class Trainer:
         self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
         for name, tensor in parts["optimizer"].items():
             number, _, key = name.partition(".")
-            self.optimizer.state[self.parameters[int(number)]][key] = tensor.to(device)
+            self.optimizer.moments[int(number)][key] = tensor.to(device)
         self.step, self.bad, self.best_step = state.step, state.bad, state.best_step
         self.rate, self.record = state.rate, state.record
 
@@ -224,8 +221,6 @@ class Trainer:
 
     def _step(self, step: int) -> Loss:
         batches = [self._batch() for _ in range(self.plan.parts)]
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * schedule(step, self.plan.steps)
         weight = self.vae.objective.kl_weight(step / self.plan.steps)
         losses, gradients = zip(
             *self._each(partial(self._gradient, kl_weight=weight), batches), strict=True
@@ -235,14 +230,11 @@ class Trainer:
             torch._foreach_add_(first, other)
         if others:
             torch._foreach_div_(first, len(gradients))
-        for parameter, gradient in zip(self.parameters, first, strict=True):
-            parameter.grad = gradient
-        clip_grad_norm_(self.parameters, self.plan.clip)
-        self.optimizer.step()
+        self.optimizer.step(first, self.rate * schedule(step, self.plan.steps))
         # Early averages forget the first steps faster.
         weight = max(1 - self.plan.averaging, 1 / (step + 1))
         with torch.no_grad():
-            torch._foreach_lerp_(list(self.average.parameters()), self.parameters, weight)
+            torch._foreach_lerp_(list(self.average.parameters()), self.optimizer.parameters, weight)
         return Loss(*(torch.stack(terms).mean() for terms in zip(*losses, strict=True)))
 
     def _gradient(
@@ -250,7 +242,9 @@ class Trainer:
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The terms of the loss, and the gradient of the whole for each parameter."""
         loss = self.vae.loss(*batch, kl_weight=kl_weight)
-        gradient = torch.autograd.grad(loss.total, self.parameters, materialize_grads=True)
+        gradient = torch.autograd.grad(
+            loss.total, self.optimizer.parameters, materialize_grads=True
+        )
         return (loss.total.detach(), loss.reconstruction, loss.kl), gradient
 
     def _batch(self) -> Batch:
@@ -282,7 +276,7 @@ class Trainer:
             )
         self.vae.load_state_dict(self.best)
         self.average.load_state_dict(self.best)
-        self.optimizer.state.clear()
+        self.optimizer.forget()
         self.rate /= 2
 
 

@@ -21,7 +21,7 @@ FLOORS = [
     {"inference", "privacy", "tables", "frames", "likelihood", "gridding", "coordinates"},
     {"encoding", "output"},
     {"vae", "sealed"},
-    {"masking", "bounds", "plan"},
+    {"masking", "bounds", "plan", "descent"},
     {"ensemble"},
     {"training", "selection"},
     {"mapping", "checkpoint"},
@@ -41,6 +41,7 @@ TORCH_ROOMS = {
     "vae",
     "masking",
     "bounds",
+    "descent",
     "training",
     "ensemble",
     "mapping",
@@ -140,6 +141,19 @@ def test_help_loads_no_heavy_library() -> None:
         "import sys\nfrom tabvae_cli.main import run\nrun(['--help'])\n"
         "heavy = {'torch', 'pandas', 'pyarrow', 'sklearn', 'rich', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_fit_does_not_load_torchs_compiler() -> None:
+    script = (
+        "import sys, pandas, tabvae, tabvae.plan\ntabvae.plan.FEWEST_STEPS = 40\n"
+        "frame = pandas.DataFrame({'a': [1, 2, 2] * 20, 'b': list('xyy') * 20})\n"
+        "tabvae.TabVAE(effort='fast').fit(frame)\n"
+        "sys.exit('torch._dynamo' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False

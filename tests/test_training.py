@@ -63,7 +63,7 @@ def test_the_halves_of_a_batch_are_learned_as_one() -> None:
     whole._batch = lambda: all_rows  # type: ignore[method-assign]
     losses = [run._step(1) for run in (whole, halved)]
     assert float(losses[0].total) == pytest.approx(float(losses[1].total))
-    for one, other in zip(whole.parameters, halved.parameters, strict=True):
+    for one, other in zip(whole.optimizer.parameters, halved.optimizer.parameters, strict=True):
         torch.testing.assert_close(one, other)
 
 

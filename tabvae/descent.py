@@ -1,0 +1,77 @@
+"""Stochastic gradient descent: one step of clipped AdamW.
+
+``torch.optim``'s classes load torch's compiler when the first one is made, which takes longer than
+all of torch; its functions do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.utils import clip_grad_norm_
+from torch.optim.adamw import adamw
+
+DECAYS = 0.9, 0.999
+"""Of the mean gradient and of its mean square, a step."""
+LEAST = 1e-8
+
+
+class AdamW:
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
+
+    Attributes:
+        parameters: what is changed, in place.
+        weight_decay: share of each weight, times the rate, that a step takes away.
+        clip: largest norm of the gradient.
+        moments: of each parameter, by name: ``step`` (), ``exp_avg`` and ``exp_avg_sq`` in its
+            shape.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], weight_decay: float, clip: float) -> None:
+        self.parameters = list(parameters)
+        self.weight_decay, self.clip = weight_decay, clip
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew from the parameters as they are."""
+        self.moments = [
+            {
+                "step": torch.zeros((), device=p.device),
+                "exp_avg": torch.zeros_like(p, requires_grad=False),
+                "exp_avg_sq": torch.zeros_like(p, requires_grad=False),
+            }
+            for p in self.parameters
+        ]
+
+    @torch.no_grad()
+    def step(self, gradients: Sequence[Tensor], rate: float) -> None:
+        """One step down.
+
+        Args:
+            gradients: of each parameter, in its shape; clipped in place.
+            rate: learning rate.
+        """
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        clip_grad_norm_(self.parameters, self.clip)
+        adamw(
+            self.parameters,
+            list(gradients),
+            list(self._each("exp_avg")),
+            list(self._each("exp_avg_sq")),
+            [],
+            list(self._each("step")),
+            fused=True,
+            amsgrad=False,
+            beta1=DECAYS[0],
+            beta2=DECAYS[1],
+            lr=rate,
+            weight_decay=self.weight_decay,
+            eps=LEAST,
+            maximize=False,
+        )
+
+    def _each(self, name: str) -> Iterator[Tensor]:
+        return (moments[name] for moments in self.moments)
