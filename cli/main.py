@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import warnings
-from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -22,6 +21,7 @@ from tabvae.errors import (
     ParameterError,
     ReaderLeftError,
     TabVAEError,
+    nearest,
     printable,
     shown,
 )
@@ -58,8 +58,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and name not in COMMANDS:
-            near = get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"commands: {', '.join(COMMANDS)}"
+            near = nearest(name, COMMANDS)
+            hint = f"did you mean {near}?" if near else f"commands: {', '.join(COMMANDS)}"
             raise click.UsageError(f"no command {shown(name)} ({hint})", ctx)
         return super().resolve_command(ctx, args)
 

@@ -1,12 +1,12 @@
 """Stochastic gradient descent: one step of clipped AdamW.
 
-``torch.optim``'s classes load torch's compiler when the first one is made, which takes longer than
-all of torch; its functions do not.
+``torch.optim``'s classes load torch's compiler when the first one is made, which takes about as
+long as loading torch; its functions do not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -25,8 +25,8 @@ class AdamW:
         parameters: what is changed, in place.
         weight_decay: share of each weight, times the rate, that a step takes away.
         clip: largest norm of the gradient.
-        moments: of each parameter, by name: ``step`` (), ``exp_avg`` and ``exp_avg_sq`` in its
-            shape.
+        moments: ``step``, ``exp_avg`` and ``exp_avg_sq``: a tensor for each parameter, the first ()
+            and the others in its shape.
     """
 
     def __init__(self, parameters: Iterable[Tensor], weight_decay: float, clip: float) -> None:
@@ -36,14 +36,11 @@ class AdamW:
 
     def forget(self) -> None:
         """Begin anew from the parameters as they are."""
-        self.moments = [
-            {
-                "step": torch.zeros((), device=p.device),
-                "exp_avg": torch.zeros_like(p, requires_grad=False),
-                "exp_avg_sq": torch.zeros_like(p, requires_grad=False),
-            }
-            for p in self.parameters
-        ]
+        self.moments = {
+            "step": [torch.zeros((), device=p.device) for p in self.parameters],
+            "exp_avg": [torch.zeros_like(p, requires_grad=False) for p in self.parameters],
+            "exp_avg_sq": [torch.zeros_like(p, requires_grad=False) for p in self.parameters],
+        }
 
     @torch.no_grad()
     def step(self, gradients: Sequence[Tensor], rate: float) -> None:
@@ -59,10 +56,10 @@ class AdamW:
         adamw(
             self.parameters,
             list(gradients),
-            list(self._each("exp_avg")),
-            list(self._each("exp_avg_sq")),
+            self.moments["exp_avg"],
+            self.moments["exp_avg_sq"],
             [],
-            list(self._each("step")),
+            self.moments["step"],
             fused=True,
             amsgrad=False,
             beta1=DECAYS[0],
@@ -72,6 +69,3 @@ class AdamW:
             eps=LEAST,
             maximize=False,
         )
-
-    def _each(self, name: str) -> Iterator[Tensor]:
-        return (moments[name] for moments in self.moments)

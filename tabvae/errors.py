@@ -86,6 +86,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known word that ``name`` may be meant for, if any is near."""
+    return next(iter(get_close_matches(name, list(known), n=1)), None)
+
+
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Name the known word nearest to ``name``, or list the known ones when none is near.
 
@@ -93,7 +98,7 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     "did you mean 'age'?"
     """
     names = [str(k) for k in known]
-    if near := get_close_matches(name, names, n=1):
-        return f"did you mean {shown(near[0])}?"
+    if near := nearest(name, names):
+        return f"did you mean {shown(near)}?"
     listed = ", ".join(shown(n) for n in names[:10])
     return f"known: {listed}{', …' if len(names) > 10 else ''}"

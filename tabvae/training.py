@@ -186,8 +186,8 @@ class Trainer:
             ("best", self.best),
         ):
             tensors.update({f"{name}.{key}": tensor for key, tensor in weights.items()})
-        for number, moments in enumerate(self.optimizer.moments):
-            for key, tensor in moments.items():
+        for key, moments in self.optimizer.moments.items():
+            for number, tensor in enumerate(moments):
                 tensors[f"optimizer.{number}.{key}"] = tensor
         copies = {name: tensor.clone() for name, tensor in tensors.items()}
         record = replace(self.record, curve=list(self.record.curve))
@@ -206,7 +206,7 @@ class Trainer:
         self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
         for name, tensor in parts["optimizer"].items():
             number, _, key = name.partition(".")
-            self.optimizer.moments[int(number)][key] = tensor.to(device)
+            self.optimizer.moments[key][int(number)] = tensor.to(device)
         self.step, self.bad, self.best_step = state.step, state.bad, state.best_step
         self.rate, self.record = state.rate, state.record
 

@@ -136,16 +136,21 @@ def test_every_room_has_a_floor() -> None:
     assert rooms == set(FLOOR)
 
 
+def assert_ends_well(script: str) -> None:
+    """In a Python of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_loads_no_heavy_library() -> None:
     script = (
         "import sys\nfrom tabvae_cli.main import run\nrun(['--help'])\n"
         "heavy = {'torch', 'pandas', 'pyarrow', 'sklearn', 'rich', 'numpy'} & set(sys.modules)\n"
         "sys.exit(str(heavy) if heavy else 0)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    assert_ends_well(script)
 
 
 def test_a_fit_does_not_load_torchs_compiler() -> None:
@@ -155,7 +160,4 @@ def test_a_fit_does_not_load_torchs_compiler() -> None:
         "tabvae.TabVAE(effort='fast').fit(frame)\n"
         "sys.exit('torch._dynamo' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    assert_ends_well(script)
