@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import hardtanh
 
 LARGEST_LOGIT = 40.0
 """exp(40) times any number of bins is far from overflow, exp(-40) far from underflow."""
@@ -29,9 +30,14 @@ class BinnedCells:
         gaps: Tensor | None = None,
         density: Tensor | None = None,
     ) -> None:
-        is_gap = column_of != torch.cat([column_of[1:], column_of.new_full((1,), -1)])
-        shut = is_gap if gaps is None else is_gap & ~gaps
-        self.logits = logits.clamp(-LARGEST_LOGIT, LARGEST_LOGIT).masked_fill(shut, -torch.inf)
+        # Of the ways to bound them, the one whose gradient is a single pass.
+        logits = hardtanh(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
+        self.last = torch.cat([offsets[1:], offsets.new_tensor([len(column_of)])]) - 1
+        state = logits.new_tensor(-torch.inf)
+        if gaps is not None:
+            state = torch.where(gaps, logits[:, self.last], state)
+        every = torch.arange(len(logits), device=logits.device)[:, None]
+        self.logits = logits.index_put((every, self.last), state)
         self.column_of = column_of
         self.offsets = offsets
         self.density = density
@@ -54,8 +60,7 @@ class BinnedCells:
         """(B, D) log-probability of each cell's bin, or log-density of its value."""
         own = self.logits.gather(1, self.offsets + bins)
         if self.density is not None:
-            last = torch.cat([self.offsets[1:], self.offsets.new_tensor([len(self.column_of)])])
-            is_value = self.offsets + bins < last - 1
+            is_value = self.offsets + bins < self.last
             dense = is_value & ~self.density.isnan()
             own = torch.where(dense, self.density.nan_to_num(), own)
         return own - self.log_normalizer()

@@ -100,6 +100,9 @@ class Plan:
 def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Plan:
     """The one dial: everything else about training follows from the table.
 
+    A step costs hardly more with twice as many rows, so larger tables take half as many of them,
+    with four times the rows.
+
     Args:
         effort: one of ``EFFORTS``.
         rows: rows of the table.
@@ -107,19 +110,20 @@ def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Pl
         cells: of a grid, if the table has one: there is more to learn from each row.
     """
     longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
-    small = rows < ROWS_OF_A_SMALL_TABLE
+    small, medium = rows < ROWS_OF_A_SMALL_TABLE, rows < ROWS_OF_A_MEDIUM_TABLE
     share, nets = {"fast": (0.4, 1), "default": (1.0, 2 if small else 1), "best": (1.25, 4)}[effort]
     nets = nets if objective.variational else 1
     steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
     return Plan(
         nets=nets,
-        steps=round(share * steps * longer),
-        batch=128 if small else 256,
+        steps=round(share * steps * longer * (1.0 if small else 0.5)),
+        batch=128 if small else 512,
         parts=1 if small or nets > 1 else 2,
         width=256,
         elbo_share=ELBO_SHARE if objective.variational else 0.0,
         map_steps=round(share * min(steps, MOST_MAP_STEPS)),
-        weight_decay=0.3 if rows < ROWS_OF_A_MEDIUM_TABLE else 0.01,
+        rate=2e-3 if medium else 3e-3,
+        weight_decay=0.3 if medium else 0.01,
     )
 
 
