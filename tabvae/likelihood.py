@@ -32,14 +32,15 @@ class BinnedCells:
     ) -> None:
         # Of the ways to bound them, the one whose gradient is a single pass.
         logits = hardtanh(logits, -LARGEST_LOGIT, LARGEST_LOGIT)
-        self.last = torch.cat([offsets[1:], offsets.new_tensor([len(column_of)])]) - 1
-        state = logits.new_tensor(-torch.inf)
-        if gaps is not None:
-            state = torch.where(gaps, logits[:, self.last], state)
-        every = torch.arange(len(logits), device=logits.device)[:, None]
-        self.logits = logits.index_put((every, self.last), state)
+        last = torch.cat([offsets[1:], offsets.new_tensor([len(column_of)])]) - 1
+        if gaps is None:
+            self.logits = logits.index_fill(1, last, -torch.inf)
+        else:
+            open_gaps = torch.where(gaps, logits[:, last], -torch.inf)
+            self.logits = logits.index_copy(1, last, open_gaps)
         self.column_of = column_of
         self.offsets = offsets
+        self.last = last
         self.density = density
 
     def log_normalizer(self) -> Tensor:

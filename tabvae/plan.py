@@ -100,8 +100,8 @@ class Plan:
 def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Plan:
     """The one dial: everything else about training follows from the table.
 
-    A step costs hardly more with twice as many rows, so larger tables take half as many of them,
-    with four times the rows.
+    A step costs little more with several times as many rows, so larger tables take half as many
+    steps with four times the rows.
 
     Args:
         effort: one of ``EFFORTS``.
