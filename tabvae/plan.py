@@ -100,7 +100,7 @@ class Plan:
 def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Plan:
     """The one dial: everything else about training follows from the table.
 
-    A step costs little more with several times as many rows, so larger tables take 0.6 times the
+    A step costs little more with several times as many rows, so larger tables take half as many
     steps with four times the rows.
 
     Args:
@@ -116,12 +116,13 @@ def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Pl
     steps = min(FEWEST_STEPS + rows / ROWS_PER_STEP, MOST_STEPS)
     return Plan(
         nets=nets,
-        steps=round(share * steps * longer * (1.0 if small else 0.6)),
+        steps=round(share * steps * longer * (1.0 if small else 0.5)),
         batch=128 if small else 512,
         parts=1 if small or nets > 1 else 2,
         width=256,
         elbo_share=ELBO_SHARE if objective.variational else 0.0,
         map_steps=round(share * min(steps, MOST_MAP_STEPS)),
+        rate=2e-3 if medium else 2.5e-3,
         weight_decay=0.3 if medium else 0.01,
     )
 
