@@ -65,7 +65,6 @@ def whom_to_trust(
     encoder: TableEncoder,
     whole: Codes,
     hidden: Codes,
-    standard: Floats,
     network: Guesses,
     trees: Guesses,
     missing: Guesses,
@@ -80,37 +79,55 @@ def whom_to_trust(
         encoder: knows the kind of each column.
         whole: (N, columns) rows.
         hidden: (N, columns) the same with fewer cells observed.
-        standard: (N, columns) the numbers of ``whole`` in column deviations.
         network: what the network guesses of the unobserved cells of ``hidden``.
         trees: what the trees guess of them.
         missing: what is guessed of the cells that are not observed in the table.
     """
-    columns = len(encoder.bins_)
-    cells, gain, spread, loss = np.zeros((4, columns))
-    for j, coder in enumerate(encoder.bins_):
-        rows = np.flatnonzero(~hidden.observed[:, j])
-        known = whole.observed[rows, j]
-        if not known.any():
-            continue
-        truth = standard[rows, j]
-        if isinstance(coder, CategoricalBins):
-            truth = np.eye(len(coder))[whole.bins[rows, j]]
-        wrong, apart = (truth - trees[j])[known], (network[j] - trees[j])[known]
-        weights = _weights(trees[j][known], missing[j])
-        # With the share s of the network the loss is |wrong - s apart|^2.
-        cells[j] = weights.sum()
-        terms = (wrong * apart, apart**2, wrong**2)
-        gain[j], spread[j], loss[j] = ((weights @ term).sum() for term in terms)
+    truth = _truth(encoder, whole, hidden)
+    sums = np.zeros((len(truth), 4))
+    for j, true in enumerate(truth):
+        known = whole.observed[~hidden.observed[:, j], j]
+        if known.any():
+            weights = _weights(trees[j][known], missing[j])
+            sums[j] = _sums(true[known], network[j][known], trees[j][known], weights)
     numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
-    trust = Trust.before(columns)
+    trust = Trust.before(len(truth))
     for kind in (numbers, ~numbers):
-        if cells[kind].sum() > 0:
-            share = _ratios(gain[kind], spread[kind], cells[kind], NETWORK_SHARE)
-            both = loss[kind] - 2 * share * gain[kind] + share**2 * spread[kind]
-            alone = loss[kind] - 2 * gain[kind] + spread[kind]
+        cells, gain, spread, loss = sums[kind].T
+        if cells.sum() > 0:
+            share = _ratios(gain, spread, cells, NETWORK_SHARE)
+            both = loss - 2 * share * gain + share**2 * spread
+            alone = loss - 2 * gain + spread
             trust.shares[kind] = share
-            trust.errors[kind] = _ratios(both, alone, cells[kind], ERROR_BEFORE)
+            trust.errors[kind] = _ratios(both, alone, cells, ERROR_BEFORE)
     return trust
+
+
+def _truth(encoder: TableEncoder, whole: Codes, hidden: Codes) -> Guesses:
+    """What a perfect guess of the unobserved cells of ``hidden`` would be."""
+    deviations = encoder.deviations(whole)
+    found: Guesses = []
+    for j, coder in enumerate(encoder.bins_):
+        rows = ~hidden.observed[:, j]
+        category = isinstance(coder, CategoricalBins)
+        found.append(np.eye(len(coder))[whole.bins[rows, j]] if category else deviations[rows, j])
+    return found
+
+
+def _sums(truth: Floats, network: Floats, trees: Floats, weights: Floats) -> Floats:
+    """(4,) the weights, then the coefficients of the loss of the share s of the network beside the
+    trees, sum of weights |(truth - trees) - s (network - trees)|^2: half of minus the linear one,
+    the quadratic one, the constant.
+
+    Args:
+        truth: (n,) numbers or (n, bins) probabilities of a category; so the next two.
+        network: its guesses.
+        trees: theirs.
+        weights: (n,) what each cell counts.
+    """
+    wrong, apart = truth - trees, network - trees
+    terms = (wrong * apart, apart**2, wrong**2)
+    return np.array([weights.sum(), *((weights @ term).sum() for term in terms)])
 
 
 def _weights(tried: Floats, missing: Floats) -> Floats:

@@ -104,8 +104,7 @@ class Refiner:
             network = guess(hidden)
             forests = _grow(encoder, codes, guesses, growth, learned, seed)
             trees = cls(forests, trust)._trees(encoder, hidden, network)
-            truth = _standard(encoder, whole)
-            trust = whom_to_trust(encoder, whole, hidden, truth, network.missing, trees, guesses)
+            trust = whom_to_trust(encoder, whole, hidden, network.missing, trees, guesses)
         return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), trust)
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
@@ -159,7 +158,7 @@ def _rounds(
 
 def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
     """(N, columns) what the trees compare: numbers in column deviations, categories as bins."""
-    x = _standard(encoder, codes)
+    x = encoder.deviations(codes)
     for j, (coder, guess) in enumerate(zip(encoder.bins_, guesses, strict=True)):
         number = isinstance(coder, ContinuousBins)
         if not number:
@@ -183,13 +182,13 @@ def _grow(
     that, is dropped.
     """
     x = features(encoder, codes, guesses)
-    standard = _standard(encoder, codes)
+    deviations = encoder.deviations(codes)
 
     def forest(j: int) -> Forest:
         known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
         others = np.delete(x, j, axis=1)[known]
         number = isinstance(encoder.bins_[j], ContinuousBins)
-        target = standard[known, j] if number else codes.bins[known, j]
+        target = deviations[known, j] if number else codes.bins[known, j]
         chosen = _telling(others, target, number)
         grow = Forest.of_numbers if number else Forest.of_categories
         return grow(others[:, chosen], target, growth, seed).among(chosen)
@@ -217,17 +216,6 @@ def _blend(one: Guesses, other: Guesses, shares: float | Floats) -> Guesses:
     """``shares`` of the other, the same or one for each column; the rest of the one."""
     each = np.broadcast_to(shares, len(one))
     return [(1 - s) * a + s * b for a, b, s in zip(one, other, each, strict=True)]
-
-
-def _standard(encoder: TableEncoder, codes: Codes) -> Floats:
-    """(N, columns) numbers, within the range the model knows, as deviations from the mean of their
-    column; NaN for categories."""
-    centers = np.array([getattr(b, "center", 0.0) for b in encoder.bins_])
-    scales = np.array([getattr(b, "scale", 1.0) for b in encoder.bins_])
-    ends = np.array([getattr(b, "ends", (0.0, 0.0)) for b in encoder.bins_])
-    within: Floats = codes.values.clip(ends[:, 0], ends[:, 1])
-    standard: Floats = (within - centers) / scales
-    return standard
 
 
 def _growth(observed: int, columns: int, min_count: int) -> Growth:

@@ -9,7 +9,6 @@ import pytest
 from tabvae.blending import ERROR_BEFORE, HIDDEN, NETWORK_SHARE, Guesses, trial, whom_to_trust
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.inference import infer_schema
-from tabvae.refine import _standard
 
 ROWS = 12_000
 
@@ -35,7 +34,7 @@ def guesses(encoder: TableEncoder, whole: Codes, hidden: Codes, right: tuple[str
     for j, (column, coder) in enumerate(zip(encoder.columns_, encoder.bins_, strict=True)):
         rows = np.flatnonzero(~hidden.observed[:, j])
         if j < 2:
-            truth, nothing = _standard(encoder, whole)[rows, j], np.zeros(len(rows))
+            truth, nothing = encoder.deviations(whole)[rows, j], np.zeros(len(rows))
             truth = truth + 0.1 * rng.normal(size=len(rows))
         else:
             truth, nothing = np.eye(len(coder))[whole.bins[rows, j]], np.full(len(coder), 1.0)
@@ -48,8 +47,7 @@ def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableEncoder, Codes, C
     encoder, whole, hidden = case
     network = guesses(encoder, whole, hidden, right=("one", "sign"))
     trees = guesses(encoder, whole, hidden, right=("other", "letter"))
-    truth = _standard(encoder, whole)
-    trust = whom_to_trust(encoder, whole, hidden, truth, network, trees, trees)
+    trust = whom_to_trust(encoder, whole, hidden, network, trees, trees)
     one, other, letter, sign = trust.shares
     assert one > 0.7 > 0.3 > other
     assert sign > 0.7 > 0.3 > letter
@@ -63,7 +61,7 @@ def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableEncoder, Codes
     encoder, whole, hidden = case
     none, same = whole[:0], hidden[:0]
     empty = guesses(encoder, none, same, right=())
-    trust = whom_to_trust(encoder, none, same, _standard(encoder, none), empty, empty, empty)
+    trust = whom_to_trust(encoder, none, same, empty, empty, empty)
     np.testing.assert_array_equal(trust.shares, NETWORK_SHARE)
     np.testing.assert_array_equal(trust.errors, ERROR_BEFORE)
 
@@ -72,13 +70,12 @@ def test_whoever_knows_cells_like_the_missing_ones_is_believed(
     case: tuple[TableEncoder, Codes, Codes],
 ) -> None:
     encoder, whole, hidden = case
-    truth = _standard(encoder, whole)
     known = guesses(encoder, whole, hidden, right=("one", "other", "letter", "sign"))
     large = known[0] > 0
     trees = [np.where(large, 0.5 * known[0], known[0]), *known[1:]]
     network = [np.where(large, known[0], 0.5 * known[0]), *known[1:]]
     more, less = (
-        whom_to_trust(encoder, whole, hidden, truth, network, trees, [some, *known[1:]]).shares[0]
+        whom_to_trust(encoder, whole, hidden, network, trees, [some, *known[1:]]).shares[0]
         for some in (trees[0][large], trees[0][~large])
     )
     assert more > 0.7 > 0.3 > less
@@ -89,9 +86,7 @@ def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> 
     few, same = whole[:20], hidden[:20]
     network = guesses(encoder, few, same, right=("one", "other"))
     trees = guesses(encoder, few, same, right=())
-    shares = whom_to_trust(
-        encoder, few, same, _standard(encoder, few), network, trees, trees
-    ).shares
+    shares = whom_to_trust(encoder, few, same, network, trees, trees).shares
     assert abs(shares[0] - NETWORK_SHARE) < 0.1
 
 
