@@ -15,17 +15,19 @@ The second fits the tilt t, free for a category, a line and a bend for a number,
 are. Its rival is that the other cells decide (missing at random). A tilt has to have strong
 evidence beside a logistic model of them, which needs more weights; and, on rows that no network
 trained on, it must not be worse than what the network has learned of "missing" as one more state of
-the cell.
+the cell. Of a small table the network learns the observed cells by heart and is surer of them than
+of the gaps, which a tilt could take for a reason: it must have strong evidence without that, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import brentq, minimize
 from scipy.special import expit, logit, logsumexp
 
 from tabvae.bins import LARGEST_SCORE, Bins, ContinuousBins
@@ -47,6 +49,8 @@ MOST_INDICATORS = 10
 """Of one column of categories, in the logistic model."""
 STRONG, ERRORS_APART = 3.0, 2.0
 """Evidence in nats (Kass & Raftery 1995); standard errors between two explanations that differ."""
+HOTTEST = 20.0
+"""Temperature of what was learned by heart."""
 LEAST, LOWEST = 1e-12, -500.0
 
 
@@ -145,14 +149,14 @@ def _strong_tilt(
     missing = found[:, -1].clip(LEAST, 1 - LEAST)
     log_p = np.log(found[:, :-1].clip(LEAST)) - np.log1p(-missing)[:, None]
 
-    def tilted(weights: Floats) -> tuple[Floats, Floats]:
+    def tilted(log_p: Floats, weights: Floats) -> tuple[Floats, Floats]:
         terms = log_p + basis @ weights
         odds = logsumexp(terms, axis=1)
         return odds, np.exp(terms - odds[:, None]) @ basis
 
-    own = _Odds.fit(tilted, basis.shape[1], gap)
-    chance = np.full(len(gap), logit(gap.mean()))
-    if own.evidence < _log_likelihood(gap, chance).sum() + STRONG:
+    own = _Odds.fit(partial(tilted, log_p), basis.shape[1], gap)
+    enough = _log_likelihood(gap, np.full(len(gap), logit(gap.mean()))).sum() + STRONG
+    if own.evidence < enough:
         return None
     x = _others(encoder, codes, j)
     others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap)
@@ -162,7 +166,33 @@ def _strong_tilt(
     worse = learned - _log_likelihood(gap[unseen], own.fitted[unseen])
     if worse.sum() > ERRORS_APART * np.sqrt(len(worse)) * worse.std():
         return None
-    return basis @ own.weights
+    unsure = _as_unsure(log_p, ~gap & ~unseen, ~gap & unseen)
+    unlearned = _Odds.fit(partial(tilted, unsure), basis.shape[1], gap)
+    return basis @ own.weights if unlearned.evidence >= enough else None
+
+
+def _as_unsure(log_p: Floats, learned: Mask, held_out: Mask) -> Floats:
+    """(N, bins) ``log_p`` of the ``learned`` rows at the temperature, at least 1, at which their
+    mean entropy is that of the rows ``held_out``; the others as they are."""
+
+    def at(heat: float) -> Floats:
+        scaled = log_p[learned] / heat
+        return cast(Floats, scaled - logsumexp(scaled, axis=1, keepdims=True))
+
+    def lacking(heat: float) -> float:
+        return _entropy(log_p[held_out]) - _entropy(at(heat))
+
+    if not (learned.any() and held_out.any()) or lacking(1.0) <= 0:
+        return log_p
+    heat = brentq(lacking, 1.0, HOTTEST, xtol=0.01) if lacking(HOTTEST) < 0 else HOTTEST
+    unsure = log_p.copy()
+    unsure[learned] = at(heat)
+    return unsure
+
+
+def _entropy(log_p: Floats) -> float:
+    """Mean of the rows, in nats."""
+    return -float((np.exp(log_p) * log_p).sum(1).mean())
 
 
 def _terms(bins: Bins) -> Floats:
