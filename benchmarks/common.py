@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn import datasets
 
 DATA = Path(os.environ.get("TABVAE_BENCH_DATA", "../shared/data"))
 HERE = Path(__file__).parent
@@ -33,12 +34,24 @@ CATEGORICAL = {
     ),
     "bike": ("Seasons", "Holiday", "Functioning Day"),
     "california": ("ocean_proximity",),
+    "wine": ("target",),
+    "breast_cancer": ("target",),
 }
+BUNDLED = {
+    "wine": datasets.load_wine,
+    "diabetes": datasets.load_diabetes,
+    "breast_cancer": datasets.load_breast_cancer,
+}
+"""Tables of scikit-learn."""
 
 
 def load(name: str, rows: int | None = None) -> pd.DataFrame:
     """A table of ``DATA/tables``, gaps as NaN; at most ``rows`` of it, chosen at random."""
+    if name in BUNDLED:
+        return BUNDLED[name](as_frame=True).frame
     frame = pd.read_csv(DATA / "tables" / f"{name}.csv", skipinitialspace=True, na_values="?")
+    if name == "mpg":
+        frame = frame.drop(columns="name")  # nearly every car has its own
     flags = frame.select_dtypes("bool").columns
     frame = frame.astype(dict.fromkeys(flags, str))
     if rows is None or rows >= len(frame):
