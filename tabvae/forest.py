@@ -24,6 +24,8 @@ from tabvae.cells import Floats
 
 LEAF = -1
 BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
+FEWEST_ROWS, ROWS_PER_BOOSTED_TREE = 200, 5
+"""Of a column that boosting is of use for, and for each of its trees: it learns noise by heart."""
 Features = npt.NDArray[np.float32]
 TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64))
 """Of the arrays of a forest, in their order."""
@@ -37,7 +39,7 @@ class Growth:
         trees: of each kind of forest.
         leaf: fewest rows in a leaf.
         mixed: whether a second kind of trees joins the extremely randomised ones.
-        boosted: trees of gradient boosting, if that is the second kind.
+        boosted: trees of gradient boosting at most, if that is the second kind.
     """
 
     trees: int
@@ -67,7 +69,8 @@ class Forest:
 
     @classmethod
     def of_numbers(cls, x: Features, y: Floats, growth: Growth, seed: int) -> Self:
-        """Trees whose summed leaves predict ``y``; the second kind is gradient boosting.
+        """Trees whose summed leaves predict ``y``; the second kind is gradient boosting, if there
+        are enough rows for it.
 
         Args:
             x: (N, features) the other columns.
@@ -81,12 +84,13 @@ class Forest:
             min_samples_leaf=growth.leaf,
             random_state=seed,
         ).fit(x, y)
-        weight = (0.5 if growth.mixed else 1.0) / growth.trees
+        mixed = growth.mixed and len(y) >= FEWEST_ROWS
+        weight = (0.5 if mixed else 1.0) / growth.trees
         trees = [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]
-        if not growth.mixed:
+        if not mixed:
             return cls._of(trees)
         boosting = HistGradientBoostingRegressor(
-            max_iter=growth.boosted,
+            max_iter=min(growth.boosted, len(y) // ROWS_PER_BOOSTED_TREE),
             max_leaf_nodes=BOOSTED_LEAVES,
             min_samples_leaf=max(growth.leaf, BOOSTED_ROWS),
             early_stopping=False,

@@ -36,6 +36,12 @@ def test_numbers_are_the_mean_of_both_kinds_of_trees_as_scikit_learn_predicts_th
     np.testing.assert_allclose(forest.predict(new), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("rows", "boosted"), [(150, 0), (250, 50), (1000, BOOSTED_TREES)])
+def test_few_rows_are_boosted_less_or_not_at_all(rows: int, boosted: int) -> None:
+    x = features(rows)
+    assert len(Forest.of_numbers(x, numbers(x), Growth(10, 1), seed=0).roots) == 10 + boosted
+
+
 def test_votes_are_those_of_scikit_learn() -> None:
     x, new = features(), features(seed=1)
     y = (numbers(x) > 0).astype(np.int64) + 2 * (x[:, 3] > 1)
