@@ -191,11 +191,11 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def deviations(self, codes: Codes) -> Floats:
         """(n, columns) numbers, within the range that ``fit`` has seen, as standard deviations from
         the mean of their column; NaN for categories and unobserved cells."""
-        centers = np.array([getattr(b, "center", 0.0) for b in self.bins_])
-        scales = np.array([getattr(b, "scale", 1.0) for b in self.bins_])
-        ends = np.array([getattr(b, "ends", (0.0, 0.0)) for b in self.bins_])
-        deviations: Floats = (codes.values.clip(ends[:, 0], ends[:, 1]) - centers) / scales
-        return deviations
+        found = np.full(codes.values.shape, np.nan)
+        for j, coder in enumerate(self.bins_):
+            if isinstance(coder, ContinuousBins):
+                found[:, j] = coder.deviations(codes.values[:, j].clip(*coder.ends))
+        return found
 
     def encode_cell(self, j: int, text: str) -> tuple[int, float, float]:
         """Bin, score and value of one cell of modelled column ``j``, given as text.

@@ -1,8 +1,9 @@
 """Trees of one column as plain arrays: grown by scikit-learn, stored and evaluated as numbers.
 
-A number is predicted by the mean of extremely randomised trees (Geurts et al. 2006) and gradient
-boosting (Friedman 2001), whose errors differ most; a category by the votes of extremely randomised
-trees and of a random forest (Breiman 2001), which splits best where a category is a region.
+A number is predicted by the mean of extremely randomised trees (Geurts et al. 2006) and, of enough
+rows, gradient boosting (Friedman 2001), whose errors differ most; a category by the votes of
+extremely randomised trees and of a random forest (Breiman 2001), which splits best where a category
+is a region.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from typing import cast
 
 import numpy as np
 from scipy.optimize import brentq, minimize
-from scipy.special import expit, logit, logsumexp
+from scipy.special import entr, expit, logit, logsumexp
 
 from tabvae.bins import LARGEST_SCORE, Bins, ContinuousBins
 from tabvae.cells import Floats, Mask
@@ -179,10 +179,14 @@ def _as_unsure(log_p: Floats, learned: Mask, held_out: Mask) -> Floats:
         scaled = log_p[learned] / heat
         return cast(Floats, scaled - logsumexp(scaled, axis=1, keepdims=True))
 
-    def lacking(heat: float) -> float:
-        return _entropy(log_p[held_out]) - _entropy(at(heat))
+    if not (learned.any() and held_out.any()):
+        return log_p
+    wanted = _entropy(log_p[held_out])
 
-    if not (learned.any() and held_out.any()) or lacking(1.0) <= 0:
+    def lacking(heat: float) -> float:
+        return wanted - _entropy(at(heat))
+
+    if lacking(1.0) <= 0:
         return log_p
     heat = brentq(lacking, 1.0, HOTTEST, xtol=0.01) if lacking(HOTTEST) < 0 else HOTTEST
     unsure = log_p.copy()
@@ -192,7 +196,7 @@ def _as_unsure(log_p: Floats, learned: Mask, held_out: Mask) -> Floats:
 
 def _entropy(log_p: Floats) -> float:
     """Mean of the rows, in nats."""
-    return -float((np.exp(log_p) * log_p).sum(1).mean())
+    return float(entr(np.exp(log_p)).sum(1).mean())
 
 
 def _terms(bins: Bins) -> Floats:
