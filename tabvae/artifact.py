@@ -33,6 +33,7 @@ from tabvae.errors import ModelFileError, one_line, shown
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
 from tabvae.learn import Learned
+from tabvae.linear import Linear
 from tabvae.mapping import Map
 from tabvae.network import Shape
 from tabvae.records import from_json
@@ -44,7 +45,7 @@ from tabvae.selection import Selection
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 8
+FORMAT = 9
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,9 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
         _write_bins(arrays, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
     ]
     for j, forest in enumerate(learned.refiner.forests):
-        for name, array in vars(forest).items():
-            arrays[f"forest.{j}.{name}"] = array
+        for name, array in {**vars(forest), **vars(forest.start)}.items():
+            if name != "start":
+                arrays[f"forest.{j}.{name}"] = array
     for name, weights in vars(learned.refiner.trust).items():
         arrays[f"trust.{name}"] = weights
     for j, tilt in enumerate(learned.selection.tilts):
@@ -259,7 +261,9 @@ def _floats(arrays: Arrays, name: str) -> Floats:
 
 
 def _read_forest(arrays: Arrays, prefix: str) -> Forest:
-    return Forest(**{f.name: arrays[f"{prefix}.{f.name}"] for f in fields(Forest)})
+    own = sealed.part(arrays, f"{prefix}.")
+    line = Linear(**{f.name: own.pop(f.name) for f in fields(Linear)})
+    return Forest(**own, start=line)
 
 
 def _read_card(document: Mapping[str, Any], arrays: Arrays, columns: int) -> Card:

@@ -1,9 +1,9 @@
 """Trees of one column as plain arrays: grown by scikit-learn, stored and evaluated as numbers.
 
-A number is predicted by the mean of extremely randomised trees (Geurts et al. 2006) and, of enough
-rows, gradient boosting (Friedman 2001), whose errors differ most; a category by the votes of
-extremely randomised trees and of a random forest (Breiman 2001), which splits best where a category
-is a region.
+A number is predicted by the mean of two that err differently: extremely randomised trees (Geurts et
+al. 2006), and a linear regression that gradient boosting (Friedman 2001) goes on from where there
+are enough rows; a category by the votes of extremely randomised trees and of a random forest
+(Breiman 2001), which splits best where a category is a region.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from sklearn.ensemble import (
 )
 
 from tabvae.cells import Floats
+from tabvae.linear import Features, Linear
 
 LEAF = -1
 BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
 FEWEST_ROWS, ROWS_PER_BOOSTED_TREE = 200, 5
 """Of a column that boosting is of use for, and for each of its trees: it learns noise by heart."""
-Features = npt.NDArray[np.float32]
-TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64))
+TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32))
 """Of the arrays of a forest, in their order."""
 
 
@@ -39,8 +39,8 @@ class Growth:
     Attributes:
         trees: of each kind of forest.
         leaf: fewest rows in a leaf.
-        mixed: whether a second kind of trees joins the extremely randomised ones.
-        boosted: trees of gradient boosting at most, if that is the second kind.
+        mixed: whether a second kind of predictor joins the extremely randomised trees.
+        boosted: trees of gradient boosting at most, of a column of numbers.
     """
 
     trees: int
@@ -59,24 +59,26 @@ class Forest:
             prediction, or the bin of a category it votes for.
         right: (nodes,) index of the right child.
         roots: (trees,) index of the first node of each tree.
-        start: (1,) what the leaves' sum is added to.
+        start: of a number, what the leaves' sum is added to.
     """
 
     feature: npt.NDArray[np.int16]
     value: Features
     right: npt.NDArray[np.int32]
     roots: npt.NDArray[np.int32]
-    start: Floats
+    start: Linear
 
     @classmethod
-    def of_numbers(cls, x: Features, y: Floats, growth: Growth, seed: int) -> Self:
-        """Trees whose summed leaves predict ``y``; the second kind is gradient boosting, if there
-        are enough rows for it.
+    def of_numbers(
+        cls, x: Features, y: Floats, bins: npt.NDArray[np.int64], growth: Growth, seed: int
+    ) -> Self:
+        """Trees whose summed leaves predict what a regression leaves of ``y``.
 
         Args:
             x: (N, features) the other columns.
             y: (N,) numbers.
-            growth: of the randomised trees.
+            bins: (features,) of a category; 0 of a number.
+            growth: of the trees.
             seed: of the splits.
         """
         model = ExtraTreesRegressor(
@@ -85,20 +87,22 @@ class Forest:
             min_samples_leaf=growth.leaf,
             random_state=seed,
         ).fit(x, y)
-        mixed = growth.mixed and len(y) >= FEWEST_ROWS
-        weight = (0.5 if mixed else 1.0) / growth.trees
+        weight = (0.5 if growth.mixed else 1.0) / growth.trees
         trees = [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]
-        if not mixed:
+        if not growth.mixed:
             return cls._of(trees)
+        line = Linear.fit(x, y, bins)
+        if len(y) < FEWEST_ROWS:
+            return cls._of(trees, line.times(0.5))
         boosting = HistGradientBoostingRegressor(
             max_iter=min(growth.boosted, len(y) // ROWS_PER_BOOSTED_TREE),
             max_leaf_nodes=BOOSTED_LEAVES,
             min_samples_leaf=max(growth.leaf, BOOSTED_ROWS),
             early_stopping=False,
             random_state=seed,
-        ).fit(x, y)
+        ).fit(x, y - line.predict(x))
         trees += [_boosted(stage[0].nodes, 0.5) for stage in boosting._predictors]
-        return cls._of(trees, 0.5 * float(boosting._baseline_prediction.item()))
+        return cls._of(trees, line.plus(float(boosting._baseline_prediction.item())).times(0.5))
 
     @classmethod
     def of_categories(
@@ -121,7 +125,7 @@ class Forest:
         return cls._of(trees)
 
     @classmethod
-    def _of(cls, trees: Iterable[_Nodes], start: float = 0.0) -> Self:
+    def _of(cls, trees: Iterable[_Nodes], start: Linear | None = None) -> Self:
         parts = list(trees)
         roots = np.cumsum([0, *(len(p.feature) for p in parts)])[:-1]
         return cls(
@@ -131,14 +135,14 @@ class Forest:
                 [p.right + root for p, root in zip(parts, roots, strict=True)]
             ).astype(np.int32),
             roots=roots.astype(np.int32),
-            start=np.array([start]),
+            start=start or Linear.constant(),
         )
 
     def among(self, columns: npt.NDArray[np.intp]) -> Self:
         """The same trees, grown on some ``columns``, for rows that have all of them."""
         inner = self.feature != LEAF
         feature = np.where(inner, columns[self.feature * inner], LEAF).astype(np.int16)
-        return replace(self, feature=feature)
+        return replace(self, feature=feature, start=self.start.among(columns))
 
     def check(self, features: int, bins: int | None) -> None:
         """Make sure that every row reaches a leaf, and that the leaf makes sense.
@@ -150,11 +154,12 @@ class Forest:
         Raises:
             ValueError: an array is of another type or size, or a tree does not end.
         """
-        types = tuple(array.dtype for array in vars(self).values())
+        self.start.check(features)
+        types = tuple(a.dtype for a in (self.feature, self.value, self.right, self.roots))
         nodes = len(self.feature)
         if types != TYPES or self.value.shape != (nodes,) or self.right.shape != (nodes,):
             raise ValueError("the arrays of a tree do not fit together")
-        if self.start.shape != (1,) or ((self.roots < 0) | (self.roots >= nodes)).any():
+        if ((self.roots < 0) | (self.roots >= nodes)).any():
             raise ValueError("a tree has no root")
         inner = np.flatnonzero(self.feature != LEAF)
         right = self.right[inner]
@@ -169,7 +174,7 @@ class Forest:
 
     def predict(self, x: Features) -> Floats:
         """(N,) a number."""
-        return cast(Floats, self.start[0] + self._leaves(x).sum(1, dtype=np.float64))
+        return cast(Floats, self.start.predict(x) + self._leaves(x).sum(1, dtype=np.float64))
 
     def votes(self, x: Features, bins: int) -> Floats:
         """(N, bins) the share of the trees that vote for each bin of a category."""

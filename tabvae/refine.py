@@ -18,18 +18,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.feature_selection import f_classif, f_regression
 from threadpoolctl import threadpool_limits
 
 from tabvae.bins import ContinuousBins
 from tabvae.blending import LEAST, NETWORK_SHARE, Guesses, Trust, trial, whom_to_trust
 from tabvae.cells import Floats, Mask
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.forest import BOOSTED_TREES, Features, Forest, Growth
+from tabvae.forest import BOOSTED_TREES, Forest, Growth
+from tabvae.linear import MOST_FEATURES, Features, telling
 
 ROUNDS, MANY_GAPS = 3, 0.1
 """Rounds of quick trees before the trees that are kept, in a table with at least that share of its
@@ -45,8 +44,6 @@ ENOUGH_NODES, MOST_NODES = 3_000_000, 6_000_000
 FEWEST_TREES, MOST_TREES = 20, 64
 FEWEST_BOOSTED, MOST_BOOSTED = 10, 20_000
 """Boosted trees of one column, and of all columns together."""
-MOST_FEATURES = 100
-"""Columns that the trees of one column look at."""
 
 
 class Belief(NamedTuple):
@@ -134,7 +131,9 @@ class Refiner:
             others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
             like, own = network.observed[j], network.missing[j]
             if isinstance(coder, ContinuousBins):
-                said.append(forest.predict(others) + self.trust.errors[j] * (own - like))
+                # A regression alone has no ends.
+                number = forest.predict(others).clip(*coder.deviations(np.array(coder.ends)))
+                said.append(number + self.trust.errors[j] * (own - like))
             else:
                 votes = forest.votes(others, len(coder)) * (own + LEAST) / (like + LEAST)
                 said.append(votes / votes.sum(1, keepdims=True))
@@ -183,33 +182,29 @@ def _grow(
     """
     x = features(encoder, codes, guesses)
     deviations = encoder.deviations(codes)
+    bins = np.array([0 if isinstance(b, ContinuousBins) else len(b) for b in encoder.bins_])
 
     def forest(j: int) -> Forest:
         known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
         others = np.delete(x, j, axis=1)[known]
-        number = isinstance(encoder.bins_[j], ContinuousBins)
-        target = deviations[known, j] if number else codes.bins[known, j]
-        chosen = _telling(others, target, number)
-        grow = Forest.of_numbers if number else Forest.of_categories
-        return grow(others[:, chosen], target, growth, seed).among(chosen)
+        target = codes.bins[known, j] if bins[j] else deviations[known, j]
+        chosen = telling(others, target, number=not bins[j])
+        others = others[:, chosen]
+        if bins[j]:
+            grown = Forest.of_categories(others, target, growth, seed)
+        else:
+            own = np.delete(bins, j)[chosen]
+            grown = Forest.of_numbers(others, target, own, growth, seed)
+        return grown.among(chosen)
 
     # One column after the other on both cores, threads would mostly wait for each other.
     alone = partial(threadpool_limits, 1, "openmp")
     with (
         warnings.catch_warnings(record=True),
+        threadpool_limits(1, "blas"),
         ThreadPoolExecutor(os.cpu_count(), initializer=alone) as pool,
     ):
         return tuple(pool.map(forest, range(len(encoder.bins_))))
-
-
-def _telling(x: Features, y: npt.NDArray[Any], number: bool) -> npt.NDArray[np.intp]:
-    """The columns of ``x`` (N, columns) that the trees of ``y`` (N,) look at: all, or those that
-    say most of it by themselves (an F test)."""
-    if x.shape[1] <= MOST_FEATURES:
-        return np.arange(x.shape[1])
-    test, _ = (f_regression if number else f_classif)(x, y)
-    order = np.argsort(-np.nan_to_num(test), kind="stable")
-    return np.sort(order[:MOST_FEATURES])
 
 
 def _blend(one: Guesses, other: Guesses, shares: float | Floats) -> Guesses:

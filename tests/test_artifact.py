@@ -178,6 +178,11 @@ def _a_column_too_many(arrays: Arrays) -> None:
     arrays["forest.0.feature"][0] = 30_000
 
 
+def _a_regression_on_nothing(arrays: Arrays) -> None:
+    number = next(n for n, a in arrays.items() if n.endswith(".column") and len(a))
+    arrays[number][0] = 30_000
+
+
 def _no_such_category(arrays: Arrays) -> None:
     arrays["forest.0.value"][arrays["forest.0.feature"] < 0] = 1e9
 
@@ -192,6 +197,7 @@ def _no_such_category(arrays: Arrays) -> None:
         _of_another_type,
         _an_endless_tree,
         _a_column_too_many,
+        _a_regression_on_nothing,
         _no_such_category,
     ],
 )

@@ -9,8 +9,13 @@ from sklearn.ensemble import (
     ExtraTreesRegressor,
     HistGradientBoostingRegressor,
 )
+from sklearn.linear_model import BayesianRidge
 
-from tabvae.forest import BOOSTED_LEAVES, BOOSTED_TREES, Features, Forest, Growth
+from tabvae.forest import BOOSTED_LEAVES, BOOSTED_TREES, Forest, Growth
+from tabvae.linear import Features
+
+NUMBERS = np.zeros(4, dtype=np.int64)
+"""Four columns of numbers."""
 
 
 def features(rows: int = 500, seed: int = 0) -> Features:
@@ -21,25 +26,45 @@ def numbers(x: Features) -> np.ndarray:
     return (x[:, 0] * x[:, 1] + np.sin(3 * x[:, 2])).astype(np.float64)
 
 
-def test_numbers_are_the_mean_of_both_kinds_of_trees_as_scikit_learn_predicts_them() -> None:
+def test_numbers_are_predicted_as_scikit_learn_predicts_them() -> None:
     x, new = features(), features(seed=1)
     y = numbers(x)
-    forest = Forest.of_numbers(x, y, Growth(10, 2), seed=3)
+    forest = Forest.of_numbers(x, y, NUMBERS, Growth(10, 2), seed=3)
     trees = ExtraTreesRegressor(10, max_features=0.5, min_samples_leaf=2, random_state=3)
+    line = BayesianRidge().fit(x, y)
     boosting = HistGradientBoostingRegressor(
         max_iter=BOOSTED_TREES,
         max_leaf_nodes=BOOSTED_LEAVES,
         early_stopping=False,
         random_state=3,
-    )
-    expected = (trees.fit(x, y).predict(new) + boosting.fit(x, y).predict(new)) / 2
+    ).fit(x, y - line.predict(x))
+    expected = (trees.fit(x, y).predict(new) + line.predict(new) + boosting.predict(new)) / 2
     np.testing.assert_allclose(forest.predict(new), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize(("rows", "boosted"), [(150, 0), (250, 50), (1000, BOOSTED_TREES)])
 def test_few_rows_are_boosted_less_or_not_at_all(rows: int, boosted: int) -> None:
     x = features(rows)
-    assert len(Forest.of_numbers(x, numbers(x), Growth(10, 1), seed=0).roots) == 10 + boosted
+    forest = Forest.of_numbers(x, numbers(x), NUMBERS, Growth(10, 1), seed=0)
+    assert len(forest.roots) == 10 + boosted
+
+
+@pytest.mark.parametrize("rows", [60, 400])
+def test_a_slope_is_followed_where_rows_are_few(rows: int) -> None:
+    x, new = features(rows), features(seed=1)
+    kind = np.random.default_rng(2).integers(3, size=(500 + rows, 1)).astype(np.float32)
+    x, new = np.hstack([x, kind[500:]]), np.hstack([new, kind[:500]])
+    bins = np.append(NUMBERS, 3)
+
+    def truth(z: Features) -> np.ndarray:
+        return (z[:, 0] - 2 * z[:, 1] + np.array([0.0, 3.0, -1.0])[z[:, 4].astype(int)]).astype(
+            np.float64
+        )
+
+    forest = Forest.of_numbers(x, truth(x), bins, Growth(20, 1), seed=0)
+    trees = ExtraTreesRegressor(20, max_features=0.5, random_state=0).fit(x, truth(x))
+    wrong, before = (np.abs(p.predict(new) - truth(new)).mean() for p in (forest, trees))
+    assert wrong < 0.6 * before
 
 
 def test_votes_are_those_of_scikit_learn() -> None:
@@ -64,7 +89,7 @@ def test_a_second_kind_of_trees_takes_half_of_the_votes() -> None:
 @pytest.mark.parametrize("rows", [1, 2, 30])
 def test_tables_of_a_few_rows_have_trees_too(rows: int) -> None:
     x = features(rows)
-    forest = Forest.of_numbers(x, np.full(rows, 7.0), Growth(3, 1), seed=0)
+    forest = Forest.of_numbers(x, np.full(rows, 7.0), NUMBERS, Growth(3, 1), seed=0)
     np.testing.assert_allclose(forest.predict(features(5)), 7.0, rtol=1e-6)
     votes = Forest.of_categories(x, np.full(rows, 1), Growth(3, 1), seed=0).votes(features(5), 3)
     np.testing.assert_allclose(votes, np.tile([0.0, 1.0, 0.0], (5, 1)))
@@ -72,5 +97,7 @@ def test_tables_of_a_few_rows_have_trees_too(rows: int) -> None:
 
 def test_larger_leaves_mean_fewer_nodes() -> None:
     x = features()
-    sizes = [len(Forest.of_numbers(x, numbers(x), Growth(5, n), 0).feature) for n in (1, 10)]
+    sizes = [
+        len(Forest.of_numbers(x, numbers(x), NUMBERS, Growth(5, n), 0).feature) for n in (1, 10)
+    ]
     assert sizes[1] < sizes[0] / 2

@@ -16,7 +16,8 @@ from tabvae.forest import Forest, Growth
 from tabvae.frames import to_arrow
 from tabvae.inference import infer_schema
 from tabvae.learn import unseen_rows
-from tabvae.refine import MOST_FEATURES, MOST_NODES, Belief, Refiner, _growth, _telling
+from tabvae.linear import MOST_FEATURES, telling
+from tabvae.refine import MOST_NODES, Belief, Refiner, _growth
 
 from .conftest import make_frame
 from .helpers import hasty
@@ -100,10 +101,12 @@ def test_trees_stay_within_the_budget_of_nodes(cells: int) -> None:
 def test_of_many_columns_the_trees_look_at_those_that_tell() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 400)).astype(np.float32)
-    chosen = _telling(x, x[:, 317] + 0.5 * x[:, 5], number=True)
+    chosen = telling(x, x[:, 317] + 0.5 * x[:, 5], number=True)
     assert len(chosen) == MOST_FEATURES
     assert {5, 317} <= set(chosen)
-    forest = Forest.of_numbers(x[:, chosen], x[:, 317], Growth(5, 1), seed=0)
+    forest = Forest.of_numbers(
+        x[:, chosen], x[:, 317], np.zeros(len(chosen), np.int64), Growth(5, 1), seed=0
+    )
     whole = forest.among(chosen)
     np.testing.assert_array_equal(whole.predict(x), forest.predict(x[:, chosen]))
     whole.check(400, None)
