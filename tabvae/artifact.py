@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
@@ -122,9 +122,11 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
         _write_bins(arrays, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
     ]
     for j, forest in enumerate(learned.refiner.forests):
-        for name, array in {**vars(forest), **vars(forest.start)}.items():
-            if name != "start":
+        for name, array in vars(forest).items():
+            if name != "line":
                 arrays[f"forest.{j}.{name}"] = array
+        for name, array in vars(forest.line).items():
+            arrays[f"line.{j}.{name}"] = array
     for name, weights in vars(learned.refiner.trust).items():
         arrays[f"trust.{name}"] = weights
     for j, tilt in enumerate(learned.selection.tilts):
@@ -209,7 +211,7 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
         chart = Map(len(owners(encoder)), shape.latent)
         chart.load_state_dict(_weights(arrays, "map."))
         chart.eval()
-    forests = tuple(_read_forest(arrays, f"forest.{j}") for j in range(columns))
+    forests = tuple(_read_forest(arrays, j) for j in range(columns))
     for forest, coder in zip(forests, encoder.bins_, strict=True):
         forest.check(columns - 1, None if isinstance(coder, ContinuousBins) else len(coder))
     trust = Trust(_floats(arrays, "trust.shares"), _floats(arrays, "trust.errors"))
@@ -260,10 +262,9 @@ def _floats(arrays: Arrays, name: str) -> Floats:
     return array
 
 
-def _read_forest(arrays: Arrays, prefix: str) -> Forest:
-    own = sealed.part(arrays, f"{prefix}.")
-    line = Linear(**{f.name: own.pop(f.name) for f in fields(Linear)})
-    return Forest(**own, start=line)
+def _read_forest(arrays: Arrays, j: int) -> Forest:
+    line = Linear(**sealed.part(arrays, f"line.{j}."))
+    return Forest(**sealed.part(arrays, f"forest.{j}."), line=line)
 
 
 def _read_card(document: Mapping[str, Any], arrays: Arrays, columns: int) -> Card:

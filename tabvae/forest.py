@@ -28,8 +28,8 @@ LEAF = -1
 BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
 FEWEST_ROWS, ROWS_PER_BOOSTED_TREE = 200, 5
 """Of a column that boosting is of use for, and for each of its trees: it learns noise by heart."""
-TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32))
-"""Of the arrays of a forest, in their order."""
+TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64))
+"""Of the arrays of the trees, in their order."""
 
 
 @dataclass(frozen=True)
@@ -59,20 +59,22 @@ class Forest:
             prediction, or the bin of a category it votes for.
         right: (nodes,) index of the right child.
         roots: (trees,) index of the first node of each tree.
-        start: of a number, what the leaves' sum is added to.
+        start: (1,) what the leaves' sum is added to.
+        line: of a number, what is added as well.
     """
 
     feature: npt.NDArray[np.int16]
     value: Features
     right: npt.NDArray[np.int32]
     roots: npt.NDArray[np.int32]
-    start: Linear
+    start: Floats
+    line: Linear
 
     @classmethod
     def of_numbers(
         cls, x: Features, y: Floats, bins: npt.NDArray[np.int64], growth: Growth, seed: int
     ) -> Self:
-        """Trees whose summed leaves predict what a regression leaves of ``y``.
+        """A regression, and trees whose summed leaves predict what it leaves of ``y``.
 
         Args:
             x: (N, features) the other columns.
@@ -102,7 +104,8 @@ class Forest:
             random_state=seed,
         ).fit(x, y - line.predict(x))
         trees += [_boosted(stage[0].nodes, 0.5) for stage in boosting._predictors]
-        return cls._of(trees, line.plus(float(boosting._baseline_prediction.item())).times(0.5))
+        start = 0.5 * float(boosting._baseline_prediction.item())
+        return cls._of(trees, line.times(0.5), start)
 
     @classmethod
     def of_categories(
@@ -125,7 +128,7 @@ class Forest:
         return cls._of(trees)
 
     @classmethod
-    def _of(cls, trees: Iterable[_Nodes], start: Linear | None = None) -> Self:
+    def _of(cls, trees: Iterable[_Nodes], line: Linear | None = None, start: float = 0.0) -> Self:
         parts = list(trees)
         roots = np.cumsum([0, *(len(p.feature) for p in parts)])[:-1]
         return cls(
@@ -135,14 +138,15 @@ class Forest:
                 [p.right + root for p, root in zip(parts, roots, strict=True)]
             ).astype(np.int32),
             roots=roots.astype(np.int32),
-            start=start or Linear.constant(),
+            start=np.array([start]),
+            line=line or Linear.constant(0.0),
         )
 
     def among(self, columns: npt.NDArray[np.intp]) -> Self:
         """The same trees, grown on some ``columns``, for rows that have all of them."""
         inner = self.feature != LEAF
         feature = np.where(inner, columns[self.feature * inner], LEAF).astype(np.int16)
-        return replace(self, feature=feature, start=self.start.among(columns))
+        return replace(self, feature=feature, line=self.line.among(columns))
 
     def check(self, features: int, bins: int | None) -> None:
         """Make sure that every row reaches a leaf, and that the leaf makes sense.
@@ -154,12 +158,12 @@ class Forest:
         Raises:
             ValueError: an array is of another type or size, or a tree does not end.
         """
-        self.start.check(features)
-        types = tuple(a.dtype for a in (self.feature, self.value, self.right, self.roots))
+        self.line.check(features)
+        types = tuple(a.dtype for name, a in vars(self).items() if name != "line")
         nodes = len(self.feature)
         if types != TYPES or self.value.shape != (nodes,) or self.right.shape != (nodes,):
             raise ValueError("the arrays of a tree do not fit together")
-        if ((self.roots < 0) | (self.roots >= nodes)).any():
+        if self.start.shape != (1,) or ((self.roots < 0) | (self.roots >= nodes)).any():
             raise ValueError("a tree has no root")
         inner = np.flatnonzero(self.feature != LEAF)
         right = self.right[inner]
@@ -174,7 +178,8 @@ class Forest:
 
     def predict(self, x: Features) -> Floats:
         """(N,) a number."""
-        return cast(Floats, self.start.predict(x) + self._leaves(x).sum(1, dtype=np.float64))
+        leaves = self._leaves(x).sum(1, dtype=np.float64)
+        return cast(Floats, self.start[0] + self.line.predict(x) + leaves)
 
     def votes(self, x: Features, bins: int) -> Floats:
         """(N, bins) the share of the trees that vote for each bin of a category."""

@@ -22,31 +22,33 @@ MOST_FEATURES = 100
 NUMBER = -1
 Features = npt.NDArray[np.float32]
 """(N, columns) numbers in column deviations, categories as the number of their bin."""
-TYPES = tuple(np.dtype(t) for t in (np.int16, np.int16, np.float64, np.float64))
+TYPES = tuple(np.dtype(t) for t in (np.int16, np.int16, np.float64, np.float64, np.float64))
 """Of the arrays of a regression, in their order."""
 
 
 @dataclass(frozen=True)
 class Linear:
-    """A weighted sum of numbers and of indicators of categories.
+    """A weighted sum of numbers and of indicators of categories, kept between two ends.
 
     Attributes:
         column: (terms,) the column of each term.
         level: (terms,) the bin whose indicator it is; ``NUMBER`` for the number itself.
         weight: (terms,) what it is multiplied by.
         intercept: (1,) what is added.
+        ends: (2,) the least and the largest number that it says.
     """
 
     column: npt.NDArray[np.int16]
     level: npt.NDArray[np.int16]
     weight: Floats
     intercept: Floats
+    ends: Floats
 
     @classmethod
-    def constant(cls, value: float = 0.0) -> Self:
+    def constant(cls, value: float) -> Self:
         """No terms."""
         none = np.zeros(0, np.int16)
-        return cls(none, none, np.zeros(0), np.array([value]))
+        return cls(none, none, np.zeros(0), np.array([value]), np.full(2, value))
 
     @classmethod
     def fit(cls, x: Features, y: Floats, bins: npt.NDArray[np.int64]) -> Self:
@@ -64,20 +66,18 @@ class Linear:
             return cls.constant(float(y.mean()))
         column, level = column[chosen], level[chosen]
         model = BayesianRidge().fit(_terms(x, column, level), y)
-        return cls(column, level, model.coef_, np.array([model.intercept_]))
+        ends = np.array([y.min(), y.max()], dtype=np.float64)
+        return cls(column, level, model.coef_, np.array([model.intercept_]), ends)
 
     def predict(self, x: Features) -> Floats:
         """(N,) a number."""
-        terms = _terms(x, self.column, self.level)
-        return cast(Floats, self.intercept[0] + (terms * self.weight).sum(1))
+        terms = _terms(x, self.column, self.level) * self.weight
+        return cast(Floats, (self.intercept[0] + terms.sum(1)).clip(*self.ends))
 
     def times(self, share: float) -> Self:
         """All of it multiplied by ``share``."""
-        return replace(self, weight=share * self.weight, intercept=share * self.intercept)
-
-    def plus(self, value: float) -> Self:
-        """With ``value`` added."""
-        return replace(self, intercept=self.intercept + value)
+        scaled = {name: share * vars(self)[name] for name in ("weight", "intercept", "ends")}
+        return replace(self, **scaled)
 
     def among(self, columns: npt.NDArray[np.intp]) -> Self:
         """The same, fitted on some ``columns``, for rows that have all of them."""
@@ -91,8 +91,8 @@ class Linear:
         """
         types = tuple(array.dtype for array in vars(self).values())
         terms = self.column.shape
-        shapes = (self.level.shape, self.weight.shape, self.intercept.shape)
-        if types != TYPES or len(terms) != 1 or shapes != (terms, terms, (1,)):
+        shapes = tuple(array.shape for array in vars(self).values())
+        if types != TYPES or len(terms) != 1 or shapes != (terms, terms, terms, (1,), (2,)):
             raise ValueError("the arrays of a regression do not fit together")
         if ((self.column < 0) | (self.column >= columns)).any():
             raise ValueError("a regression looks at a column that is not there")

@@ -131,9 +131,7 @@ class Refiner:
             others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
             like, own = network.observed[j], network.missing[j]
             if isinstance(coder, ContinuousBins):
-                # A regression alone has no ends.
-                number = forest.predict(others).clip(*coder.deviations(np.array(coder.ends)))
-                said.append(number + self.trust.errors[j] * (own - like))
+                said.append(forest.predict(others) + self.trust.errors[j] * (own - like))
             else:
                 votes = forest.votes(others, len(coder)) * (own + LEAST) / (like + LEAST)
                 said.append(votes / votes.sum(1, keepdims=True))

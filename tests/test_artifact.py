@@ -179,7 +179,9 @@ def _a_column_too_many(arrays: Arrays) -> None:
 
 
 def _a_regression_on_nothing(arrays: Arrays) -> None:
-    number = next(n for n, a in arrays.items() if n.endswith(".column") and len(a))
+    number = next(
+        n for n, a in arrays.items() if n.startswith("line.") and n.endswith(".column") and len(a)
+    )
     arrays[number][0] = 30_000
 
 
