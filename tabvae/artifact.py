@@ -182,7 +182,7 @@ def _write_bins(arrays: Arrays, prefix: str, bins: Bins) -> dict[str, Any]:
     if isinstance(bins, CategoricalBins):
         return asdict(bins)
     for name in ("knots", "means", "mass"):
-        arrays[f"{prefix}.{name}"] = np.ascontiguousarray(getattr(bins, name))
+        arrays[f"{prefix}.{name}"] = getattr(bins, name)
     return {"center": bins.center, "scale": bins.scale, "line": bins.line}
 
 

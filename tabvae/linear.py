@@ -61,10 +61,14 @@ class Linear:
         """
         terms = [(c, level) for c, n in enumerate(bins) for level in (range(n) if n else [NUMBER])]
         column, level = np.array(terms, dtype=np.int16).reshape(-1, 2).T
-        chosen = telling(_terms(x, column, level), y, number=True)
-        if len(chosen) == 0:
+        if len(column) == 0:
             return cls.constant(float(y.mean()))
-        column, level = column[chosen], level[chosen]
+        if len(column) > MOST_FEATURES:
+            # One column after the other: the indicators of many categories fill the memory.
+            each = np.split(np.arange(len(column)), np.flatnonzero(np.diff(column)) + 1)
+            tests = [f_regression(_terms(x, column[k], level[k]), y)[0] for k in each]
+            chosen = _largest(np.concatenate(tests))
+            column, level = column[chosen], level[chosen]
         model = BayesianRidge().fit(_terms(x, column, level), y)
         ends = np.array([y.min(), y.max()], dtype=np.float64)
         return cls(column, level, model.coef_, np.array([model.intercept_]), ends)
@@ -90,8 +94,8 @@ class Linear:
             ValueError: an array is of another type or size, or a column is not there.
         """
         types = tuple(array.dtype for array in vars(self).values())
-        terms = self.column.shape
         shapes = tuple(array.shape for array in vars(self).values())
+        terms = self.column.shape
         if types != TYPES or len(terms) != 1 or shapes != (terms, terms, terms, (1,), (2,)):
             raise ValueError("the arrays of a regression do not fit together")
         if ((self.column < 0) | (self.column >= columns)).any():
@@ -107,11 +111,16 @@ def _terms(
     return np.ascontiguousarray(np.where(level == NUMBER, own, own == level), dtype=np.float64)
 
 
-def telling(x: Features | Floats, y: npt.NDArray[np.generic], number: bool) -> npt.NDArray[np.intp]:
+def telling(x: Features, y: npt.NDArray[np.generic], number: bool) -> npt.NDArray[np.intp]:
     """The columns of ``x`` (N, columns) worth looking at for ``y`` (N,), a ``number`` or a
     category: all, or those that say most of it by themselves (an F test)."""
     if x.shape[1] <= MOST_FEATURES:
         return np.arange(x.shape[1])
-    test, _ = (f_regression if number else f_classif)(x, y)
-    order = np.argsort(-np.nan_to_num(test), kind="stable")
+    tests, _ = (f_regression if number else f_classif)(x, y)
+    return _largest(tests)
+
+
+def _largest(tests: Floats) -> npt.NDArray[np.intp]:
+    """Where the largest ``tests`` are, ``MOST_FEATURES`` at most."""
+    order = np.argsort(-np.nan_to_num(tests), kind="stable")
     return np.sort(order[:MOST_FEATURES])

@@ -36,6 +36,8 @@ def write(path: str, document: dict[str, Any], arrays: Arrays) -> None:
     """
     text = json.dumps(document, sort_keys=True, allow_nan=False).removeprefix("{")
     sealed = f'{{"sha256": "{_digest(text, arrays)}", {text}'
+    # safetensors writes memory as it lies.
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     # One entry only: several would come in any order.
     content = save_arrays(arrays, {DOCUMENT: sealed})
     with whole_file(path) as file:

@@ -233,6 +233,13 @@ def test_overlapping_tensors_are_refused(path: Path, tmp_path: Path) -> None:
         TabVAE.load(str(copy))
 
 
+def test_an_array_is_read_as_it_was_whatever_its_place_in_memory(tmp_path: Path) -> None:
+    written = {"transposed": np.arange(6.0).reshape(2, 3).T, "every_other": np.arange(6)[::2]}
+    sealed.write(str(tmp_path / "b.tabvae"), {"format": FORMAT}, written)
+    for name, array in sealed.read(str(tmp_path / "b.tabvae"))[1].items():
+        np.testing.assert_array_equal(array, written[name])
+
+
 def test_a_key_that_comes_twice_is_refused(path: Path, tmp_path: Path) -> None:
     with safe_open(path, framework="pt") as file:
         text = file.metadata()[sealed.DOCUMENT]

@@ -12,7 +12,7 @@ from sklearn.ensemble import (
 from sklearn.linear_model import BayesianRidge
 
 from tabvae.forest import BOOSTED_LEAVES, BOOSTED_TREES, Forest, Growth
-from tabvae.linear import Features
+from tabvae.linear import MOST_FEATURES, Features, Linear
 
 NUMBERS = np.zeros(4, dtype=np.int64)
 """Four columns of numbers."""
@@ -93,6 +93,16 @@ def test_tables_of_a_few_rows_have_trees_too(rows: int) -> None:
     np.testing.assert_allclose(forest.predict(features(5)), 7.0, rtol=1e-6)
     votes = Forest.of_categories(x, np.full(rows, 1), Growth(3, 1), seed=0).votes(features(5), 3)
     np.testing.assert_allclose(votes, np.tile([0.0, 1.0, 0.0], (5, 1)))
+
+
+def test_a_regression_takes_the_terms_that_tell_of_many_categories() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.integers(90, size=2000), rng.integers(90, size=2000)], 1).astype(np.float32)
+    y = 5.0 * (x[:, 1] == 70)
+    line = Linear.fit(x, y, np.array([90, 90]))
+    assert len(line.column) == MOST_FEATURES
+    np.testing.assert_allclose(line.predict(x), y, atol=0.1)
+    assert line.predict(x).max() <= y.max()
 
 
 def test_larger_leaves_mean_fewer_nodes() -> None:
