@@ -122,9 +122,8 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
         _write_bins(arrays, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
     ]
     for j, forest in enumerate(learned.refiner.forests):
-        for name, array in vars(forest).items():
-            if name != "line":
-                arrays[f"forest.{j}.{name}"] = array
+        for name, array in forest.trees.items():
+            arrays[f"forest.{j}.{name}"] = array
         for name, array in vars(forest.line).items():
             arrays[f"line.{j}.{name}"] = array
     for name, weights in vars(learned.refiner.trust).items():

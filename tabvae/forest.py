@@ -74,7 +74,8 @@ class Forest:
     def of_numbers(
         cls, x: Features, y: Floats, bins: npt.NDArray[np.int64], growth: Growth, seed: int
     ) -> Self:
-        """A regression, and trees whose summed leaves predict what it leaves of ``y``.
+        """Trees whose summed leaves predict ``y``, together with a regression if ``growth`` is
+        mixed.
 
         Args:
             x: (N, features) the other columns.
@@ -94,8 +95,9 @@ class Forest:
         if not growth.mixed:
             return cls._of(trees)
         line = Linear.fit(x, y, bins)
+        half = line.times(0.5)
         if len(y) < FEWEST_ROWS:
-            return cls._of(trees, line.times(0.5))
+            return cls._of(trees, half)
         boosting = HistGradientBoostingRegressor(
             max_iter=min(growth.boosted, len(y) // ROWS_PER_BOOSTED_TREE),
             max_leaf_nodes=BOOSTED_LEAVES,
@@ -104,8 +106,7 @@ class Forest:
             random_state=seed,
         ).fit(x, y - line.predict(x))
         trees += [_boosted(stage[0].nodes, 0.5) for stage in boosting._predictors]
-        start = 0.5 * float(boosting._baseline_prediction.item())
-        return cls._of(trees, line.times(0.5), start)
+        return cls._of(trees, half, 0.5 * float(boosting._baseline_prediction.item()))
 
     @classmethod
     def of_categories(
@@ -139,8 +140,13 @@ class Forest:
             ).astype(np.int32),
             roots=roots.astype(np.int32),
             start=np.array([start]),
-            line=line or Linear.constant(0.0),
+            line=line or Linear.nothing(),
         )
+
+    @property
+    def trees(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays of the trees alone, by name."""
+        return {name: array for name, array in vars(self).items() if name != "line"}
 
     def among(self, columns: npt.NDArray[np.intp]) -> Self:
         """The same trees, grown on some ``columns``, for rows that have all of them."""
@@ -159,7 +165,7 @@ class Forest:
             ValueError: an array is of another type or size, or a tree does not end.
         """
         self.line.check(features)
-        types = tuple(a.dtype for name, a in vars(self).items() if name != "line")
+        types = tuple(array.dtype for array in self.trees.values())
         nodes = len(self.feature)
         if types != TYPES or self.value.shape != (nodes,) or self.right.shape != (nodes,):
             raise ValueError("the arrays of a tree do not fit together")

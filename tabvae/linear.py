@@ -45,10 +45,10 @@ class Linear:
     ends: Floats
 
     @classmethod
-    def constant(cls, value: float) -> Self:
-        """No terms."""
+    def nothing(cls) -> Self:
+        """One that says 0 of every row."""
         none = np.zeros(0, np.int16)
-        return cls(none, none, np.zeros(0), np.array([value]), np.full(2, value))
+        return cls(none, none, np.zeros(0), np.zeros(1), np.zeros(2))
 
     @classmethod
     def fit(cls, x: Features, y: Floats, bins: npt.NDArray[np.int64]) -> Self:
@@ -60,9 +60,7 @@ class Linear:
             bins: (columns,) of a category; 0 of a number.
         """
         terms = [(c, level) for c, n in enumerate(bins) for level in (range(n) if n else [NUMBER])]
-        column, level = np.array(terms, dtype=np.int16).reshape(-1, 2).T
-        if len(column) == 0:
-            return cls.constant(float(y.mean()))
+        column, level = np.array(terms, dtype=np.int16).T
         if len(column) > MOST_FEATURES:
             # One column after the other: the indicators of many categories fill the memory.
             each = np.split(np.arange(len(column)), np.flatnonzero(np.diff(column)) + 1)
