@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -63,6 +63,8 @@ def team_for(
     cells = 0 if settings.grid is None else math.prod(settings.grid)
     plan = plan_for(settings.effort, len(codes), settings.objective, cells)
     device = settings.torch_device
+    if device.type == "cuda":
+        plan = replace(plan, parts=1)
     grid = None if settings.grid is None else grid_of(encoder.schema, settings.grid)
     shape = Shape(tuple(encoder.sizes), settings.latent, plan.width, grid=grid)
     rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
@@ -103,7 +105,10 @@ def train(
         keep = None if checkpoint is None else partial(checkpoint.keep, net)
         return team[net].run(report, stop, keep)
 
-    with ThreadPoolExecutor(min(len(team), os.cpu_count() or 1)) as pool:
+    with (
+        _repeatable(team[0].device),
+        ThreadPoolExecutor(min(len(team), os.cpu_count() or 1)) as pool,
+    ):
         jobs = [pool.submit(run, net) for net in range(len(team))]
         try:
             with suppress(KeyboardInterrupt):
@@ -113,6 +118,22 @@ def train(
             stop.set()
         trained = [job.result() for job in jobs if not job.cancel()]
     return [vae.to("cpu") for vae, _ in trained], [record for _, record in trained]
+
+
+@contextmanager
+def _repeatable(device: torch.device) -> Iterator[None]:
+    """The same seed gives the same weights on a CUDA device, too: otherwise it adds numbers up in
+    whatever order they come."""
+    if device.type != "cuda":
+        yield
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    before = torch.get_deterministic_debug_mode()
+    torch.set_deterministic_debug_mode("warn")
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(before)
 
 
 def _wait(jobs: list[Future[tuple[Autoencoder, Record]]]) -> None:

@@ -116,7 +116,7 @@ class Trainer:
         generator: torch.Generator,
     ) -> None:
         self.cells, self.missing, self.plan, self.generator = cells, missing, plan, generator
-        device = cells.bins.device
+        self.device = device = cells.bins.device
         self.vae = _initial(cells, missing, shape, positions, objective, generator).to(device)
         self.masking = Masking.of(self.vae, plan.elbo_share, generator)
         self.average = copy.deepcopy(self.vae).requires_grad_(False).eval()
@@ -202,7 +202,7 @@ class Trainer:
         self.generator.set_state(parts["generator"][""])
         self.vae.load_state_dict(parts["vae"])
         self.average.load_state_dict(parts["average"])
-        device = self.rows.device
+        device = self.device
         self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
         for name, tensor in parts["optimizer"].items():
             number, _, key = name.partition(".")
@@ -248,7 +248,7 @@ class Trainer:
         return (loss.total.detach(), loss.reconstruction, loss.kl), gradient
 
     def _batch(self) -> Batch:
-        device, generator = self.rows.device, self.generator
+        device, generator = self.device, self.generator
         size = (self.plan.batch // self.plan.parts,)
         index = self.rows[torch.randint(len(self.rows), size, generator=generator, device=device)]
         return self.masking.draw(self.cells.rows(index), self.missing[index])

@@ -90,7 +90,7 @@ def test_more_samples_raise_the_bound(folder: Path) -> None:
         for n in ("1", "100")
     )
     assert few["importance"] == pytest.approx(few["elbo"])
-    assert many["importance"] > few["importance"]
+    assert many["importance"] > many["elbo"]
 
 
 def test_an_evaluation_says_in_words_what_is_good(folder: Path) -> None:
