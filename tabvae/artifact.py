@@ -45,7 +45,7 @@ from tabvae.selection import Selection
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 9
+FORMAT = 10
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import softmax
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -21,14 +22,20 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 
-from tabvae.cells import Floats
-from tabvae.linear import Features, Linear
+from tabvae.cells import Floats, Mask
+from tabvae.linear import Features, Ints, Linear
 
 LEAF = -1
 BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
 FEWEST_ROWS, ROWS_PER_BOOSTED_TREE = 200, 5
 """Of a column that boosting is of use for, and for each of its trees: it learns noise by heart."""
-TYPES = tuple(np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64))
+MOST_LOGISTIC_ROWS, FOLDS = 4000, 5
+"""Of a category that a regression is tried for: of more rows, trees know what it knows."""
+LINEAR_SHARE = 0.5
+"""Of a regression in what is said of a number; of a category, at most."""
+TYPES = tuple(
+    np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64, np.float64)
+)
 """Of the arrays of the trees, in their order."""
 
 
@@ -60,7 +67,8 @@ class Forest:
         right: (nodes,) index of the right child.
         roots: (trees,) index of the first node of each tree.
         start: (1,) what the leaves' sum is added to.
-        line: of a number, what is added as well.
+        share: (1,) of ``line`` in what is said; the rest is the trees'.
+        line: a regression.
     """
 
     feature: npt.NDArray[np.int16]
@@ -68,12 +76,11 @@ class Forest:
     right: npt.NDArray[np.int32]
     roots: npt.NDArray[np.int32]
     start: Floats
+    share: Floats
     line: Linear
 
     @classmethod
-    def of_numbers(
-        cls, x: Features, y: Floats, bins: npt.NDArray[np.int64], growth: Growth, seed: int
-    ) -> Self:
+    def of_numbers(cls, x: Features, y: Floats, bins: Ints, growth: Growth, seed: int) -> Self:
         """Trees whose summed leaves predict ``y``, together with a regression if ``growth`` is
         mixed.
 
@@ -90,32 +97,46 @@ class Forest:
             min_samples_leaf=growth.leaf,
             random_state=seed,
         ).fit(x, y)
-        weight = (0.5 if growth.mixed else 1.0) / growth.trees
+        weight = (1 - LINEAR_SHARE if growth.mixed else 1.0) / growth.trees
         trees = [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]
         if not growth.mixed:
             return cls._of(trees)
-        line = Linear.fit(x, y, bins)
-        half = line.times(0.5)
+        line = Linear.of_number(x, y, bins)
         if len(y) < FEWEST_ROWS:
-            return cls._of(trees, half)
+            return cls._of(trees, line=line, share=LINEAR_SHARE)
         boosting = HistGradientBoostingRegressor(
             max_iter=min(growth.boosted, len(y) // ROWS_PER_BOOSTED_TREE),
             max_leaf_nodes=BOOSTED_LEAVES,
             min_samples_leaf=max(growth.leaf, BOOSTED_ROWS),
             early_stopping=False,
             random_state=seed,
-        ).fit(x, y - line.predict(x))
-        trees += [_boosted(stage[0].nodes, 0.5) for stage in boosting._predictors]
-        return cls._of(trees, half, 0.5 * float(boosting._baseline_prediction.item()))
+        ).fit(x, y - line.predict(x)[:, 0])
+        trees += [_boosted(stage[0].nodes, LINEAR_SHARE) for stage in boosting._predictors]
+        start = LINEAR_SHARE * float(boosting._baseline_prediction.item())
+        return cls._of(trees, start, line, share=LINEAR_SHARE)
 
     @classmethod
     def of_categories(
-        cls, x: Features, y: npt.NDArray[np.int64], growth: Growth, seed: int
+        cls, x: Features, y: Ints, bins: Ints, own: int, growth: Growth, seed: int
     ) -> Self:
-        """Trees whose leaves vote for the bins ``y`` (N,); the second kind is a random forest."""
+        """Trees whose leaves vote for ``y``; a random forest's as well if ``growth`` is mixed.
+
+        Where rows are few, a logistic regression has the share of the votes that would have been
+        best for rows that neither it nor, in the random forest, a tree learned from: half at most.
+
+        Args:
+            x: (N, features) the other columns.
+            y: (N,) bins of a category.
+            bins: (features,) of a category; 0 of a number.
+            own: bins of ``y``'s column.
+            growth: of the trees.
+            seed: of the splits.
+        """
         models = [ExtraTreesClassifier(max_features=1.0)]
+        rarer = np.sort(np.bincount(y))[:-1].max(initial=0)
+        judged = growth.mixed and len(y) < MOST_LOGISTIC_ROWS and rarer >= FOLDS
         if growth.mixed:
-            models.append(RandomForestClassifier(max_features=0.5))
+            models.append(RandomForestClassifier(max_features=0.5, oob_score=judged))
         trees = []
         for model in models:
             model.set_params(
@@ -126,10 +147,20 @@ class Forest:
             for estimator in model.estimators_:
                 votes = model.classes_[estimator.tree_.value[:, 0].argmax(1)]
                 trees.append(_randomised(estimator.tree_, votes))
-        return cls._of(trees)
+        if not judged:
+            return cls._of(trees)
+        line, said = Linear.of_category(x, y, bins, own, FOLDS, seed)
+        share = _best_share(y[:, None] == model.classes_, model.oob_decision_function_, said)
+        return cls._of(trees, line=line if share else Linear.nothing(), share=share)
 
     @classmethod
-    def _of(cls, trees: Iterable[_Nodes], line: Linear | None = None, start: float = 0.0) -> Self:
+    def _of(
+        cls,
+        trees: Iterable[_Nodes],
+        start: float = 0.0,
+        line: Linear | None = None,
+        share: float = 0.0,
+    ) -> Self:
         parts = list(trees)
         roots = np.cumsum([0, *(len(p.feature) for p in parts)])[:-1]
         return cls(
@@ -140,6 +171,7 @@ class Forest:
             ).astype(np.int32),
             roots=roots.astype(np.int32),
             start=np.array([start]),
+            share=np.array([share]),
             line=line or Linear.nothing(),
         )
 
@@ -164,12 +196,14 @@ class Forest:
         Raises:
             ValueError: an array is of another type or size, or a tree does not end.
         """
-        self.line.check(features)
         types = tuple(array.dtype for array in self.trees.values())
         nodes = len(self.feature)
         if types != TYPES or self.value.shape != (nodes,) or self.right.shape != (nodes,):
             raise ValueError("the arrays of a tree do not fit together")
-        if self.start.shape != (1,) or ((self.roots < 0) | (self.roots >= nodes)).any():
+        if not self.start.shape == self.share.shape == (1,) or not 0 <= self.share[0] <= 1:
+            raise ValueError("a tree is added to nothing")
+        self.line.check(features, bins if bins is not None and self.share[0] else 1)
+        if ((self.roots < 0) | (self.roots >= nodes)).any():
             raise ValueError("a tree has no root")
         inner = np.flatnonzero(self.feature != LEAF)
         right = self.right[inner]
@@ -185,14 +219,17 @@ class Forest:
     def predict(self, x: Features) -> Floats:
         """(N,) a number."""
         leaves = self._leaves(x).sum(1, dtype=np.float64)
-        return cast(Floats, self.start[0] + self.line.predict(x) + leaves)
+        line = self.share[0] * self.line.predict(x)[:, 0]
+        return cast(Floats, self.start[0] + line + leaves)
 
     def votes(self, x: Features, bins: int) -> Floats:
-        """(N, bins) the share of the trees that vote for each bin of a category."""
+        """(N, bins) the share of the trees, and of the regression, that is for each bin of a
+        category."""
         leaves = self._leaves(x).astype(np.int64)
         counts = np.zeros((len(leaves), bins))
         np.add.at(counts, (np.arange(len(leaves))[:, None], leaves), 1 / leaves.shape[1])
-        return counts
+        line = softmax(self.line.predict(x), axis=1)
+        return cast(Floats, (1 - self.share[0]) * counts + self.share[0] * line)
 
     def _leaves(self, x: Features) -> Features:
         """(N, trees) the value of the leaf each row reaches in each tree."""
@@ -243,6 +280,20 @@ def _boosted(nodes: npt.NDArray[Any], weight: float) -> _Nodes:
         np.where(inner, _below(nodes["num_threshold"]), weight * nodes["value"]),
         np.where(inner, place[nodes["right"]], 0),
     )
+
+
+def _best_share(truth: Mask, trees: Floats, line: Floats) -> float:
+    """Share of ``line`` beside ``trees``, half at most, with the least score of Brier (1950).
+
+    Args:
+        truth: (N, classes) which is true.
+        trees: (N, classes) probabilities.
+        line: likewise.
+    """
+    apart = line - trees
+    square = (apart**2).sum()
+    best = ((truth - trees) * apart).sum() / square if square else 0.0
+    return float(np.clip(best, 0.0, LINEAR_SHARE))
 
 
 def _below(thresholds: npt.NDArray[Any]) -> Features:

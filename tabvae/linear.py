@@ -1,25 +1,31 @@
-"""A regression of one column of numbers on the others, as plain arrays.
+"""A regression of one column on the others, as plain arrays.
 
 Trees approach a slope in steps and need many rows for each; where they start from a regression they
 only have to learn what it leaves. Its weights are those of greatest evidence (MacKay 1992), so that
-few rows or columns that follow from each other need no choice.
+few rows or columns that follow from each other need no choice. A category's regression is logistic,
+with weights held small.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.feature_selection import f_classif, f_regression
-from sklearn.linear_model import BayesianRidge
+from sklearn.linear_model import BayesianRidge, LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from tabvae.cells import Floats
 
 MOST_FEATURES = 100
 """Terms of a regression, and columns that the trees of one column look at."""
+LARGEST_LOGIT = 40.0
+MOST_ITERATIONS = 200
 NUMBER = -1
+Ints = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 """(N, columns) numbers in column deviations, categories as the number of their bin."""
 TYPES = tuple(np.dtype(t) for t in (np.int16, np.int16, np.float64, np.float64, np.float64))
@@ -28,14 +34,15 @@ TYPES = tuple(np.dtype(t) for t in (np.int16, np.int16, np.float64, np.float64, 
 
 @dataclass(frozen=True)
 class Linear:
-    """A weighted sum of numbers and of indicators of categories, kept between two ends.
+    """Weighted sums of numbers and of indicators of categories, kept between two ends: the number
+    itself, or a logit for each bin of a category.
 
     Attributes:
         column: (terms,) the column of each term.
         level: (terms,) the bin whose indicator it is; ``NUMBER`` for the number itself.
-        weight: (terms,) what it is multiplied by.
-        intercept: (1,) what is added.
-        ends: (2,) the least and the largest number that it says.
+        weight: (terms, sums) what it is multiplied by.
+        intercept: (sums,) what is added.
+        ends: (2,) the least and the largest that it says.
     """
 
     column: npt.NDArray[np.int16]
@@ -48,10 +55,10 @@ class Linear:
     def nothing(cls) -> Self:
         """One that says 0 of every row."""
         none = np.zeros(0, np.int16)
-        return cls(none, none, np.zeros(0), np.zeros(1), np.zeros(2))
+        return cls(none, none, np.zeros((0, 1)), np.zeros(1), np.zeros(2))
 
     @classmethod
-    def fit(cls, x: Features, y: Floats, bins: npt.NDArray[np.int64]) -> Self:
+    def of_number(cls, x: Features, y: Floats, bins: Ints) -> Self:
         """The regression of ``y``.
 
         Args:
@@ -59,45 +66,79 @@ class Linear:
             y: (N,) numbers.
             bins: (columns,) of a category; 0 of a number.
         """
-        terms = [(c, level) for c, n in enumerate(bins) for level in (range(n) if n else [NUMBER])]
-        column, level = np.array(terms, dtype=np.int16).T
-        if len(column) > MOST_FEATURES:
-            # One column after the other: the indicators of many categories fill the memory.
-            each = np.split(np.arange(len(column)), np.flatnonzero(np.diff(column)) + 1)
-            tests = [f_regression(_terms(x, column[k], level[k]), y)[0] for k in each]
-            chosen = _largest(np.concatenate(tests))
-            column, level = column[chosen], level[chosen]
+        column, level = _chosen(x, y, bins, f_regression)
         model = BayesianRidge().fit(_terms(x, column, level), y)
         ends = np.array([y.min(), y.max()], dtype=np.float64)
-        return cls(column, level, model.coef_, np.array([model.intercept_]), ends)
+        return cls(column, level, model.coef_[:, None], np.array([model.intercept_]), ends)
+
+    @classmethod
+    def of_category(
+        cls, x: Features, y: Ints, bins: Ints, own: int, folds: int, seed: int
+    ) -> tuple[Self, Floats]:
+        """The regression of ``y``, and what it says of rows that it did not learn from.
+
+        Args:
+            x: (N, columns) the other columns.
+            y: (N,) bins of a category, ``folds`` times at least two of them.
+            bins: (columns,) of a category; 0 of a number.
+            own: bins of ``y``'s column.
+            folds: parts of the rows that are left out in turn.
+            seed: of these parts.
+
+        Returns:
+            The regression, and (N, bins found in ``y``) their probabilities.
+        """
+        column, level = _chosen(x, y, bins, f_classif)
+        terms = _terms(x, column, level)
+        model = LogisticRegression(max_iter=MOST_ITERATIONS)
+        left_out = StratifiedKFold(folds, shuffle=True, random_state=seed)
+        said = cross_val_predict(model, terms, y, cv=left_out, method="predict_proba")
+        model.fit(terms, y)
+        weight, intercept = np.zeros((len(column), own)), np.full(own, -LARGEST_LOGIT)
+        intercept[model.classes_] = 0.0
+        # Of two classes, scikit-learn has the weights of the second alone.
+        learned = model.classes_[-len(model.coef_) :]
+        weight[:, learned], intercept[learned] = model.coef_.T, model.intercept_
+        return cls(column, level, weight, intercept, LARGEST_LOGIT * np.array([-1.0, 1.0])), said
 
     def predict(self, x: Features) -> Floats:
-        """(N,) a number."""
-        terms = _terms(x, self.column, self.level) * self.weight
-        return cast(Floats, (self.intercept[0] + terms.sum(1)).clip(*self.ends))
-
-    def times(self, share: float) -> Self:
-        """All of it multiplied by ``share``."""
-        scaled = {name: share * vars(self)[name] for name in ("weight", "intercept", "ends")}
-        return replace(self, **scaled)
+        """(N, sums) what it says."""
+        # Row after row, so that a sum over terms does not depend on how many rows there are.
+        sums = np.einsum("nt,ts->ns", _terms(x, self.column, self.level), self.weight)
+        return cast(Floats, (self.intercept + sums).clip(*self.ends))
 
     def among(self, columns: npt.NDArray[np.intp]) -> Self:
         """The same, fitted on some ``columns``, for rows that have all of them."""
         return replace(self, column=columns[self.column].astype(np.int16))
 
-    def check(self, columns: int) -> None:
-        """Make sure that it can be evaluated on so many ``columns``.
+    def check(self, columns: int, sums: int) -> None:
+        """Make sure that it can be evaluated on so many ``columns`` and says so many ``sums``.
 
         Raises:
             ValueError: an array is of another type or size, or a column is not there.
         """
         types = tuple(array.dtype for array in vars(self).values())
         shapes = tuple(array.shape for array in vars(self).values())
-        terms = self.column.shape
-        if types != TYPES or len(terms) != 1 or shapes != (terms, terms, terms, (1,), (2,)):
+        terms, own = self.column.shape, (sums,)
+        if types != TYPES or len(terms) != 1 or shapes != (terms, terms, terms + own, own, (2,)):
             raise ValueError("the arrays of a regression do not fit together")
         if ((self.column < 0) | (self.column >= columns)).any():
             raise ValueError("a regression looks at a column that is not there")
+
+
+def _chosen(
+    x: Features, y: npt.NDArray[Any], bins: Ints, test: Callable[..., tuple[Floats, Floats]]
+) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
+    """Column and level of the terms worth looking at for ``y``."""
+    terms = [(c, level) for c, n in enumerate(bins) for level in (range(n) if n else [NUMBER])]
+    column, level = np.array(terms, dtype=np.int16).T
+    if len(column) > MOST_FEATURES:
+        # One column after the other: the indicators of many categories fill the memory.
+        each = np.split(np.arange(len(column)), np.flatnonzero(np.diff(column)) + 1)
+        tests = [test(_terms(x, column[k], level[k]), y)[0] for k in each]
+        chosen = _largest(np.concatenate(tests))
+        column, level = column[chosen], level[chosen]
+    return column, level
 
 
 def _terms(

@@ -175,8 +175,8 @@ def _grow(
     """A forest for each column, from the first ``rows`` rows, on a core each.
 
     scikit-learn changes Python's list of warning filters for a moment in each thread, and several
-    threads can leave it empty; the list is put back, and what they said meanwhile, which was of
-    that, is dropped.
+    threads can leave it empty; the list is put back, and what they said meanwhile is dropped: that
+    was of this, or of rows that all trees learned from.
     """
     x = features(encoder, codes, guesses)
     deviations = encoder.deviations(codes)
@@ -187,12 +187,11 @@ def _grow(
         others = np.delete(x, j, axis=1)[known]
         target = codes.bins[known, j] if bins[j] else deviations[known, j]
         chosen = telling(others, target, number=not bins[j])
-        others = others[:, chosen]
+        others, sizes = others[:, chosen], np.delete(bins, j)[chosen]
         if bins[j]:
-            grown = Forest.of_categories(others, target, growth, seed)
+            grown = Forest.of_categories(others, target, sizes, bins[j], growth, seed)
         else:
-            own = np.delete(bins, j)[chosen]
-            grown = Forest.of_numbers(others, target, own, growth, seed)
+            grown = Forest.of_numbers(others, target, sizes, growth, seed)
         return grown.among(chosen)
 
     # One column after the other on both cores, threads would mostly wait for each other.
@@ -202,6 +201,7 @@ def _grow(
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(os.cpu_count(), initializer=alone) as pool,
     ):
+        warnings.simplefilter("ignore")
         return tuple(pool.map(forest, range(len(encoder.bins_))))
 
 

@@ -70,7 +70,7 @@ def test_a_slope_is_followed_where_rows_are_few(rows: int) -> None:
 def test_votes_are_those_of_scikit_learn() -> None:
     x, new = features(), features(seed=1)
     y = (numbers(x) > 0).astype(np.int64) + 2 * (x[:, 3] > 1)
-    forest = Forest.of_categories(x, y, Growth(10, 1, mixed=False), seed=3)
+    forest = Forest.of_categories(x, y, NUMBERS, 5, Growth(10, 1, mixed=False), seed=3)
     trees = ExtraTreesClassifier(10, max_features=1.0, random_state=3).fit(x, y)
     expected = np.zeros((len(new), 5))
     expected[:, trees.classes_] = trees.predict_proba(new)
@@ -80,10 +80,45 @@ def test_votes_are_those_of_scikit_learn() -> None:
 def test_a_second_kind_of_trees_takes_half_of_the_votes() -> None:
     x = features()
     y = (numbers(x) > 0).astype(np.int64)
-    alone = Forest.of_categories(x, y, Growth(10, 1, mixed=False), seed=3)
-    both = Forest.of_categories(x, y, Growth(10, 1), seed=3)
+    alone = Forest.of_categories(x, y, NUMBERS, 2, Growth(30, 1, mixed=False), seed=3)
+    both = Forest.of_categories(x, y, NUMBERS, 2, Growth(30, 1), seed=3)
     assert len(both.roots) == 2 * len(alone.roots)
     np.testing.assert_allclose(both.votes(x, 2).sum(1), 1)
+
+
+def test_few_rows_on_two_sides_of_a_plane_are_told_apart() -> None:
+    x, new = features(80), features(seed=1)
+
+    def truth(z: Features) -> np.ndarray:
+        return 3 * (z.sum(1) > 0).astype(np.int64)
+
+    both, trees = (
+        Forest.of_categories(x, truth(x), NUMBERS, 5, Growth(30, 1, mixed=mixed), seed=0)
+        for mixed in (True, False)
+    )
+    votes = both.votes(new, 5)
+    np.testing.assert_allclose(votes.sum(1), 1)
+    assert votes[:, [1, 2, 4]].max() < 1e-12
+    wrong, before = ((v.argmax(1) != truth(new)).mean() for v in (votes, trees.votes(new, 5)))
+    assert wrong < 0.7 * before
+
+
+def test_a_regression_has_no_votes_where_trees_know_better() -> None:
+    x = features()
+    y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
+    forest = Forest.of_categories(x, y, NUMBERS, 2, Growth(30, 1), seed=0)
+    assert forest.share == 0
+    np.testing.assert_allclose(forest.votes(x, 2).argmax(1), y)
+
+
+def test_three_kinds_are_told_apart_by_numbers_and_by_a_category() -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.normal(size=300), rng.integers(3, size=300)], 1).astype(np.float32)
+    y = np.where(x[:, 1] == 2, 2, (x[:, 0] > 0).astype(np.int64)).astype(np.int64)
+    line, said = Linear.of_category(x, y, np.array([0, 3]), 4, 5, seed=0)
+    assert (said.argmax(1) == y).mean() > 0.95
+    assert (line.predict(x).argmax(1) == y).mean() > 0.95
+    np.testing.assert_allclose(line.predict(x)[7:8], line.predict(x[7:8]), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("rows", [1, 2, 30])
@@ -91,7 +126,8 @@ def test_tables_of_a_few_rows_have_trees_too(rows: int) -> None:
     x = features(rows)
     forest = Forest.of_numbers(x, np.full(rows, 7.0), NUMBERS, Growth(3, 1), seed=0)
     np.testing.assert_allclose(forest.predict(features(5)), 7.0, rtol=1e-6)
-    votes = Forest.of_categories(x, np.full(rows, 1), Growth(3, 1), seed=0).votes(features(5), 3)
+    grown = Forest.of_categories(x, np.full(rows, 1), NUMBERS, 3, Growth(3, 1), seed=0)
+    votes = grown.votes(features(5), 3)
     np.testing.assert_allclose(votes, np.tile([0.0, 1.0, 0.0], (5, 1)))
 
 
@@ -99,9 +135,9 @@ def test_a_regression_takes_the_terms_that_tell_of_many_categories() -> None:
     rng = np.random.default_rng(0)
     x = np.stack([rng.integers(90, size=2000), rng.integers(90, size=2000)], 1).astype(np.float32)
     y = 5.0 * (x[:, 1] == 70)
-    line = Linear.fit(x, y, np.array([90, 90]))
+    line = Linear.of_number(x, y, np.array([90, 90]))
     assert len(line.column) == MOST_FEATURES
-    np.testing.assert_allclose(line.predict(x), y, atol=0.1)
+    np.testing.assert_allclose(line.predict(x)[:, 0], y, atol=0.1)
     assert line.predict(x).max() <= y.max()
 
 
