@@ -21,9 +21,9 @@ from tabvae.errors import (
     ParameterError,
     ReaderLeftError,
     TabVAEError,
-    nearest,
     printable,
     shown,
+    suggestion,
 )
 
 COMMANDS = (
@@ -58,8 +58,7 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and name not in COMMANDS:
-            near = nearest(name, COMMANDS)
-            hint = f"did you mean {near}?" if near else f"commands: {', '.join(COMMANDS)}"
+            hint = suggestion(name, COMMANDS, otherwise=f"commands: {', '.join(COMMANDS)}")
             raise click.UsageError(f"no command {shown(name)} ({hint})", ctx)
         return super().resolve_command(ctx, args)
 

@@ -86,19 +86,17 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known word that ``name`` may be meant for, if any is near."""
-    return next(iter(get_close_matches(name, list(known), n=1)), None)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Name the known word nearest to ``name``, or list the known ones when none is near.
+def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """Name the known word that ``name`` may be meant for; when none is near, say ``otherwise``, or
+    list the known ones.
 
     >>> suggestion("agee", ["age", "sex"])
     "did you mean 'age'?"
     """
     names = [str(k) for k in known]
-    if near := nearest(name, names):
+    for near in get_close_matches(name, names, n=1):
         return f"did you mean {shown(near)}?"
+    if otherwise is not None:
+        return otherwise
     listed = ", ".join(shown(n) for n in names[:10])
     return f"known: {listed}{', …' if len(names) > 10 else ''}"

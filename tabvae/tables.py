@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabvae.delimited import Dialect, check_header, read_csv
-from tabvae.errors import DataError, nearest, one_line, shown, suggestion
+from tabvae.errors import DataError, one_line, shown, suggestion
 
 STDIN = "-"
 MOST_BYTES = 2**30
@@ -136,8 +136,7 @@ def _open_input(path: str, most: int) -> Iterator[BinaryIO | gzip.GzipFile]:
     elif not Path(path).exists():
         folder = Path(path).parent
         siblings = [p.name for p in folder.iterdir()] if folder.is_dir() else []
-        near = nearest(Path(path).name, siblings)
-        hint = f"did you mean {shown(near)}?" if near else "check the path"
+        hint = suggestion(Path(path).name, siblings, otherwise="check the path")
         raise DataError(f"no such file {shown(path)}", hint)
     else:
         raw = Path(path).open("rb")  # noqa: SIM115 - closed below
