@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tabvae.card import Card
@@ -72,9 +73,13 @@ def learn(
     ensemble = Ensemble(nets)
     unseen = codes[held_out.numpy()]
     seen = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
-    # Trees leave a core idle now and then, and the matrices of a map are too small for two.
+    # Trees leave a core idle now and then, and the matrices of a map are too small for two, as are
+    # those of everything else, whose threads would mostly wait for each other.
     ended = threading.Event()
-    with ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1)) as pool:
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1)) as pool,
+    ):
         try:
             drawing, selection = None, Selection.none(encoder)
             if settings.objective.variational:

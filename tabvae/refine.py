@@ -198,7 +198,6 @@ def _grow(
     alone = partial(threadpool_limits, 1, "openmp")
     with (
         warnings.catch_warnings(record=True),
-        threadpool_limits(1, "blas"),
         ThreadPoolExecutor(os.cpu_count(), initializer=alone) as pool,
     ):
         warnings.simplefilter("ignore")
