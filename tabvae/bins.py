@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr, ndtri
 
-from tabvae.cells import Floats
-
-Ints = npt.NDArray[np.int64]
+from tabvae.cells import Floats, Ints
 
 FEWEST_ROWS_PER_BIN = 5
 KNOTS = 9

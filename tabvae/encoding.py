@@ -17,8 +17,8 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from tabvae import cells
-from tabvae.bins import Bins, CategoricalBins, ContinuousBins, Ints
-from tabvae.cells import Floats, Mask
+from tabvae.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.cells import Floats, Ints, Mask
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.privacy import blurred
 from tabvae.schema import Column, ColumnKind, Schema

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from tabvae.bins import ContinuousBins, Ints
+from tabvae.bins import ContinuousBins
 from tabvae.bounds import elbo, importance_bound, textbook_weights
-from tabvae.cells import Floats, Mask
+from tabvae.cells import Floats, Ints, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.network import Cells
 from tabvae.vae import Autoencoder, Objective, gaussian_kl

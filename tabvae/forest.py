@@ -22,8 +22,8 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 
-from tabvae.cells import Floats, Mask
-from tabvae.linear import Features, Ints, Linear
+from tabvae.cells import Floats, Ints, Mask
+from tabvae.linear import Features, Linear
 
 LEAF = -1
 BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
@@ -67,7 +67,7 @@ class Forest:
         right: (nodes,) index of the right child.
         roots: (trees,) index of the first node of each tree.
         start: (1,) what the leaves' sum is added to.
-        share: (1,) of ``line`` in what is said; the rest is the trees'.
+        share: (1,) of ``line`` in what is said. The leaves of a number hold the rest already.
         line: a regression.
     """
 

@@ -18,14 +18,13 @@ from sklearn.feature_selection import f_classif, f_regression
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from tabvae.cells import Floats
+from tabvae.cells import Floats, Ints
 
 MOST_FEATURES = 100
 """Terms of a regression, and columns that the trees of one column look at."""
 LARGEST_LOGIT = 40.0
 MOST_ITERATIONS = 200
 NUMBER = -1
-Ints = npt.NDArray[np.int64]
 Features = npt.NDArray[np.float32]
 """(N, columns) numbers in column deviations, categories as the number of their bin."""
 TYPES = tuple(np.dtype(t) for t in (np.int16, np.int16, np.float64, np.float64, np.float64))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabvae.bins import ContinuousBins, Ints
-from tabvae.cells import Floats, Mask
+from tabvae.bins import ContinuousBins
+from tabvae.cells import Floats, Ints, Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, sample_bins
 from tabvae.selection import Selection
