@@ -133,8 +133,8 @@ class Forest:
             seed: of the splits.
         """
         models = [ExtraTreesClassifier(max_features=1.0)]
-        rarer = np.sort(np.bincount(y))[:-1].max(initial=0)
-        judged = growth.mixed and len(y) < MOST_LOGISTIC_ROWS and rarer >= FOLDS
+        second = np.sort(np.bincount(y, minlength=2))[-2]
+        judged = growth.mixed and len(y) < MOST_LOGISTIC_ROWS and bool(second >= FOLDS)
         if growth.mixed:
             models.append(RandomForestClassifier(max_features=0.5, oob_score=judged))
         trees = []

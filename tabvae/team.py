@@ -64,6 +64,7 @@ def team_for(
     plan = plan_for(settings.effort, len(codes), settings.objective, cells)
     device = settings.torch_device
     if device.type == "cuda":
+        # Parts are for the cores of a processor; a device takes longer with them.
         plan = replace(plan, parts=1)
     grid = None if settings.grid is None else grid_of(encoder.schema, settings.grid)
     shape = Shape(tuple(encoder.sizes), settings.latent, plan.width, grid=grid)

@@ -202,11 +202,10 @@ class Trainer:
         self.generator.set_state(parts["generator"][""])
         self.vae.load_state_dict(parts["vae"])
         self.average.load_state_dict(parts["average"])
-        device = self.device
-        self.best = {name: tensor.to(device) for name, tensor in parts["best"].items()}
+        self.best = {name: tensor.to(self.device) for name, tensor in parts["best"].items()}
         for name, tensor in parts["optimizer"].items():
             number, _, key = name.partition(".")
-            self.optimizer.moments[key][int(number)] = tensor.to(device)
+            self.optimizer.moments[key][int(number)] = tensor.to(self.device)
         self.step, self.bad, self.best_step = state.step, state.bad, state.best_step
         self.rate, self.record = state.rate, state.record
 
