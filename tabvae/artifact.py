@@ -35,6 +35,8 @@ from tabvae.forest import Forest
 from tabvae.learn import Learned
 from tabvae.linear import Linear
 from tabvae.mapping import Map
+from tabvae.margins import LEVELS as PLACES
+from tabvae.margins import Margins
 from tabvae.network import Shape
 from tabvae.records import from_json
 from tabvae.refine import Refiner
@@ -45,7 +47,7 @@ from tabvae.selection import Selection
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
-FORMAT = 10
+FORMAT = 11
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
             arrays[f"line.{j}.{name}"] = array
     for name, weights in vars(learned.refiner.trust).items():
         arrays[f"trust.{name}"] = weights
+    arrays["margins.places"] = learned.margins.places
     for j, tilt in enumerate(learned.selection.tilts):
         arrays[f"tilt.{j}"] = tilt
     arrays["card.kl"] = card.kl
@@ -217,13 +220,17 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
     for ratio in (trust.shares, trust.errors):
         if ratio.shape != (columns,) or not ((ratio >= 0) & (ratio <= 1)).all():
             raise ValueError("the trust in the network is not that of its columns")
+    margins = Margins(_floats(arrays, "margins.places"))
+    if margins.places.shape != (PLACES,) or not (np.diff(margins.places, prepend=0) >= 0).all():
+        raise ValueError("the places of draws are no quantiles")
     selection = Selection(tuple(_floats(arrays, f"tilt.{j}") for j in range(columns)))
     if [tilt.shape for tilt in selection.tilts] != [(size,) for size in encoder.sizes]:
         raise ValueError("the tilts are not those of its columns")
     card = _read_card(document, arrays, columns)
     if set(card.calibrations) != set(known_scores(ensemble)):
         raise ValueError("it has other scores than its model")
-    return Fitted(encoder, Learned(ensemble, selection, Refiner(forests, trust), chart, card))
+    learned = Learned(ensemble, selection, Refiner(forests, trust), margins, chart, card)
+    return Fitted(encoder, learned)
 
 
 def _read_nets(

@@ -1,13 +1,15 @@
-"""How far to trust the network beside the trees, column by column.
+"""How far to trust the network beside the trees, column by column and row by row.
 
 Some cells of rows that neither has learned from are hidden from both. Where a column follows from
 others the trees are right, where it is mostly noise the network is. What few cells say of a column
-is drawn towards what the cells of all columns of its kind say.
+is drawn towards what the cells of all columns of its kind say. The more of a row is not observed,
+the more trees look at guesses, which they take for facts: the network has learned from such rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,6 +29,9 @@ believed before anything is known beside what is seen of all."""
 GROUPS = 10
 """Of numbers, by what is guessed of them."""
 LEAST = 1e-12
+LACKING_POWER = 3
+"""Of the share of a row's other cells that are not observed: about what the network's share is when
+trees have nothing but that many guesses to look at."""
 ERROR_BEFORE = 0.8
 """Of both together, squared, beside the network's."""
 
@@ -37,7 +42,7 @@ Guesses = list[Floats]
 
 @dataclass(frozen=True)
 class Trust:
-    """Whom to trust, and how far.
+    """Whom to trust, and how far, in a row of which all other cells are observed.
 
     Attributes:
         shares: (columns,) weight of the network's guess; the trees' has the rest.
@@ -52,8 +57,42 @@ class Trust:
         """Before anything is known."""
         return cls(np.full(columns, NETWORK_SHARE), np.full(columns, ERROR_BEFORE))
 
+    def shares_in(self, codes: Codes) -> Guesses:
+        """The shares of all unobserved cells, one (n,) a column."""
+        return _in_rows(self.shares, lacking(codes))
 
-def trial(unseen: Codes, seed: int) -> tuple[Codes, Codes]:
+    def errors_in(self, codes: Codes) -> Guesses:
+        """The errors of all unobserved cells, one (n,) a column."""
+        return _in_rows(self.errors, lacking(codes))
+
+
+def lacking(codes: Codes) -> Guesses:
+    """Of all unobserved cells, one (n,) a column, how far the network alone knows what to guess: 1
+    where no other cell of the row is observed, near 0 while most are."""
+    others = max(codes.bins.shape[1] - 1, 1)
+    share = ((~codes.observed).sum(1) - 1) / others
+    return [share[~known] ** LACKING_POWER for known in codes.observed.T]
+
+
+def _in_rows(each: Floats, lacks: Guesses) -> Guesses:
+    return [one + (1 - one) * lack for one, lack in zip(each, lacks, strict=True)]
+
+
+class Trial(NamedTuple):
+    """Rows that neither has learned from, with cells hidden from both.
+
+    Attributes:
+        whole: (N, columns) the rows.
+        hidden: (N, columns) the same with fewer cells observed.
+        guesses: of the unobserved cells of ``hidden``, by both together.
+    """
+
+    whole: Codes
+    hidden: Codes
+    guesses: Guesses
+
+
+def hide(unseen: Codes, seed: int) -> tuple[Codes, Codes]:
     """Rows to try on, as they are and with some of their observed cells hidden."""
     times = min(MOST_COPIES, -(-ENOUGH_ROWS // max(len(unseen), 1)))
     whole = Codes.joined(*[unseen] * times)
@@ -83,13 +122,14 @@ def whom_to_trust(
         trees: what the trees guess of them.
         missing: what is guessed of the cells that are not observed in the table.
     """
-    truth = _truth(encoder, whole, hidden)
+    truth, lacks = _truth(encoder, whole, hidden), lacking(hidden)
     sums = np.zeros((len(truth), 4))
     for j, true in enumerate(truth):
         known = whole.observed[~hidden.observed[:, j], j]
         if known.any():
             weights = _weights(trees[j][known], missing[j])
-            sums[j] = _sums(true[known], network[j][known], trees[j][known], weights)
+            without = mixed(trees[j], network[j], lacks[j])
+            sums[j] = _sums(true[known], network[j][known], without[known], weights)
     numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
     trust = Trust.before(len(truth))
     for kind in (numbers, ~numbers):
@@ -101,6 +141,12 @@ def whom_to_trust(
             trust.shares[kind] = share
             trust.errors[kind] = _ratios(both, alone, cells, ERROR_BEFORE)
     return trust
+
+
+def mixed(one: Floats, other: Floats, share: Floats) -> Floats:
+    """A ``share`` (n,) of the other, the rest of the one, both (n,) or (n, bins)."""
+    share = share.reshape(-1, *[1] * (one.ndim - 1))
+    return (1 - share) * one + share * other
 
 
 def _truth(encoder: TableEncoder, whole: Codes, hidden: Codes) -> Guesses:
@@ -117,7 +163,7 @@ def _truth(encoder: TableEncoder, whole: Codes, hidden: Codes) -> Guesses:
 def _sums(truth: Floats, network: Floats, trees: Floats, weights: Floats) -> Floats:
     """(4,) the weights, then the coefficients of the loss of the share s of the network beside the
     trees, sum of weights |(truth - trees) - s (network - trees)|^2: half of minus the linear one,
-    the quadratic one, the constant.
+    the quadratic one, the constant. "Trees" have the network's part that the row alone gives it.
 
     Args:
         truth: (n,) numbers or (n, bins) probabilities of a category; so the next two.

@@ -29,17 +29,19 @@ from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
 from tabvae.gridding import grid_of, is_cell
-from tabvae.impute import draw, impute, probabilities
+from tabvae.impute import Imputer
 from tabvae.inference import infer_schema, require_enough
 from tabvae.learn import Learned, learn
 from tabvae.plan import Settings
 from tabvae.privacy import withheld
+from tabvae.sampling import ROWS_PER_BLOCK as ROWS_DRAWN
 from tabvae.sampling import Sample
 from tabvae.schema import ColumnKind, Schema
 from tabvae.scores import chosen_score, score_rows
 from tabvae.team import Progress
 
-ROWS_PER_BLOCK = 8192
+ROWS_PER_BLOCK, BLOCKS_DRAWN = 8192, 4
+"""Rows at a time; blocks of rows to draw at a time, whose cells have a distribution each."""
 
 
 @dataclass(frozen=True)
@@ -163,11 +165,9 @@ class Fitted:
 
     def impute(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
-        learned, parts = self.learned, []
+        parts = []
         for rows, codes in self._blocks(table):
-            filled = impute(
-                learned.ensemble, self.encoder, learned.selection, learned.refiner, codes
-            )
+            filled = self._imputer.impute(codes)
             sample = Sample(filled, np.zeros(filled.bins.shape))
             parts.append(fill(self.encoder, rows, codes, sample))
         return pa.concat_tables(parts).unify_dictionaries()
@@ -194,14 +194,11 @@ class Fitted:
             raise SchemaError(f"column {shown(name)} is {kind}, it has no classes")
         j = names.index(name)
         coder = self.encoder.bins_[j]
-        learned, codes = self.learned, self.encode(table)
-        found = probabilities(
-            learned.ensemble, self.encoder, learned.selection, learned.refiner, codes, j
-        )
+        found = self._imputer.probabilities(self.encode(table), j)
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
         return pa.table({f"{name}={v}": found[:, k] for k, v in enumerate(values)})
 
-    def draw(self, table: pa.Table, draws: int, seed: int = 0) -> Iterator[pa.Table]:
+    def draw(self, table: pa.Table, draws: int, seed: int = 0) -> list[pa.Table]:
         """``draws`` completed tables.
 
         Raises:
@@ -209,10 +206,14 @@ class Fitted:
         """
         if draws < 1:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
-        codes, learned = self.encode(table), self.learned
-        found = draw(learned.ensemble, self.encoder, learned.selection, codes, draws, seed)
-        for sample in found:
-            yield fill(self.encoder, table, codes, sample)
+        parts: list[list[pa.Table]] = [[] for _ in range(draws)]
+        start = 0
+        for rows, codes in self._blocks(table, ROWS_DRAWN * BLOCKS_DRAWN):
+            samples = self._imputer.draw(codes, draws, seed, start)
+            for own, sample in zip(parts, samples, strict=True):
+                own.append(fill(self.encoder, rows, codes, sample))
+            start += rows.num_rows
+        return [pa.concat_tables(own).unify_dictionaries() for own in parts]
 
     def generate(
         self,
@@ -294,6 +295,11 @@ class Fitted:
         }
         columns.update(explain(self.encoder, self.learned.ensemble, table, codes, found.blame))
         return pa.table(columns)
+
+    @property
+    def _imputer(self) -> Imputer:
+        known = self.learned
+        return Imputer(self.encoder, known.ensemble, known.selection, known.refiner, known.margins)
 
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -12,53 +13,86 @@ from tabvae.blending import Guesses
 from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
+from tabvae.margins import Margins, beliefs, sharpened
 from tabvae.refine import Belief, Refiner
-from tabvae.sampling import Sample, sample
+from tabvae.sampling import ROWS_PER_BLOCK, Sample, sample
 from tabvae.selection import Selection
 
 
-def impute(
-    ensemble: Ensemble,
-    encoder: TableEncoder,
-    selection: Selection,
-    refiner: Refiner,
-    codes: Codes,
-) -> Codes:
-    """Every missing cell at its point estimate given the observed cells of its row.
+@dataclass(frozen=True)
+class Imputer:
+    """Network and trees together.
 
-    A number is its predictive mean in data units, a category its most probable value, from the
-    network and the trees together. Observed cells, and cells that could not be understood, stay as
-    they are.
+    Attributes:
+        encoder: knows the bins of each column.
+        ensemble: the networks.
+        selection: what it says of a cell that it is missing.
+        refiner: the trees.
+        margins: how draws come to be as both believe.
     """
-    filled = codes.copy()
-    gaps = np.flatnonzero(codes.missing.any(1))
-    for part in batches(len(gaps)):
-        rows = gaps[part]
-        block = codes[rows]
-        belief = guess(ensemble, encoder, selection, block)
-        guesses = refiner.refine(encoder, block, belief)
-        _fill(encoder, block, guesses)
-        filled.put(rows, block)
-    return filled
 
+    encoder: TableEncoder
+    ensemble: Ensemble
+    selection: Selection
+    refiner: Refiner
+    margins: Margins
 
-def probabilities(
-    ensemble: Ensemble,
-    encoder: TableEncoder,
-    selection: Selection,
-    refiner: Refiner,
-    codes: Codes,
-    j: int,
-) -> Floats:
-    """(N, bins) how probable each bin of categorical column ``j`` is; certain where observed."""
-    found = np.eye(encoder.sizes[j])[codes.bins[:, j]]
-    unknown = np.flatnonzero(~codes.observed[:, j])
-    for part in batches(len(unknown)):
-        rows = unknown[part]
-        block = codes[rows]
-        belief = guess(ensemble, encoder, selection, block)
-        found[rows] = refiner.refine(encoder, block, belief)[j]
-    return cast(Floats, found / found.sum(1, keepdims=True))
+    def impute(self, codes: Codes) -> Codes:
+        """Every missing cell at its point estimate given the observed cells of its row.
+
+        A number is its predictive mean in data units, a category its most probable value. Observed
+        cells, and cells that could not be understood, stay as they are.
+        """
+        filled = codes.copy()
+        gaps = np.flatnonzero(codes.missing.any(1))
+        for part in batches(len(gaps)):
+            rows = gaps[part]
+            block = codes[rows]
+            _fill(self.encoder, block, self._guesses(block))
+            filled.put(rows, block)
+        return filled
+
+    def probabilities(self, codes: Codes, j: int) -> Floats:
+        """(N, bins) how probable each bin of categorical column ``j`` is; certain where
+        observed."""
+        found = np.eye(self.encoder.sizes[j])[codes.bins[:, j]]
+        unknown = np.flatnonzero(~codes.observed[:, j])
+        for part in batches(len(unknown)):
+            rows = unknown[part]
+            found[rows] = self._guesses(codes[rows])[j]
+        return cast(Floats, found / found.sum(1, keepdims=True))
+
+    def draw(self, codes: Codes, draws: int, seed: int, start: int = 0) -> Iterator[Sample]:
+        """``draws`` times the rows completed, their missing cells sampled jointly, in any order.
+
+        Args:
+            codes: (N, columns) rows.
+            draws: how many.
+            seed: with the number of the draw, the seed of the random numbers.
+            start: number of the first row in its table, a multiple of ``ROWS_PER_BLOCK``.
+        """
+        networks = [own for _, own in beliefs(self.ensemble, self.selection, codes)]
+        guesses, errors = self._guesses(codes), self.refiner.trust.errors_in(codes)
+        better = [
+            sharpened(*known)
+            for known in zip(self.encoder.bins_, networks, guesses, errors, strict=True)
+        ]
+        for number in range(draws):
+            drawn = sample(
+                self.ensemble,
+                self.encoder,
+                codes,
+                (seed, number),
+                gaps=False,
+                selection=self.selection,
+                first=start // ROWS_PER_BLOCK,
+            )
+            yield self.margins.moved(self.encoder, codes, drawn, networks, better)
+
+    def _guesses(self, codes: Codes) -> Guesses:
+        """Of the unobserved cells, network and trees together."""
+        belief = guess(self.ensemble, self.encoder, self.selection, codes)
+        return self.refiner.refine(self.encoder, codes, belief)
 
 
 def guess(ensemble: Ensemble, encoder: TableEncoder, selection: Selection, codes: Codes) -> Belief:
@@ -66,12 +100,8 @@ def guess(ensemble: Ensemble, encoder: TableEncoder, selection: Selection, codes
     observed: list[Guesses] = [[] for _ in encoder.bins_]
     missing: list[Guesses] = [[] for _ in encoder.bins_]
     for rows in batches(len(codes)):
-        block = codes[rows]
-        hidden = ensemble.hidden(block, block.observed)
-        for j, coder in enumerate(encoder.bins_):
-            index = np.flatnonzero(~block.observed[:, j])
-            like = ensemble.probabilities([h[index] for h in hidden], j)
-            own = selection.of_missing(like, j, block.missing[index, j])
+        found = beliefs(ensemble, selection, codes[rows])
+        for j, (coder, (like, own)) in enumerate(zip(encoder.bins_, found, strict=True)):
             observed[j].append(_expected(coder, like))
             missing[j].append(_expected(coder, own))
     return Belief(*([np.concatenate(part) for part in parts] for parts in (observed, missing)))
@@ -82,19 +112,6 @@ def _expected(coder: Bins, probabilities: Floats) -> Floats:
     if isinstance(coder, ContinuousBins):
         return coder.deviations(probabilities @ coder.means)
     return probabilities
-
-
-def draw(
-    ensemble: Ensemble,
-    encoder: TableEncoder,
-    selection: Selection,
-    codes: Codes,
-    draws: int,
-    seed: int,
-) -> Iterator[Sample]:
-    """``draws`` completed tables, each with its missing cells sampled jointly, in any order."""
-    for number in range(draws):
-        yield sample(ensemble, encoder, codes, (seed, number), gaps=False, selection=selection)
 
 
 def _fill(encoder: TableEncoder, block: Codes, guesses: Guesses) -> None:

@@ -19,6 +19,7 @@ from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.impute import guess
 from tabvae.mapping import Landscape, Map, draw_map
+from tabvae.margins import Margins
 from tabvae.masking import hold_out
 from tabvae.plan import Settings, plan_for
 from tabvae.refine import Refiner
@@ -34,6 +35,7 @@ class Learned:
         ensemble: the trained networks.
         selection: what it says of a cell that it is missing.
         refiner: the trees that take a second look at imputed cells.
+        margins: how draws come to be as network and trees together believe.
         chart: the map of the rows; ``None`` where the code of the first network is their place.
         card: what happened in training, diagnostics and calibration.
     """
@@ -41,6 +43,7 @@ class Learned:
     ensemble: Ensemble
     selection: Selection
     refiner: Refiner
+    margins: Margins
     chart: Map | None
     card: Card
 
@@ -87,12 +90,17 @@ def learn(
                 drawing = pool.submit(draw_map, land, steps, generator, ended)
                 selection = Selection.fit(ensemble, encoder, seen, unseen, settings.seed)
             network = partial(guess, ensemble, encoder, selection)
-            refiner = Refiner.fit(encoder, seen, unseen, network, settings.seed)
+            refiner, trial = Refiner.fit(encoder, seen, unseen, network, settings.seed)
+            margins = Margins.none()
+            if trial is not None:
+                margins = Margins.fit(
+                    ensemble, encoder, selection, refiner.trust, trial, settings.seed
+                )
             card = Card.measure(ensemble, encoder, codes, unseen, records)
             chart = None if drawing is None else drawing.result()
         finally:
             ended.set()
-    return Learned(ensemble, selection, refiner, chart, card)
+    return Learned(ensemble, selection, refiner, margins, chart, card)
 
 
 def unseen_rows(rows: int, seed: int) -> Tensor:

@@ -24,8 +24,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tabvae.bins import ContinuousBins
-from tabvae.blending import LEAST, NETWORK_SHARE, Guesses, Trust, trial, whom_to_trust
-from tabvae.cells import Floats, Mask
+from tabvae.blending import LEAST, Guesses, Trial, Trust, hide, mixed, whom_to_trust
+from tabvae.cells import Mask
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.forest import BOOSTED_TREES, Forest, Growth
 from tabvae.linear import MOST_FEATURES, Features, telling
@@ -78,8 +78,8 @@ class Refiner:
         unseen: Codes,
         guess: Callable[[Codes], Belief],
         seed: int,
-    ) -> Refiner:
-        """Grow the trees, round by round.
+    ) -> tuple[Refiner, Trial | None]:
+        """Grow the trees, round by round; and what was tried to know whom to trust, if it was.
 
         Args:
             encoder: knows the kind of each column.
@@ -96,24 +96,29 @@ class Refiner:
         learned = len(codes) - len(unseen)
         # A column of few cells may have none that trees on trial could learn from.
         can_learn = bool(codes.observed[:learned].any(0).all())
+        tried = None
         if len(unseen) and can_learn and len(trust.shares) <= MOST_FEATURES:
-            whole, hidden = trial(unseen, seed)
+            whole, hidden = hide(unseen, seed)
             network = guess(hidden)
             forests = _grow(encoder, codes, guesses, growth, learned, seed)
             trees = cls(forests, trust)._trees(encoder, hidden, network)
             trust = whom_to_trust(encoder, whole, hidden, network.missing, trees, guesses)
-        return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), trust)
+            tried = Trial(whole, hidden, _blend(trees, network.missing, trust.shares_in(hidden)))
+        return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), trust), tried
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
         """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
-        return _blend(self._trees(encoder, codes, first), first.missing, self.trust.shares)
+        return _blend(
+            self._trees(encoder, codes, first), first.missing, self.trust.shares_in(codes)
+        )
 
     def _trees(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
         """What the trees say of the unobserved cells in the end."""
+        shares = Trust.before(codes.bins.shape[1]).shares_in(codes)
         trees = self._say(encoder, codes, first, first.missing)
         for _ in range(SWEEPS - 1):
-            guesses = _blend(trees, first.missing, NETWORK_SHARE)
-            trees = _blend(trees, self._say(encoder, codes, first, guesses), 0.5)
+            guesses = _blend(trees, first.missing, shares)
+            trees = _mean(trees, self._say(encoder, codes, first, guesses))
         return trees
 
     def _say(
@@ -126,12 +131,12 @@ class Refiner:
         error.
         """
         x = features(encoder, codes, guesses)
-        said = []
+        said, errors = [], self.trust.errors_in(codes)
         for j, (coder, forest) in enumerate(zip(encoder.bins_, self.forests, strict=True)):
             others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
             like, own = network.observed[j], network.missing[j]
             if isinstance(coder, ContinuousBins):
-                said.append(forest.predict(others) + self.trust.errors[j] * (own - like))
+                said.append(forest.predict(others) + errors[j] * (own - like))
             else:
                 votes = forest.votes(others, len(coder)) * (own + LEAST) / (like + LEAST)
                 said.append(votes / votes.sum(1, keepdims=True))
@@ -145,11 +150,12 @@ def _rounds(
     gaps = 1 - float(codes.observed.mean())
     quick = Growth(max(round(QUICK_SHARE * growth.trees), FEWEST_QUICK), 1, mixed=False)
     guesses, trust = first.missing, Trust.before(codes.bins.shape[1])
+    shares = trust.shares_in(codes)
     for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
         forests = _grow(encoder, codes, guesses, quick, len(codes), seed + number)
         said = Refiner(forests, trust)._say(encoder, codes, first, guesses)
-        latest = _blend(said, first.missing, NETWORK_SHARE)
-        guesses = latest if number == 0 else _blend(guesses, latest, 0.5)
+        latest = _blend(said, first.missing, shares)
+        guesses = latest if number == 0 else _mean(guesses, latest)
     return guesses
 
 
@@ -204,10 +210,13 @@ def _grow(
         return tuple(pool.map(forest, range(len(encoder.bins_))))
 
 
-def _blend(one: Guesses, other: Guesses, shares: float | Floats) -> Guesses:
-    """``shares`` of the other, the same or one for each column; the rest of the one."""
-    each = np.broadcast_to(shares, len(one))
-    return [(1 - s) * a + s * b for a, b, s in zip(one, other, each, strict=True)]
+def _blend(one: Guesses, other: Guesses, shares: Guesses) -> Guesses:
+    """``shares`` of the other, one (n,) for each column; the rest of the one."""
+    return [mixed(*each) for each in zip(one, other, shares, strict=True)]
+
+
+def _mean(one: Guesses, other: Guesses) -> Guesses:
+    return [(a + b) / 2 for a, b in zip(one, other, strict=True)]
 
 
 def _growth(observed: int, columns: int, min_count: int) -> Growth:

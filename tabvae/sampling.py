@@ -41,6 +41,7 @@ def sample(
     gaps: bool,
     temperature: float = 1.0,
     selection: Selection | None = None,
+    first: int = 0,
 ) -> Sample:
     """Sample every cell that is not observed, given those that are.
 
@@ -52,11 +53,12 @@ def sample(
         gaps: whether a cell may come out as missing, as often as in the training table.
         temperature: divides the logits; below 1 gives more typical rows.
         selection: what it says of a cell that it is missing; by default nothing.
+        first: number of the first block.
     """
     selection = selection or Selection.none(encoder)
     done = codes.copy()
     levels = np.zeros(done.bins.shape)
-    for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK)):
+    for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK), start=first):
         rng = np.random.default_rng([*seed, number])
         block = done[rows]
         _sample_block(ensemble, encoder, selection, block, levels[rows], rng, gaps, temperature)

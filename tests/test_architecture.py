@@ -26,7 +26,7 @@ FLOORS = [
     {"training", "selection"},
     {"mapping", "checkpoint"},
     {"embed", "sampling", "detect", "forest", "evaluate", "team", "blending"},
-    {"refine", "scores"},
+    {"refine", "scores", "margins"},
     {"impute", "generate", "card", "filling"},
     {"learn"},
     {"fitted"},

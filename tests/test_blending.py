@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tabvae.blending import ERROR_BEFORE, HIDDEN, NETWORK_SHARE, Guesses, trial, whom_to_trust
+from tabvae.blending import ERROR_BEFORE, HIDDEN, NETWORK_SHARE, Guesses, hide, whom_to_trust
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.inference import infer_schema
 
@@ -24,7 +24,7 @@ def case() -> tuple[TableEncoder, Codes, Codes]:
     }
     table = pa.table(columns)
     encoder = TableEncoder(infer_schema(table)).fit(table)
-    return encoder, *trial(encoder.transform(table), seed=0)
+    return encoder, *hide(encoder.transform(table), seed=0)
 
 
 def guesses(encoder: TableEncoder, whole: Codes, hidden: Codes, right: tuple[str, ...]) -> Guesses:
@@ -93,10 +93,10 @@ def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> 
 def test_few_rows_are_tried_on_several_times_with_other_cells_hidden(
     case: tuple[TableEncoder, Codes, Codes],
 ) -> None:
-    whole, hidden = trial(case[1][:100], seed=0)
+    whole, hidden = hide(case[1][:100], seed=0)
     assert len(whole) == len(hidden) > 500
     gone = whole.observed & ~hidden.observed
     assert abs(gone.mean() - HIDDEN) < 0.02
     assert (gone[:100] != gone[100:200]).any()
     np.testing.assert_array_equal(whole.bins, hidden.bins)
-    assert len(trial(whole[:0], seed=0)[0]) == 0
+    assert len(hide(whole[:0], seed=0)[0]) == 0

@@ -45,7 +45,7 @@ def case() -> tuple[TableEncoder, Codes, Refiner, pd.DataFrame]:
     encoder = TableEncoder(infer_schema(table)).fit(table)
     codes = encoder.transform(table)
     seen, unseen = codes[:540], codes[540:]
-    refiner = Refiner.fit(encoder, seen, unseen, lambda c: guess_the_mean(encoder, c), seed=0)
+    refiner, _ = Refiner.fit(encoder, seen, unseen, lambda c: guess_the_mean(encoder, c), seed=0)
     return encoder, codes, refiner, truth
 
 

@@ -1,0 +1,191 @@
+"""Each missing cell as network and trees together believe it; and joint draws that follow that.
+
+A network draws the missing cells of a row together, but knows each of them less well than network
+and trees do. So of what it draws the dependence of cells on each other is kept: a cell goes to that
+place of its better distribution where it was in the network's (ensemble copula coupling, Schefzik
+et al. 2013).
+
+The better one of a number is the network's with its variance as much smaller as the error of both
+is, tilted to the mean that both guess: the nearest in information that has it (Csiszar 1975). Where
+cells hidden from both lie in theirs corrects the places (Kuleshov et al. 2018). Of a category it is
+the guess itself, and a drawn one stays as often as it can (maximal coupling, Lindvall 1992).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+from scipy.optimize.elementwise import find_root
+from scipy.special import softmax
+
+from tabvae.bins import Bins, ContinuousBins
+from tabvae.blending import Trial, Trust
+from tabvae.cells import Floats, Ints
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.ensemble import Ensemble
+from tabvae.sampling import Sample, set_column
+from tabvae.selection import Selection
+
+LEVELS = 101
+CELLS_BEFORE = 200
+"""Cells that lie where they should, beside those on which places are learned."""
+STEEPEST, EXACT = 1e5, 1e-7
+"""Tilt of a number, for each deviation; deviations by which its mean may be wrong."""
+LEAST, LEAST_ERROR, NEAR_END = 1e-12, 0.1, 1e-3
+"""Probability of a bin; squared error over the network's; how near a mean comes to the first and
+the last bin, as a share of what lies between them."""
+
+
+@dataclass(frozen=True)
+class Margins:
+    """The way from the network's distribution of a cell to the better one.
+
+    Attributes:
+        places: (LEVELS,) quantiles of where hidden numbers lie in their better distribution.
+    """
+
+    places: Floats
+
+    @classmethod
+    def none(cls) -> Margins:
+        """Places are right as they are."""
+        return cls(np.linspace(0, 1, LEVELS))
+
+    @classmethod
+    def fit(
+        cls,
+        ensemble: Ensemble,
+        encoder: TableEncoder,
+        selection: Selection,
+        trust: Trust,
+        trial: Trial,
+        seed: int,
+    ) -> Margins:
+        """Learn places from numbers that were hidden.
+
+        Args:
+            ensemble: the networks.
+            encoder: knows the bins of each column.
+            selection: what it says of a cell that it is missing.
+            trust: in network and trees.
+            trial: rows with cells hidden, and what is guessed of those.
+            seed: of the places within bins.
+        """
+        rng = np.random.default_rng(seed)
+        places, errors = [np.linspace(0, 1, CELLS_BEFORE)], trust.errors_in(trial.hidden)
+        found = zip(encoder.bins_, beliefs(ensemble, selection, trial.hidden), strict=True)
+        for j, (coder, (_, network)) in enumerate(found):
+            if isinstance(coder, ContinuousBins):
+                rows = np.flatnonzero(~trial.hidden.observed[:, j])
+                known = trial.whole.observed[rows, j]
+                guesses = trial.guesses[j][known]
+                better = sharpened(coder, network[known], guesses, errors[j][known])
+                bins = trial.whole.bins[rows[known], j]
+                places.append(_place(better, bins, rng.random(len(bins))))
+        return cls(np.quantile(np.concatenate(places), np.linspace(0, 1, LEVELS)))
+
+    def moved(
+        self,
+        encoder: TableEncoder,
+        codes: Codes,
+        sample: Sample,
+        networks: list[Floats],
+        better: list[Floats],
+    ) -> Sample:
+        """``sample`` with its drawn cells where they are in the better distributions.
+
+        Args:
+            encoder: knows the kind of each column.
+            codes: (N, columns) the rows before they were completed.
+            sample: what the network drew.
+            networks: (n, bins) a column, its distribution of each unobserved cell.
+            better: the same by network and trees together.
+        """
+        done, levels = sample.codes.copy(), sample.levels.copy()
+        for j, coder in enumerate(encoder.bins_):
+            rows = np.flatnonzero(~codes.observed[:, j])
+            drawn = done.bins[rows, j], levels[rows, j]
+            if isinstance(coder, ContinuousBins):
+                place = _place(networks[j], *drawn)
+                place = np.interp(place, np.linspace(0, 1, LEVELS), self.places)
+                bins, inside = _at_place(better[j], place)
+            else:
+                bins, inside = _coupled(networks[j], better[j], *drawn)
+            levels[rows, j] = inside
+            set_column(encoder, done, j, rows, bins, inside)
+        return replace(sample, codes=done, levels=levels)
+
+
+def beliefs(
+    ensemble: Ensemble, selection: Selection, codes: Codes
+) -> Iterator[tuple[Floats, Floats]]:
+    """Of each column, the network's (n, bins) distribution of its unobserved cells: as if they were
+    like the observed ones, and knowing that those that are missing are."""
+    hidden = ensemble.hidden(codes, codes.observed)
+    for j in range(len(ensemble.sizes)):
+        rows = np.flatnonzero(~codes.observed[:, j])
+        like = ensemble.probabilities([h[rows] for h in hidden], j)
+        yield like, selection.of_missing(like, j, codes.missing[rows, j])
+
+
+def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Floats:
+    """(n, bins) what network and trees together believe of cells of one column.
+
+    Args:
+        coder: its bins.
+        network: (n, bins) the network's distribution.
+        guess: (n,) means in column deviations, or (n, bins) probabilities of a category.
+        errors: (n,) squared error of the guess over that of the network's.
+    """
+    if not isinstance(coder, ContinuousBins):
+        return cast(Floats, guess / guess.sum(1, keepdims=True))
+    x = coder.deviations(coder.means)
+    reach = (x.max() - x.min()) * NEAR_END
+    if len(guess) == 0 or reach == 0:
+        return network
+    mean = guess.clip(x.min() + reach, x.max() - reach)
+    # A normal distribution to the power 1 / error has its variance times the error.
+    log_p = np.log(network.clip(LEAST)) / errors[:, None].clip(LEAST_ERROR)
+
+    def away(tilt: Floats, row: Ints) -> Floats:
+        return cast(Floats, softmax(log_p[row] + tilt[:, None] * x, axis=1) @ x - mean[row])
+
+    found = find_root(
+        away,
+        (-STEEPEST, STEEPEST),
+        args=(np.arange(len(mean)),),
+        tolerances={"fatol": EXACT},
+    )
+    return cast(Floats, softmax(log_p + found.x[:, None] * x, axis=1))
+
+
+def _place(probabilities: Floats, bins: Ints, levels: Floats) -> Floats:
+    """(n,) the share of each distribution that lies below ``levels`` of its bin."""
+    above = np.cumsum(probabilities, axis=1)
+    own = np.take_along_axis(probabilities, bins[:, None], axis=1)[:, 0]
+    place = np.take_along_axis(above, bins[:, None], axis=1)[:, 0] - (1 - levels) * own
+    return cast(Floats, (place / above[:, -1]).clip(0, 1))
+
+
+def _at_place(probabilities: Floats, place: Floats) -> tuple[Ints, Floats]:
+    """The bins and the levels within them at which ``_place`` is ``place``."""
+    above = np.cumsum(probabilities, axis=1)
+    wanted = place * above[:, -1]
+    bins = np.minimum((above < wanted[:, None]).sum(1), probabilities.shape[1] - 1)
+    own = np.take_along_axis(probabilities, bins[:, None], axis=1)[:, 0]
+    beyond = np.take_along_axis(above, bins[:, None], axis=1)[:, 0] - wanted
+    return bins, (1 - beyond / np.maximum(own, LEAST)).clip(0, 1)
+
+
+def _coupled(network: Floats, better: Floats, bins: Ints, levels: Floats) -> tuple[Ints, Floats]:
+    """Categories distributed as ``better``, from ``bins`` that are as ``network``; what is left of
+    the uniform ``levels`` is uniform again."""
+    was, now = (np.take_along_axis(p, bins[:, None], axis=1)[:, 0] for p in (network, better))
+    stays = np.minimum(now / np.maximum(was, LEAST), 1.0)
+    kept = levels <= stays
+    left = (levels - stays) / np.maximum(1 - stays, LEAST)
+    others, inside = _at_place((better - network).clip(0) + LEAST, left.clip(0, 1))
+    return np.where(kept, bins, others), np.where(kept, levels / np.maximum(stays, LEAST), inside)

@@ -1,0 +1,155 @@
+"""Draws: each cell as network and trees together believe it, together as the network has it."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from tabvae import TabVAE
+from tabvae.bins import Bins, ContinuousBins
+from tabvae.blending import Trial, Trust
+from tabvae.cells import Floats
+from tabvae.encoding import Codes, TableEncoder
+from tabvae.inference import infer_schema
+from tabvae.margins import LEVELS, Margins, sharpened
+from tabvae.sampling import Sample
+from tabvae.selection import Selection
+
+ROWS, DRAWS = 4000, 60
+TRUST = Trust(np.zeros(3), np.ones(3))
+
+
+@pytest.fixture(scope="module")
+def drawn(model: TabVAE, frame: pd.DataFrame) -> pd.DataFrame:
+    return model.impute(frame, draws=DRAWS)
+
+
+def test_draws_are_on_average_what_is_imputed(
+    model: TabVAE, frame: pd.DataFrame, drawn: pd.DataFrame
+) -> None:
+    filled = model.impute(frame)
+    gaps = frame["size"].isna()
+    each = drawn.groupby(level=0)["size"]
+    wrong = (each.mean() - filled["size"])[gaps]
+    assert (wrong.abs() < 0.2 * filled["size"].std()).mean() > 0.95
+    assert each.std()[gaps].median() > 0
+
+
+def test_categories_are_drawn_as_often_as_they_are_probable(
+    model: TabVAE, frame: pd.DataFrame, drawn: pd.DataFrame
+) -> None:
+    for column in ("group", "big"):
+        gaps = frame[column].isna()
+        probable = model.probabilities(frame, column)[gaps]
+        for name in probable:
+            share = (drawn[column] == name.split("=")[1]).groupby(level=0).mean()[gaps]
+            assert (share - probable[name]).abs().mean() < 0.08
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[TableEncoder, Codes]:
+    """Two numbers and a letter, all of them missing."""
+    rng = np.random.default_rng(0)
+    columns = {"x": rng.normal(size=ROWS), "y": rng.normal(size=ROWS)}
+    table = pa.table({**columns, "letter": rng.choice(list("abc"), ROWS)})
+    encoder = TableEncoder(infer_schema(table)).fit(table)
+    codes = encoder.transform(table)
+    codes.observed[:], codes.missing[:] = False, True
+    return encoder, codes
+
+
+def normal(coder: ContinuousBins, mean: float, scale: float) -> Floats:
+    away = (coder.deviations(coder.means) - mean) / scale
+    return np.tile(coder.mass * np.exp(-(away**2) / 2), (ROWS, 1))
+
+
+def believed(encoder: TableEncoder, mean: float, letters: list[float]) -> list[Floats]:
+    x, y, _ = encoder.bins_
+    assert isinstance(x, ContinuousBins)
+    assert isinstance(y, ContinuousBins)
+    found = [normal(x, mean, 1.0), normal(y, mean, 1.0), np.tile(letters, (ROWS, 1))]
+    return [p / p.sum(1, keepdims=True) for p in found]
+
+
+def places(probabilities: Floats, at: Floats) -> tuple[np.ndarray, Floats]:
+    """Bins and levels within them at the shares ``at`` of a distribution that all rows have."""
+    above = np.cumsum(probabilities[0])
+    bins = np.searchsorted(above, at).clip(max=len(above) - 1)
+    return bins, 1 - (above[bins] - at) / probabilities[0, bins]
+
+
+def test_what_the_network_knows_of_cells_together_is_kept(
+    pair: tuple[TableEncoder, Codes],
+) -> None:
+    encoder, codes = pair
+    network = believed(encoder, 0.0, [0.6, 0.3, 0.1])
+    better = believed(encoder, 0.7, [0.2, 0.3, 0.5])
+    # Both numbers are drawn at the same place, and so is the letter.
+    uniform = np.random.default_rng(1).random(ROWS)
+    found = [places(p, uniform) for p in network]
+    done = codes.copy()
+    done.bins[:] = np.stack([bins for bins, _ in found], axis=1)
+    levels = np.stack([level for _, level in found], axis=1)
+    moved = Margins.none().moved(encoder, codes, Sample(done, levels), network, better)
+    x, y, _ = moved.codes.values.T
+    assert np.corrcoef(x, y)[0, 1] > 0.98
+    coder = encoder.bins_[0]
+    assert isinstance(coder, ContinuousBins)
+    assert abs(coder.deviations(x).mean() - better[0][0] @ coder.deviations(coder.means)) < 0.05
+    letters = moved.codes.bins[:, 2]
+    np.testing.assert_allclose(np.bincount(letters) / ROWS, better[2][0], atol=0.03)
+    # The likely letter a is given up where it has to be, b never.
+    assert (letters[done.bins[:, 2] != 0] == done.bins[done.bins[:, 2] != 0, 2]).all()
+    assert (letters == done.bins[:, 2]).mean() == pytest.approx(0.6, abs=0.03)
+
+
+@pytest.mark.parametrize(("guess", "error"), [(0.4, 1.0), (-1.0, 0.5), (50.0, 0.0), (-50.0, 1.0)])
+def test_a_number_is_believed_where_it_is_guessed(
+    pair: tuple[TableEncoder, Codes], guess: float, error: float
+) -> None:
+    coder = pair[0].bins_[0]
+    assert isinstance(coder, ContinuousBins)
+    x = coder.deviations(coder.means)
+    network = believed(pair[0], 0.0, [1.0, 0.0, 0.0])[0]
+    better = sharpened(coder, network, np.full(ROWS, guess), np.full(ROWS, error))
+    np.testing.assert_allclose(better.sum(1), 1)
+    np.testing.assert_allclose(better @ x, np.clip(guess, x.min(), x.max()), atol=0.01)
+
+
+@pytest.mark.parametrize(("scale", "wider"), [(0.3, True), (1.0, False)])
+def test_draws_spread_as_hidden_numbers_did(
+    pair: tuple[TableEncoder, Codes], scale: float, wider: bool
+) -> None:
+    encoder, hidden = pair
+    rng = np.random.default_rng(2)
+    truth = hidden.copy()
+    truth.observed[:] = True
+    found: list[Floats] = []
+    guesses: list[Floats] = []
+    coders: tuple[Bins, ...] = encoder.bins_
+    for j, coder in enumerate(coders):
+        if isinstance(coder, ContinuousBins):
+            truth.bins[:, j] = places(
+                normal(coder, 0, 1) / normal(coder, 0, 1)[0].sum(), rng.random(ROWS)
+            )[0]
+            found.append(normal(coder, 0, scale) / normal(coder, 0, scale)[0].sum())
+            guesses.append(found[-1] @ coder.deviations(coder.means))
+        else:
+            found.append(np.full((ROWS, len(coder)), 1 / len(coder)))
+            guesses.append(found[-1])
+    with mock.patch("tabvae.margins.beliefs", return_value=[(p, p) for p in found]):
+        margins = Margins.fit(
+            mock.Mock(),
+            encoder,
+            Selection.none(encoder),
+            TRUST,
+            Trial(truth, hidden, guesses),
+            0,
+        )
+    low, high = margins.places[[LEVELS // 10, -LEVELS // 10]]
+    assert (low < 0.05 and high > 0.95) == wider
+    assert abs(margins.places[LEVELS // 2] - 0.5) < 0.05
