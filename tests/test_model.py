@@ -83,6 +83,17 @@ def test_draws_vary_as_much_as_the_column_where_nothing_is_known(model: TabVAE) 
     assert drawn["size"].astype(float).std() > 6
 
 
+def test_where_nothing_is_known_the_column_itself_is_the_guess(
+    model: TabVAE, frame: pd.DataFrame
+) -> None:
+    blank = pd.DataFrame({c: [None] * 2 for c in ["id", *MODELLED, "unit"]})
+    wrong = model.impute(blank)["size"].astype(float).mean() - frame["size"].mean()
+    assert abs(wrong) < 0.2 * frame["size"].std()
+    probable = model.probabilities(blank, "group").iloc[0]
+    for name, share in frame["group"].value_counts(normalize=True).items():
+        assert probable[f"group={name}"] == pytest.approx(share, abs=0.08)
+
+
 def test_embedding_has_one_row_per_row_and_separates_the_groups(
     model: TabVAE, frame: pd.DataFrame
 ) -> None:
