@@ -99,7 +99,7 @@ def guess(ensemble: Ensemble, encoder: TableEncoder, selection: Selection, codes
     """The network's predictive mean or probabilities of every unobserved cell."""
     observed: list[Guesses] = [[] for _ in encoder.bins_]
     missing: list[Guesses] = [[] for _ in encoder.bins_]
-    for rows in batches(len(codes)):
+    for rows in batches(len(codes)) or [slice(0)]:
         found = beliefs(ensemble, selection, codes[rows])
         for j, (coder, (like, own)) in enumerate(zip(encoder.bins_, found, strict=True)):
             observed[j].append(_expected(coder, like))

@@ -83,6 +83,11 @@ def test_draws_vary_as_much_as_the_column_where_nothing_is_known(model: TabVAE) 
     assert drawn["size"].astype(float).std() > 6
 
 
+@pytest.mark.parametrize("draws", [None, 2])
+def test_of_no_rows_none_are_imputed(model: TabVAE, frame: pd.DataFrame, draws: int | None) -> None:
+    assert len(model.impute(frame[:0], draws=draws)) == 0
+
+
 def test_where_nothing_is_known_the_column_itself_is_the_guess(
     model: TabVAE, frame: pd.DataFrame
 ) -> None:
