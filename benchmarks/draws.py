@@ -6,8 +6,9 @@ coverage      share of hidden numbers within the middle 90 % of their draws (ask
 ideal         the same of one more draw in the number's stead: more than 90 % where values repeat
 crps          continuous ranked probability score of the draws, fair to their number (Ferro 2014),
               in standard deviations of the column; of a single guess it is the absolute error
-ece           expected calibration error of a hidden category's share of draws, ten bins of
-              the largest share (Guo et al. 2017; asked: below 0.05)
+ece           expected calibration error of hidden categories' probabilities, ten bins of the
+              largest one (Guo et al. 2017; asked: below 0.05)
+ece of draws  the same of their shares of the draws; of a few that are exactly right it is not 0
 correlation   mean absolute error of the numbers' correlation matrix, mean over the draws
 missforest    the same of missForest's one completed table (asked: draws below this)
 single        the same of tabvae's point imputation
@@ -58,10 +59,8 @@ def ranked_score(truth: np.ndarray, draws: np.ndarray) -> float:
     return float((wrong - apart / (count * (count - 1))).mean())
 
 
-def calibration_error(truth: np.ndarray, draws: np.ndarray) -> float:
-    """Of the most frequent draw of each cell and its frequency as confidence."""
-    values = np.unique(draws)
-    shares = np.stack([(draws == v).mean(1) for v in values], axis=1)
+def calibration_error(truth: np.ndarray, values: np.ndarray, shares: np.ndarray) -> float:
+    """Of the value with the largest share, (n, values), and that share as confidence."""
     confidence, right = shares.max(1), values[shares.argmax(1)] == truth
     bins = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
     gaps = [
@@ -89,18 +88,25 @@ def measure(name: str, mask: str, draws: int) -> dict[str, float]:
         known = truth[column].to_numpy(float)[scored]
         drawn = np.stack([one[column].to_numpy(float)[scored] for one in each], axis=1)
         if column in categorical:
-            errors.append(calibration_error(known, drawn))
+            values = np.unique(drawn)
+            shares = np.stack([(drawn == v).mean(1) for v in values], axis=1)
+            probable = model.probabilities(given, column)
+            named = np.array([float(name.rpartition("=")[2]) for name in probable])
+            expected = calibration_error(known, named, probable.to_numpy()[scored])
+            errors.append((expected, calibration_error(known, values, shares)))
         else:
             own = another[column].to_numpy(float)[scored]
             score = ranked_score(known, drawn) / truth[column].std()
             numbers.append((coverage(known, drawn).mean(), coverage(own, drawn).mean(), score))
+    calibration = np.mean(errors, axis=0) if errors else np.full(2, np.nan)
     inside, ideal, crps = np.mean(numbers, axis=0) if numbers else np.full(3, np.nan)
     forest, _ = peer("missforest", given, categorical)
     return {
         "coverage": float(inside),
         "ideal": float(ideal),
         "crps": float(crps),
-        "ece": float(np.mean(errors)) if errors else np.nan,
+        "ece": float(calibration[0]),
+        "ece of draws": float(calibration[1]),
         "correlation": float(np.mean([correlation_error(truth, e, categorical) for e in each])),
         "missforest": correlation_error(truth, forest, categorical),
         "single": correlation_error(truth, model.impute(given), categorical),
