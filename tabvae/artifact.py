@@ -35,8 +35,7 @@ from tabvae.forest import Forest
 from tabvae.learn import Learned
 from tabvae.linear import Linear
 from tabvae.mapping import Map
-from tabvae.margins import LEVELS as PLACES
-from tabvae.margins import Margins
+from tabvae.margins import PLACES, Margins
 from tabvae.network import Shape
 from tabvae.records import from_json
 from tabvae.refine import Refiner
@@ -221,7 +220,10 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
         if ratio.shape != (columns,) or not ((ratio >= 0) & (ratio <= 1)).all():
             raise ValueError("the trust in the network is not that of its columns")
     margins = Margins(_floats(arrays, "margins.places"))
-    if margins.places.shape != (PLACES,) or not (np.diff(margins.places, prepend=0) >= 0).all():
+    if (
+        margins.places.shape != (PLACES,)
+        or not (np.diff(margins.places, prepend=0, append=1) >= 0).all()
+    ):
         raise ValueError("the places of draws are no quantiles")
     selection = Selection(tuple(_floats(arrays, f"tilt.{j}") for j in range(columns)))
     if [tilt.shape for tilt in selection.tilts] != [(size,) for size in encoder.sizes]:

@@ -29,19 +29,17 @@ from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
 from tabvae.gridding import grid_of, is_cell
-from tabvae.impute import Imputer
+from tabvae.impute import ROWS_TO_DRAW, Imputer
 from tabvae.inference import infer_schema, require_enough
 from tabvae.learn import Learned, learn
 from tabvae.plan import Settings
 from tabvae.privacy import withheld
-from tabvae.sampling import ROWS_PER_BLOCK as ROWS_DRAWN
 from tabvae.sampling import Sample
 from tabvae.schema import ColumnKind, Schema
 from tabvae.scores import chosen_score, score_rows
 from tabvae.team import Progress
 
-ROWS_PER_BLOCK, BLOCKS_DRAWN = 8192, 4
-"""Rows at a time; blocks of rows to draw at a time, whose cells have a distribution each."""
+ROWS_PER_BLOCK = 8192
 
 
 @dataclass(frozen=True)
@@ -208,7 +206,7 @@ class Fitted:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
         parts: list[list[pa.Table]] = [[] for _ in range(draws)]
         start = 0
-        for rows, codes in self._blocks(table, ROWS_DRAWN * BLOCKS_DRAWN):
+        for rows, codes in self._blocks(table, ROWS_TO_DRAW):
             samples = self._imputer.draw(codes, draws, seed, start)
             for own, sample in zip(parts, samples, strict=True):
                 own.append(fill(self.encoder, rows, codes, sample))

@@ -18,6 +18,9 @@ from tabvae.refine import Belief, Refiner
 from tabvae.sampling import ROWS_PER_BLOCK, Sample, sample
 from tabvae.selection import Selection
 
+ROWS_TO_DRAW = 4 * ROWS_PER_BLOCK
+"""At a time: each of their missing cells has a distribution of its own."""
+
 
 @dataclass(frozen=True)
 class Imputer:

@@ -29,7 +29,7 @@ from tabvae.ensemble import Ensemble
 from tabvae.sampling import Sample, set_column
 from tabvae.selection import Selection
 
-LEVELS = 101
+PLACES = 101
 CELLS_BEFORE = 200
 """Cells that lie where they should, beside those on which places are learned."""
 STEEPEST, EXACT = 1e5, 1e-7
@@ -44,7 +44,7 @@ class Margins:
     """The way from the network's distribution of a cell to the better one.
 
     Attributes:
-        places: (LEVELS,) quantiles of where hidden numbers lie in their better distribution.
+        places: (PLACES,) quantiles of where hidden numbers lie in their better distribution.
     """
 
     places: Floats
@@ -52,7 +52,7 @@ class Margins:
     @classmethod
     def none(cls) -> Margins:
         """Places are right as they are."""
-        return cls(np.linspace(0, 1, LEVELS))
+        return cls(np.linspace(0, 1, PLACES))
 
     @classmethod
     def fit(
@@ -85,7 +85,7 @@ class Margins:
                 better = sharpened(coder, network[known], guesses, errors[j][known])
                 bins = trial.whole.bins[rows[known], j]
                 places.append(_place(better, bins, rng.random(len(bins))))
-        return cls(np.quantile(np.concatenate(places), np.linspace(0, 1, LEVELS)))
+        return cls(np.quantile(np.concatenate(places), np.linspace(0, 1, PLACES)))
 
     def moved(
         self,
@@ -110,7 +110,7 @@ class Margins:
             drawn = done.bins[rows, j], levels[rows, j]
             if isinstance(coder, ContinuousBins):
                 place = _place(networks[j], *drawn)
-                place = np.interp(place, np.linspace(0, 1, LEVELS), self.places)
+                place = np.interp(place, np.linspace(0, 1, PLACES), self.places)
                 bins, inside = _at_place(better[j], place)
             else:
                 bins, inside = _coupled(networks[j], better[j], *drawn)

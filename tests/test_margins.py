@@ -15,7 +15,7 @@ from tabvae.blending import Trial, Trust
 from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.inference import infer_schema
-from tabvae.margins import LEVELS, Margins, sharpened
+from tabvae.margins import PLACES, Margins, sharpened
 from tabvae.sampling import Sample
 from tabvae.selection import Selection
 
@@ -150,6 +150,6 @@ def test_draws_spread_as_hidden_numbers_did(
             Trial(truth, hidden, guesses),
             0,
         )
-    low, high = margins.places[[LEVELS // 10, -LEVELS // 10]]
+    low, high = margins.places[[PLACES // 10, -PLACES // 10]]
     assert (low < 0.05 and high > 0.95) == wider
-    assert abs(margins.places[LEVELS // 2] - 0.5) < 0.05
+    assert abs(margins.places[PLACES // 2] - 0.5) < 0.05
