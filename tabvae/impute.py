@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
 
@@ -74,8 +74,9 @@ class Imputer:
             seed: with the number of the draw, the seed of the random numbers.
             start: number of the first row in its table, a multiple of ``ROWS_PER_BLOCK``.
         """
-        networks = [own for _, own in beliefs(self.ensemble, self.selection, codes)]
-        guesses, errors = self._guesses(codes), self.refiner.trust.errors_in(codes)
+        found = list(beliefs(self.ensemble, self.selection, codes))
+        guesses = self.refiner.refine(self.encoder, codes, _belief(self.encoder, found))
+        networks, errors = [own for _, own in found], self.refiner.trust.errors_in(codes)
         better = [
             sharpened(*known)
             for known in zip(self.encoder.bins_, networks, guesses, errors, strict=True)
@@ -100,14 +101,20 @@ class Imputer:
 
 def guess(ensemble: Ensemble, encoder: TableEncoder, selection: Selection, codes: Codes) -> Belief:
     """The network's predictive mean or probabilities of every unobserved cell."""
-    observed: list[Guesses] = [[] for _ in encoder.bins_]
-    missing: list[Guesses] = [[] for _ in encoder.bins_]
-    for rows in batches(len(codes)) or [slice(0)]:
-        found = beliefs(ensemble, selection, codes[rows])
-        for j, (coder, (like, own)) in enumerate(zip(encoder.bins_, found, strict=True)):
-            observed[j].append(_expected(coder, like))
-            missing[j].append(_expected(coder, own))
-    return Belief(*([np.concatenate(part) for part in parts] for parts in (observed, missing)))
+    parts = [
+        _belief(encoder, beliefs(ensemble, selection, codes[rows])) for rows in batches(len(codes))
+    ]
+    sides = zip(*parts, strict=True)
+    return Belief(*([np.concatenate(c) for c in zip(*side, strict=True)] for side in sides))
+
+
+def _belief(encoder: TableEncoder, found: Iterable[tuple[Floats, Floats]]) -> Belief:
+    """What is expected of cells whose distributions in each column are ``found``."""
+    belief = Belief([], [])
+    for coder, (like, own) in zip(encoder.bins_, found, strict=True):
+        belief.observed.append(_expected(coder, like))
+        belief.missing.append(_expected(coder, own))
+    return belief
 
 
 def _expected(coder: Bins, probabilities: Floats) -> Floats:

@@ -91,11 +91,8 @@ def learn(
                 selection = Selection.fit(ensemble, encoder, seen, unseen, settings.seed)
             network = partial(guess, ensemble, encoder, selection)
             refiner, trial = Refiner.fit(encoder, seen, unseen, network, settings.seed)
-            margins = Margins.none()
-            if trial is not None:
-                margins = Margins.fit(
-                    ensemble, encoder, selection, refiner.trust, trial, settings.seed
-                )
+            trust = refiner.trust
+            margins = Margins.fit(ensemble, encoder, selection, trust, trial, settings.seed)
             card = Card.measure(ensemble, encoder, codes, unseen, records)
             chart = None if drawing is None else drawing.result()
         finally:

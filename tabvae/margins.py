@@ -25,7 +25,7 @@ from tabvae.bins import Bins, ContinuousBins
 from tabvae.blending import Trial, Trust
 from tabvae.cells import Floats, Ints
 from tabvae.encoding import Codes, TableEncoder
-from tabvae.ensemble import Ensemble
+from tabvae.ensemble import Ensemble, sample_bins
 from tabvae.sampling import Sample, set_column
 from tabvae.selection import Selection
 
@@ -61,7 +61,7 @@ class Margins:
         encoder: TableEncoder,
         selection: Selection,
         trust: Trust,
-        trial: Trial,
+        trial: Trial | None,
         seed: int,
     ) -> Margins:
         """Learn places from numbers that were hidden.
@@ -71,9 +71,11 @@ class Margins:
             encoder: knows the bins of each column.
             selection: what it says of a cell that it is missing.
             trust: in network and trees.
-            trial: rows with cells hidden, and what is guessed of those.
+            trial: rows with cells hidden, and what is guessed of those; without it places stay.
             seed: of the places within bins.
         """
+        if trial is None:
+            return cls.none()
         rng = np.random.default_rng(seed)
         places, errors = [np.linspace(0, 1, CELLS_BEFORE)], trust.errors_in(trial.hidden)
         found = zip(encoder.bins_, beliefs(ensemble, selection, trial.hidden), strict=True)
@@ -162,7 +164,7 @@ def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Fl
     return cast(Floats, softmax(log_p + found.x[:, None] * x, axis=1))
 
 
-def _place(probabilities: Floats, bins: Ints, levels: Floats) -> Floats:
+def _place(probabilities: Floats, bins: Ints, levels: Floats | float) -> Floats:
     """(n,) the share of each distribution that lies below ``levels`` of its bin."""
     above = np.cumsum(probabilities, axis=1)
     own = np.take_along_axis(probabilities, bins[:, None], axis=1)[:, 0]
@@ -172,12 +174,9 @@ def _place(probabilities: Floats, bins: Ints, levels: Floats) -> Floats:
 
 def _at_place(probabilities: Floats, place: Floats) -> tuple[Ints, Floats]:
     """The bins and the levels within them at which ``_place`` is ``place``."""
-    above = np.cumsum(probabilities, axis=1)
-    wanted = place * above[:, -1]
-    bins = np.minimum((above < wanted[:, None]).sum(1), probabilities.shape[1] - 1)
-    own = np.take_along_axis(probabilities, bins[:, None], axis=1)[:, 0]
-    beyond = np.take_along_axis(above, bins[:, None], axis=1)[:, 0] - wanted
-    return bins, (1 - beyond / np.maximum(own, LEAST)).clip(0, 1)
+    bins = sample_bins(probabilities, place)
+    start, end = (_place(probabilities, bins, level) for level in (0.0, 1.0))
+    return bins, ((place - start) / np.maximum(end - start, LEAST)).clip(0, 1)
 
 
 def _coupled(network: Floats, better: Floats, bins: Ints, levels: Floats) -> tuple[Ints, Floats]:

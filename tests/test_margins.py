@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from tabvae import TabVAE
-from tabvae.bins import Bins, ContinuousBins
+from tabvae.bins import ContinuousBins
 from tabvae.blending import Trial, Trust
 from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
@@ -62,17 +62,16 @@ def pair() -> tuple[TableEncoder, Codes]:
     return encoder, codes
 
 
-def normal(coder: ContinuousBins, mean: float, scale: float) -> Floats:
-    away = (coder.deviations(coder.means) - mean) / scale
-    return np.tile(coder.mass * np.exp(-(away**2) / 2), (ROWS, 1))
-
-
-def believed(encoder: TableEncoder, mean: float, letters: list[float]) -> list[Floats]:
-    x, y, _ = encoder.bins_
-    assert isinstance(x, ContinuousBins)
-    assert isinstance(y, ContinuousBins)
-    found = [normal(x, mean, 1.0), normal(y, mean, 1.0), np.tile(letters, (ROWS, 1))]
-    return [p / p.sum(1, keepdims=True) for p in found]
+def believed(
+    encoder: TableEncoder, mean: float, letters: list[float], scale: float = 1.0
+) -> list[Floats]:
+    """Of every row: both numbers normal, in deviations; the letters as given."""
+    found = [np.array(letters)]
+    for coder in encoder.bins_[1::-1]:
+        assert isinstance(coder, ContinuousBins)
+        away = (coder.deviations(coder.means) - mean) / scale
+        found.insert(0, coder.mass * np.exp(-(away**2) / 2))
+    return [np.tile(p / p.sum(), (ROWS, 1)) for p in found]
 
 
 def places(probabilities: Floats, at: Floats) -> tuple[np.ndarray, Floats]:
@@ -128,19 +127,13 @@ def test_draws_spread_as_hidden_numbers_did(
     rng = np.random.default_rng(2)
     truth = hidden.copy()
     truth.observed[:] = True
-    found: list[Floats] = []
-    guesses: list[Floats] = []
-    coders: tuple[Bins, ...] = encoder.bins_
-    for j, coder in enumerate(coders):
-        if isinstance(coder, ContinuousBins):
-            truth.bins[:, j] = places(
-                normal(coder, 0, 1) / normal(coder, 0, 1)[0].sum(), rng.random(ROWS)
-            )[0]
-            found.append(normal(coder, 0, scale) / normal(coder, 0, scale)[0].sum())
-            guesses.append(found[-1] @ coder.deviations(coder.means))
-        else:
-            found.append(np.full((ROWS, len(coder)), 1 / len(coder)))
-            guesses.append(found[-1])
+    for j, p in enumerate(believed(encoder, 0.0, [1.0, 0.0, 0.0])):
+        truth.bins[:, j] = places(p, rng.random(ROWS))[0]
+    found = believed(encoder, 0.0, [0.5, 0.3, 0.2], scale)
+    guesses = [
+        p @ coder.deviations(coder.means) if isinstance(coder, ContinuousBins) else p
+        for coder, p in zip(encoder.bins_, found, strict=True)
+    ]
     with mock.patch("tabvae.margins.beliefs", return_value=[(p, p) for p in found]):
         margins = Margins.fit(
             mock.Mock(),
