@@ -39,14 +39,13 @@ from tabvae.margins import PLACES, Margins
 from tabvae.network import Shape
 from tabvae.records import from_json
 from tabvae.refine import Refiner
+from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.schema import Schema
 from tabvae.scores import known_scores
 from tabvae.sealed import Arrays
 from tabvae.selection import Selection
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
-
-FORMAT = 11
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ def load(path: str) -> Saved:
     _check_format(path, sealed.read_document(path))
     document, arrays = sealed.read(path)
     try:
+        document = upgraded(document)
         parameters = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document["parameters"].items()
@@ -103,7 +103,7 @@ def _check_format(path: str, document: Mapping[str, Any]) -> None:
             f"{shown(path)} has format {version}, this release reads up to {FORMAT}",
             "pip install --upgrade tabvae",
         )
-    if version < FORMAT:
+    if version < OLDEST:
         raise ModelFileError(
             f"{shown(path)} has format {version}, from before the first release",
             "fit the model again",

@@ -16,8 +16,8 @@ import torch
 from safetensors import safe_open
 
 from tabvae import TabVAE, sealed
-from tabvae.artifact import FORMAT
 from tabvae.errors import ModelFileError
+from tabvae.releases import FORMAT
 from tabvae.sealed import Arrays
 
 from .helpers import assert_one_line_error, peak_megabytes

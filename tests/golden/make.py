@@ -1,6 +1,6 @@
 """Make the golden model files of a release: python -m tests.golden.make
 
-They are small (narrow networks, few steps) and of the format that ``tabvae.artifact.FORMAT`` names.
+They are small (narrow networks, few steps) and of the format that ``tabvae.releases.FORMAT`` names.
 Later releases go on reading them; a new format gets new files beside these, which never change.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from tabvae import TabVAE
-from tabvae.artifact import FORMAT
 from tabvae.plan import plan_for
+from tabvae.releases import FORMAT
 
 from ..conftest import make_frame
 from ..helpers import hasty
