@@ -10,6 +10,7 @@ import click
 
 from . import options
 from .console import say
+from .fit import leakage_in_words
 
 if TYPE_CHECKING:
     from tabvae.evaluate import Evaluation
@@ -85,6 +86,7 @@ def command(
 def as_document(model: TabVAE, found: Evaluation) -> dict[str, Any]:
     """The evaluation as JSON values."""
     names = [column.name for column in model.fitted_.encoder.columns_]
+    leakage = model.fitted_.card.leakage
     document: dict[str, Any] = {
         "rows": found.rows,
         "columns": {
@@ -93,6 +95,7 @@ def as_document(model: TabVAE, found: Evaluation) -> dict[str, Any]:
         },
         "code_variance": found.variance.tolist(),
         "active_units": found.active,
+        "leakage": None if leakage is None else asdict(leakage),
     }
     if found.bounds is not None:
         bounds = asdict(found.bounds)
@@ -123,7 +126,10 @@ def show(model: TabVAE, found: Evaluation) -> None:
         name = escape(shown(column.name)[1:-1])
         table.add_row(name, f"{entropy:.3f}", f"{loss:.3f}", share)
     console.print(table)
-    for line in words(found):
+    lines = words(found)
+    if leakage := model.fitted_.card.leakage:
+        lines.append(leakage_in_words(leakage))
+    for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
 

@@ -14,6 +14,7 @@ from .console import say, training_progress
 from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
+    from tabvae.leakage import Leakage
     from tabvae.model import TabVAE
     from tabvae.schema import ColumnKind
 
@@ -135,10 +136,12 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
     lines = [
         f"{schema.rows} rows, {len(kinds)} columns: {counted}",
         f"{len(card.records)} network(s), best at step {best.best_step}{active}",
-        f"wrote {target} in {seconds:.0f} s",
+        f"wrote {target} in {seconds:.0f} s: {room(model, target)}",
     ]
     if withheld := withheld_in_words(model):
         lines.append(f"note: {withheld}; impute allows for it")
+    if leakage := card.leakage:
+        lines.append(leakage_in_words(leakage))
     recoveries = sum(record.recoveries for record in card.records)
     if recoveries:
         lines.append(
@@ -147,6 +150,24 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
     if card.collapsed:
         lines.append("note: the posterior has collapsed; the embedding says little (lower --beta)")
     return "\n".join(lines)
+
+
+def room(model: TabVAE, target: str) -> str:
+    """How large the file is, and what takes the room."""
+    parts = ", ".join(f"{name} {mb:.1f}" for name, mb in model.fitted_.learned.megabytes.items())
+    return f"{Path(target).stat().st_size / 1e6:.1f} MB ({parts})"
+
+
+def leakage_in_words(leakage: Leakage) -> str:
+    """What an attacker who holds the file can tell, and whether that is too much."""
+    told = (
+        f"rows of the table told from {leakage.rows} held-out ones with AUC "
+        f"{leakage.membership:.2f} (0.5 is a guess, error {leakage.spread:.2f}); "
+        f"{leakage.stated:.1%} of the cells can be read from the file"
+    )
+    if not leakage.excessive:
+        return f"privacy: {told}"
+    return f"note: this file gives rows away: {told}; treat it like the table"
 
 
 def withheld_in_words(model: TabVAE) -> str:

@@ -83,7 +83,7 @@ def show_card(console: Any, model: TabVAE) -> None:
     """The model's columns, training and diagnostics."""
     from rich.table import Table
 
-    from .fit import withheld_in_words
+    from .fit import leakage_in_words, withheld_in_words
 
     grid = f", grid {model.grid}" if model.grid else ""
     size = model.fitted_.learned.ensemble.latent
@@ -107,6 +107,9 @@ def show_card(console: Any, model: TabVAE) -> None:
     console.print(table)
     if withheld := withheld_in_words(model):
         console.print(withheld, highlight=False, markup=False, soft_wrap=True)
+    if card.leakage:
+        line = leakage_in_words(card.leakage)
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if not len(card.kl):
         return
     dimensions = ", ".join(f"{value:.2f}" for value in card.kl)
@@ -127,4 +130,5 @@ def card_json(model: TabVAE) -> dict[str, Any]:
         "kl_per_dimension": card.kl.tolist(),
         "active_dimensions": card.active,
         "collapsed": card.collapsed,
+        "leakage": None if card.leakage is None else asdict(card.leakage),
     }

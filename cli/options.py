@@ -59,6 +59,7 @@ class Work:
     effort: str
     device: str
     min_count: int
+    memorise: bool
 
 
 @dataclass(frozen=True)
@@ -203,6 +204,11 @@ work_options = _bundle(
         default=1,
         show_default=True,
         help="Keep no category of fewer cells, and no number but averages of as many.",
+    ),
+    click.option(
+        "--memorise",
+        is_flag=True,
+        help="Learn rows by heart: fills small tables better, and gives their rows away.",
     ),
 )
 

@@ -32,6 +32,7 @@ from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, one_line, shown
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
+from tabvae.leakage import Leakage
 from tabvae.learn import Learned
 from tabvae.linear import Linear
 from tabvae.mapping import Map
@@ -151,6 +152,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
             kind: {"rows": calibration.rows, "tail": calibration.tail}
             for kind, calibration in card.calibrations.items()
         },
+        "leakage": None if card.leakage is None else asdict(card.leakage),
     }
     return document, arrays
 
@@ -292,4 +294,5 @@ def _read_card(document: Mapping[str, Any], arrays: Arrays, columns: int) -> Car
             kind: from_json(Calibration, calibration, quantiles=quantiles[kind])
             for kind, calibration in document["calibrations"].items()
         },
+        leakage=None if document["leakage"] is None else from_json(Leakage, document["leakage"]),
     )

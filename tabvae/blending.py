@@ -16,6 +16,7 @@ import numpy as np
 from tabvae.bins import CategoricalBins
 from tabvae.cells import Floats
 from tabvae.encoding import Codes, TableEncoder
+from tabvae.forest import Forest
 
 NETWORK_SHARE = 0.15
 """Of a guess, before anything is known."""
@@ -85,11 +86,15 @@ class Trial(NamedTuple):
         whole: (N, columns) the rows.
         hidden: (N, columns) the same with fewer cells observed.
         guesses: of the unobserved cells of ``hidden``, by both together.
+        forests: one a column, that have not learned from these rows.
+        trees: of each forest that are extremely randomised, its first.
     """
 
     whole: Codes
     hidden: Codes
     guesses: Guesses
+    forests: tuple[Forest, ...]
+    trees: int
 
 
 def hide(unseen: Codes, seed: int) -> tuple[Codes, Codes]:

@@ -13,6 +13,7 @@ from tabvae.cells import Floats
 from tabvae.detect import residual_scales
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
+from tabvae.leakage import Leakage
 from tabvae.scores import known_scores, score_rows
 from tabvae.training import Record
 
@@ -88,12 +89,14 @@ class Card:
             model without a KL term.
         scales: (UNITS, LOOKS, columns) residual deviations, see ``residual_scales``.
         calibrations: distribution of each score the model has.
+        leakage: what it gives away of the rows it learned from; ``None`` if that is not known.
     """
 
     records: tuple[Record, ...]
     kl: Floats
     scales: Floats
     calibrations: dict[str, Calibration]
+    leakage: Leakage | None = None
 
     @property
     def active(self) -> int:
@@ -113,6 +116,7 @@ class Card:
         codes: Codes,
         unseen: Codes,
         records: Sequence[Record],
+        leakage: Leakage | None = None,
     ) -> Card:
         """Measure the networks on the rows they did not train on.
 
@@ -122,6 +126,7 @@ class Card:
             codes: (N, columns) the whole table.
             unseen: (H, columns) the held-out rows.
             records: of each network's training.
+            leakage: what they and the trees give away.
         """
         examined = unseen if len(unseen) else codes
         scales = residual_scales(ensemble, encoder, examined)
@@ -144,4 +149,5 @@ class Card:
             kl=ensemble.kl(examined).mean(0) if ensemble.objective.variational else np.zeros(0),
             scales=scales,
             calibrations=calibrations,
+            leakage=leakage,
         )

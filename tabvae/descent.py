@@ -6,7 +6,7 @@ long as loading torch; its functions do not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -25,13 +25,22 @@ class AdamW:
         parameters: what is changed, in place.
         weight_decay: share of each weight, times the rate, that a step takes away.
         clip: largest norm of the gradient.
+        shares: of the rate, for each parameter that does not learn at all of it, by its place: in
+            its shape, or one that spreads to it.
         moments: ``step``, ``exp_avg`` and ``exp_avg_sq``: a tensor for each parameter, the first ()
             and the others in its shape.
     """
 
-    def __init__(self, parameters: Iterable[Tensor], weight_decay: float, clip: float) -> None:
+    def __init__(
+        self,
+        parameters: Iterable[Tensor],
+        weight_decay: float,
+        clip: float,
+        shares: Mapping[int, Tensor] | None = None,
+    ) -> None:
         self.parameters = list(parameters)
         self.weight_decay, self.clip = weight_decay, clip
+        self.shares = dict(shares or {})
         self.forget()
 
     def forget(self) -> None:
@@ -53,6 +62,7 @@ class AdamW:
         for parameter, gradient in zip(self.parameters, gradients, strict=True):
             parameter.grad = gradient
         clip_grad_norm_(self.parameters, self.clip)
+        before = {place: self.parameters[place].clone() for place in self.shares}
         adamw(
             self.parameters,
             list(gradients),
@@ -69,3 +79,7 @@ class AdamW:
             eps=LEAST,
             maximize=False,
         )
+        # Adam takes no notice of how large a gradient is, so the step itself is shortened.
+        for place, share in self.shares.items():
+            parameter = self.parameters[place]
+            parameter.copy_(torch.lerp(before[place], parameter, share.expand_as(parameter)))

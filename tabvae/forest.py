@@ -1,9 +1,15 @@
 """Trees of one column as plain arrays: grown by scikit-learn, stored and evaluated as numbers.
 
-A number is predicted by the mean of two that err differently: extremely randomised trees (Geurts et
-al. 2006), and a linear regression that gradient boosting (Friedman 2001) goes on from where there
-are enough rows; a category by the votes of extremely randomised trees and of a random forest
-(Breiman 2001), which splits best where a category is a region.
+A number is predicted by a linear regression and what trees say of its residuals: gradient boosting
+(Friedman 2001), where there are enough rows, and extremely randomised trees (Geurts et al. 2006); a
+category by the votes of extremely randomised trees and of a random forest (Breiman 2001), which
+splits best where a category is a region.
+
+How much a row tells its own prediction is its leverage, the diagonal of the hat matrix (Hoaglin &
+Welsch 1978), in a leaf one over its rows. It is what an attacker tells rows of the table from: a
+residual of the table is smaller than another by that share. So it has an upper bound. Trees within
+such a bound know little each and go on from each other; without one, each knows all, and their mean
+is better.
 """
 
 from __future__ import annotations
@@ -26,13 +32,17 @@ from tabvae.cells import Floats, Ints, Mask
 from tabvae.linear import Features, Linear
 
 LEAF = -1
-BOOSTED_TREES, BOOSTED_LEAVES, BOOSTED_ROWS = 100, 15, 20
+BOOSTED_TREES, BOOSTED_ROWS, BOOSTING_RATE = 200, 20, 0.1
+BOOSTED_LEAVES, BOUNDED_LEAVES = 15, 6
+"""Of a boosted tree, and of one whose leverage is bounded."""
 FEWEST_ROWS, ROWS_PER_BOOSTED_TREE = 200, 5
 """Of a column that boosting is of use for, and for each of its trees: it learns noise by heart."""
+BOOSTED_SHARE = 0.6
+"""Of the leverage of other trees, what boosted ones may have: they learn from all rows at once."""
 MOST_LOGISTIC_ROWS, FOLDS = 4000, 5
 """Of a category that a regression is tried for: of more rows, trees know what it knows."""
 LINEAR_SHARE = 0.5
-"""Of a regression in what is said of a number; of a category, at most."""
+"""Of a regression in what is said of a category, at most."""
 TYPES = tuple(
     np.dtype(t) for t in (np.int16, np.float32, np.int32, np.int32, np.float64, np.float64)
 )
@@ -46,14 +56,35 @@ class Growth:
     Attributes:
         trees: of each kind of forest.
         leaf: fewest rows in a leaf.
-        mixed: whether a second kind of predictor joins the extremely randomised trees.
+        mixed: whether other kinds of predictors join the extremely randomised trees.
         boosted: trees of gradient boosting at most, of a column of numbers.
+        leverage: share of a cell in its own prediction, at most; 1 is no bound.
     """
 
     trees: int
     leaf: int
     mixed: bool = True
     boosted: int = BOOSTED_TREES
+    leverage: float = 1.0
+
+    @property
+    def bounded(self) -> bool:
+        """Leverage has a bound."""
+        return self.leverage < 1
+
+    @property
+    def boosted_leaves(self) -> int:
+        """Of each tree of gradient boosting."""
+        return BOUNDED_LEAVES if self.bounded else BOOSTED_LEAVES
+
+    def boosted_of(self, rows: int) -> int:
+        """Trees of gradient boosting for a column of so many rows: each adds its rate times its
+        leaves to the sum of the leverages."""
+        most = min(self.boosted, rows // ROWS_PER_BOOSTED_TREE)
+        if not self.bounded:
+            return most
+        bound = BOOSTED_SHARE * self.leverage * rows / (BOOSTING_RATE * BOUNDED_LEAVES)
+        return max(min(most, int(bound)), 1)
 
 
 @dataclass(frozen=True)
@@ -67,7 +98,8 @@ class Forest:
         right: (nodes,) index of the right child.
         roots: (trees,) index of the first node of each tree.
         start: (1,) what the leaves' sum is added to.
-        share: (1,) of ``line`` in what is said. The leaves of a number hold the rest already.
+        share: (1,) of ``line`` in what is said. The leaves of a number hold the rest already: all
+            that the line leaves, where it is 1.
         line: a regression.
     """
 
@@ -81,8 +113,8 @@ class Forest:
 
     @classmethod
     def of_numbers(cls, x: Features, y: Floats, bins: Ints, growth: Growth, seed: int) -> Self:
-        """Trees whose summed leaves predict ``y``, together with a regression if ``growth`` is
-        mixed.
+        """Trees whose summed leaves predict ``y``, or what a regression leaves of it if ``growth``
+        is mixed.
 
         Args:
             x: (N, features) the other columns.
@@ -91,29 +123,26 @@ class Forest:
             growth: of the trees.
             seed: of the splits.
         """
-        model = ExtraTreesRegressor(
-            growth.trees,
-            max_features=0.5,
-            min_samples_leaf=growth.leaf,
-            random_state=seed,
-        ).fit(x, y)
-        weight = (1 - LINEAR_SHARE if growth.mixed else 1.0) / growth.trees
-        trees = [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]
         if not growth.mixed:
-            return cls._of(trees)
+            return cls._of(_randomised_trees(x, y, growth, seed, 1.0))
         line = Linear.of_number(x, y, bins)
+        left = y - line.predict(x)[:, 0]
         if len(y) < FEWEST_ROWS:
-            return cls._of(trees, line=line, share=LINEAR_SHARE)
+            return cls._of(_randomised_trees(x, left, growth, seed, 1.0), line=line, share=1.0)
         boosting = HistGradientBoostingRegressor(
-            max_iter=min(growth.boosted, len(y) // ROWS_PER_BOOSTED_TREE),
-            max_leaf_nodes=BOOSTED_LEAVES,
+            max_iter=growth.boosted_of(len(y)),
+            learning_rate=BOOSTING_RATE,
+            max_leaf_nodes=growth.boosted_leaves,
             min_samples_leaf=max(growth.leaf, BOOSTED_ROWS),
             early_stopping=False,
             random_state=seed,
-        ).fit(x, y - line.predict(x)[:, 0])
-        trees += [_boosted(stage[0].nodes, LINEAR_SHARE) for stage in boosting._predictors]
-        start = LINEAR_SHARE * float(boosting._baseline_prediction.item())
-        return cls._of(trees, start, line, share=LINEAR_SHARE)
+        ).fit(x, left)
+        share = 1.0 if growth.bounded else 0.5
+        rest = left - boosting.predict(x) if growth.bounded else left
+        trees = _randomised_trees(x, rest, growth, seed, share)
+        trees += [_boosted(stage[0].nodes, share) for stage in boosting._predictors]
+        start = share * float(boosting._baseline_prediction.item())
+        return cls._of(trees, start, line, share=1.0)
 
     @classmethod
     def of_categories(
@@ -149,7 +178,7 @@ class Forest:
                 trees.append(_randomised(estimator.tree_, votes))
         if not judged:
             return cls._of(trees)
-        line, said = Linear.of_category(x, y, bins, own, FOLDS, seed)
+        line, said = Linear.of_category(x, y, bins, own, FOLDS, seed, growth.leverage)
         share = _best_share(y[:, None] == model.classes_, model.oob_decision_function_, said)
         return cls._of(trees, line=line if share else Linear.nothing(), share=share)
 
@@ -218,21 +247,25 @@ class Forest:
 
     def predict(self, x: Features) -> Floats:
         """(N,) a number."""
-        leaves = self._leaves(x).sum(1, dtype=np.float64)
+        leaves = self.leaves(x).sum(1, dtype=np.float64)
         line = self.share[0] * self.line.predict(x)[:, 0]
         return cast(Floats, self.start[0] + line + leaves)
 
     def votes(self, x: Features, bins: int) -> Floats:
         """(N, bins) the share of the trees, and of the regression, that is for each bin of a
         category."""
-        leaves = self._leaves(x).astype(np.int64)
+        leaves = self.leaves(x).astype(np.int64)
         counts = np.zeros((len(leaves), bins))
         np.add.at(counts, (np.arange(len(leaves))[:, None], leaves), 1 / leaves.shape[1])
         line = softmax(self.line.predict(x), axis=1)
         return cast(Floats, (1 - self.share[0]) * counts + self.share[0] * line)
 
-    def _leaves(self, x: Features) -> Features:
+    def leaves(self, x: Features) -> Features:
         """(N, trees) the value of the leaf each row reaches in each tree."""
+        return self.value[self.reached(x)]
+
+    def reached(self, x: Features) -> Ints:
+        """(N, trees) the leaf itself, as the number of its node."""
         flat = np.broadcast_to(self.roots, (len(x), len(self.roots))).astype(np.int64).reshape(-1)
         rows = np.repeat(np.arange(len(x)), len(self.roots))
         active = np.flatnonzero(self.feature[flat] != LEAF)
@@ -241,7 +274,7 @@ class Forest:
             left = x[rows[active], self.feature[here]] <= self.value[here]
             flat[active] = np.where(left, here + 1, self.right[here])
             active = active[self.feature[flat[active]] != LEAF]
-        return self.value[flat].reshape(len(x), len(self.roots))
+        return flat.reshape(len(x), len(self.roots))
 
 
 @dataclass(frozen=True)
@@ -251,6 +284,17 @@ class _Nodes:
     feature: npt.NDArray[Any]
     value: npt.NDArray[Any]
     right: npt.NDArray[Any]
+
+
+def _randomised_trees(
+    x: Features, y: Floats, growth: Growth, seed: int, share: float
+) -> list[_Nodes]:
+    """Extremely randomised trees, whose leaves sum to ``share`` of what they say of ``y``."""
+    model = ExtraTreesRegressor(
+        growth.trees, max_features=0.5, min_samples_leaf=growth.leaf, random_state=seed
+    ).fit(x, y)
+    weight = share / growth.trees
+    return [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]
 
 
 def _randomised(tree: Any, leaves: npt.NDArray[Any]) -> _Nodes:

@@ -18,6 +18,7 @@ from tabvae.embed import MOST_ROWS, landscape
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.impute import guess
+from tabvae.leakage import Leakage
 from tabvae.mapping import Landscape, Map, draw_map
 from tabvae.margins import Margins
 from tabvae.masking import hold_out
@@ -46,6 +47,16 @@ class Learned:
     margins: Margins
     chart: Map | None
     card: Card
+
+    @property
+    def megabytes(self) -> dict[str, float]:
+        """What the numbers of its largest parts take in a file."""
+        weights = [p.nbytes for net in self.ensemble.nets for p in net.parameters()]
+        forests = self.refiner.forests
+        trees = [
+            a.nbytes for f in forests for part in (f.trees, vars(f.line)) for a in part.values()
+        ]
+        return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
 
 
 def learn(
@@ -90,10 +101,13 @@ def learn(
                 drawing = pool.submit(draw_map, land, steps, generator, ended)
                 selection = Selection.fit(ensemble, encoder, seen, unseen, settings.seed)
             network = partial(guess, ensemble, encoder, selection)
-            refiner, trial = Refiner.fit(encoder, seen, unseen, network, settings.seed)
+            refiner, trial = Refiner.fit(
+                encoder, seen, unseen, network, settings.seed, settings.leverage
+            )
             trust = refiner.trust
             margins = Margins.fit(ensemble, encoder, selection, trust, trial, settings.seed)
-            card = Card.measure(ensemble, encoder, codes, unseen, records)
+            leakage = Leakage.measure(ensemble, encoder, seen, unseen, trial)
+            card = Card.measure(ensemble, encoder, codes, unseen, records, leakage)
             chart = None if drawing is None else drawing.result()
         finally:
             ended.set()

@@ -72,7 +72,14 @@ class Linear:
 
     @classmethod
     def of_category(
-        cls, x: Features, y: Ints, bins: Ints, own: int, folds: int, seed: int
+        cls,
+        x: Features,
+        y: Ints,
+        bins: Ints,
+        own: int,
+        folds: int,
+        seed: int,
+        leverage: float = 1.0,
     ) -> tuple[Self, Floats]:
         """The regression of ``y``, and what it says of rows that it did not learn from.
 
@@ -83,13 +90,16 @@ class Linear:
             own: bins of ``y``'s column.
             folds: parts of the rows that are left out in turn.
             seed: of these parts.
+            leverage: share of a cell in its own prediction, about, at most: the fewer rows there
+                are for each term, the smaller are the weights.
 
         Returns:
             The regression, and (N, bins found in ``y``) their probabilities.
         """
         column, level = _chosen(x, y, bins, f_classif)
         terms = _terms(x, column, level)
-        model = LogisticRegression(max_iter=MOST_ITERATIONS)
+        variance = min(1.0, leverage * len(y) / max(len(column), 1))
+        model = LogisticRegression(C=variance, max_iter=MOST_ITERATIONS)
         left_out = StratifiedKFold(folds, shuffle=True, random_state=seed)
         said = cross_val_predict(model, terms, y, cv=left_out, method="predict_proba")
         model.fit(terms, y)

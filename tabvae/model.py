@@ -50,6 +50,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ignore: columns to carry through and not to model.
         na_values: texts that mean a missing cell; ``None`` for the usual ones.
         min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
+        memorise: let networks and trees learn single rows by heart: small tables are imputed
+            better, and their rows can be read from the model.
 
     Attributes:
         fitted_: schema, encoder, networks, trees and card, for use on Arrow tables.
@@ -84,6 +86,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ignore: tuple[str, ...] = (),
         na_values: tuple[str, ...] | None = None,
         min_count: int = 1,
+        memorise: bool = False,
     ) -> None:
         self.model = model
         self.effort = effort
@@ -102,6 +105,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.ignore = ignore
         self.na_values = na_values
         self.min_count = min_count
+        self.memorise = memorise
 
     # pandas in, pandas out
 
@@ -260,6 +264,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.device,
             None if self.grid is None else parse_grid(self.grid),
             self.min_count,
+            self.memorise,
         )
         na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
         given = {**(kinds or {}), **asked.kinds()}

@@ -18,6 +18,11 @@ FEWEST_STEPS, MOST_STEPS, ROWS_PER_STEP = 400, 5000, 6
 MOST_MAP_STEPS = 1000
 CELLS_OF_A_SMALL_GRID, MOST_LONGER = 16, 3.0
 ELBO_SHARE = 0.15
+LEVERAGE = 0.18
+"""Of all cells of a row together; halved where ``min_count`` asks for more discretion."""
+ROWS_PER_BIN_RATE, ROWS_PER_EMBEDDING = 40_000, 5000
+"""From which on a number's bins learn like everything else; and from which on the embeddings of
+categories begin as large."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Settings:
         device: one of ``DEVICES``.
         grid: height, width and channels, if the numeric columns are cells of a grid.
         min_count: fewest cells behind any number or category the model keeps.
+        memorise: let networks and trees learn single rows by heart.
 
     Raises:
         ParameterError: a value is outside its domain.
@@ -44,6 +50,7 @@ class Settings:
     device: str = "auto"
     grid: tuple[int, int, int] | None = None
     min_count: int = 1
+    memorise: bool = False
 
     def __post_init__(self) -> None:
         require_one_of("effort", self.effort, EFFORTS)
@@ -59,6 +66,14 @@ class Settings:
     def torch_device(self) -> torch.device:
         cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
         return torch.device("cuda" if cuda else "cpu")
+
+    @property
+    def leverage(self) -> float:
+        """What a row may tell the trees' predictions of its own cells, all columns together; 1 is
+        no bound."""
+        if self.memorise:
+            return 1.0
+        return LEVERAGE if self.min_count == 1 else LEVERAGE / 2
 
 
 @dataclass(frozen=True)
@@ -80,6 +95,11 @@ class Plan:
             more than its standard error, before training stops.
         averaging: decay per step of the exponential moving average of the weights.
         clip: largest norm of the gradient.
+        bin_rate: rate at which the weights of a number's single bins learn, which begin at zero,
+            beside the others'; 1 for weights that begin and learn like the others. Few rows tell
+            where a number is better than which of its bins it is in, and the bins of a row's
+            numbers tell it from all others.
+        embedding: deviation of the embeddings of categories in the beginning, beside its usual one.
     """
 
     nets: int
@@ -95,9 +115,13 @@ class Plan:
     patience: int = 12
     averaging: float = 0.99
     clip: float = 1.0
+    bin_rate: float = 1.0
+    embedding: float = 1.0
 
 
-def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Plan:
+def plan_for(
+    effort: str, rows: int, objective: Objective, cells: int = 0, memorise: bool = False
+) -> Plan:
     """The one dial: everything else about training follows from the table.
 
     A step costs little more with several times as many rows, so larger tables take half as many
@@ -108,6 +132,7 @@ def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Pl
         rows: rows of the table.
         objective: a plain autoencoder is one network, whose code is the latent space.
         cells: of a grid, if the table has one: there is more to learn from each row.
+        memorise: let the network learn rows by heart.
     """
     longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
     small, medium = rows < ROWS_OF_A_SMALL_TABLE, rows < ROWS_OF_A_MEDIUM_TABLE
@@ -124,6 +149,8 @@ def plan_for(effort: str, rows: int, objective: Objective, cells: int = 0) -> Pl
         map_steps=round(share * min(steps, MOST_MAP_STEPS)),
         rate=2e-3 if medium else 2.5e-3,
         weight_decay=0.3 if medium else 0.01,
+        bin_rate=1.0 if memorise else min(rows / ROWS_PER_BIN_RATE, 1.0),
+        embedding=1.0 if memorise else min(math.sqrt(rows / ROWS_PER_EMBEDDING), 1.0),
     )
 
 

@@ -42,7 +42,7 @@ ENOUGH_NODES, MOST_NODES = 3_000_000, 6_000_000
 """In all trees of all columns: more trees up to the first, larger leaves beyond the second;
 10 bytes each in the model file."""
 FEWEST_TREES, MOST_TREES = 20, 64
-FEWEST_BOOSTED, MOST_BOOSTED = 10, 20_000
+FEWEST_BOOSTED, MOST_BOOSTED = 10, 40_000
 """Boosted trees of one column, and of all columns together."""
 
 
@@ -78,6 +78,7 @@ class Refiner:
         unseen: Codes,
         guess: Callable[[Codes], Belief],
         seed: int,
+        leverage: float = 1.0,
     ) -> tuple[Refiner, Trial | None]:
         """Grow the trees, round by round; and what was tried to know whom to trust, if it was.
 
@@ -88,11 +89,13 @@ class Refiner:
                 column; the trees that are kept learn from them as well.
             guess: the network's guesses for rows.
             seed: of the choice of rows and of the splits.
+            leverage: see ``tabvae.plan.Settings``.
         """
         codes = Codes.joined(seen.at_most(MOST_ROWS, seed), unseen)
-        growth = _growth(int(codes.observed.sum()), codes.bins.shape[1], encoder.min_count)
+        columns = codes.bins.shape[1]
+        growth = _growth(int(codes.observed.sum()), columns, encoder.min_count, leverage)
         guesses = _rounds(encoder, codes, guess(codes), growth, seed)
-        trust = Trust.before(codes.bins.shape[1])
+        trust = Trust.before(columns)
         learned = len(codes) - len(unseen)
         # A column of few cells may have none that trees on trial could learn from.
         can_learn = bool(codes.observed[:learned].any(0).all())
@@ -103,7 +106,8 @@ class Refiner:
             forests = _grow(encoder, codes, guesses, growth, learned, seed)
             trees = cls(forests, trust)._trees(encoder, hidden, network)
             trust = whom_to_trust(encoder, whole, hidden, network.missing, trees, guesses)
-            tried = Trial(whole, hidden, _blend(trees, network.missing, trust.shares_in(hidden)))
+            guessed = _blend(trees, network.missing, trust.shares_in(hidden))
+            tried = Trial(whole, hidden, guessed, forests, growth.trees)
         return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), trust), tried
 
     def refine(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
@@ -219,10 +223,16 @@ def _mean(one: Guesses, other: Guesses) -> Guesses:
     return [(a + b) / 2 for a, b in zip(one, other, strict=True)]
 
 
-def _growth(observed: int, columns: int, min_count: int) -> Growth:
-    """As many trees, then as deep ones, as fit the budget of nodes for so many observed cells; no
-    leaf with fewer than ``min_count`` rows."""
-    trees = int(np.clip(ENOUGH_NODES // (2 * observed), FEWEST_TREES, MOST_TREES))
+def _growth(observed: int, columns: int, min_count: int, leverage: float) -> Growth:
+    """As many trees, then as deep ones, as fit the budget of nodes for so many observed cells.
+
+    No leaf has fewer than ``min_count`` rows. What the columns of a row tell of it adds up, as
+    independent residuals do, with the root of their number; so each may tell that much less.
+    """
+    each = min(leverage / math.sqrt(columns), 1.0) if leverage < 1 else 1.0
+    smallest = max(min_count, math.ceil(1 / each))
+    trees = ENOUGH_NODES * smallest // (2 * observed)
+    trees = int(np.clip(trees, FEWEST_TREES, MOST_TREES))
     boosted = int(np.clip(MOST_BOOSTED // columns, FEWEST_BOOSTED, BOOSTED_TREES))
-    leaf = max(min_count, int(np.ceil(2 * observed * trees / MOST_NODES)))
-    return Growth(trees, leaf, boosted=boosted)
+    leaf = max(smallest, math.ceil(2 * observed * trees / MOST_NODES))
+    return Growth(trees, leaf, boosted=boosted, leverage=each)

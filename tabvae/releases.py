@@ -23,7 +23,8 @@ def upgraded(document: Document) -> Document:
 
 
 def _from_11(document: Document) -> Document:
-    return {**document, "format": 12}
+    parameters = {**document["parameters"], "memorise": True}
+    return {**document, "format": 12, "parameters": parameters, "leakage": None}
 
 
 _STEPS = (_from_11,)

@@ -117,10 +117,11 @@ class Trainer:
     ) -> None:
         self.cells, self.missing, self.plan, self.generator = cells, missing, plan, generator
         self.device = device = cells.bins.device
-        self.vae = _initial(cells, missing, shape, positions, objective, generator).to(device)
+        self.vae = _initial(cells, missing, shape, positions, objective, generator, plan).to(device)
         self.masking = Masking.of(self.vae, plan.elbo_share, generator)
         self.average = copy.deepcopy(self.vae).requires_grad_(False).eval()
-        self.optimizer = AdamW(self.vae.parameters(), plan.weight_decay, plan.clip)
+        shares = _shares_of_rate(self.vae, plan.bin_rate)
+        self.optimizer = AdamW(self.vae.parameters(), plan.weight_decay, plan.clip, shares)
         self.record = Record()
         kept = torch.ones(len(cells.bins), dtype=torch.bool, device=device)
         kept[held_out] = False
@@ -290,6 +291,7 @@ def _initial(
     positions: Tensor,
     objective: Objective,
     generator: torch.Generator,
+    plan: Plan,
 ) -> Autoencoder:
     """A network that starts from each column's own frequencies, with weights from ``generator``.
 
@@ -309,4 +311,37 @@ def _initial(
         bias = bias - sums.log()[shape.column_of]
     with torch.no_grad():
         vae.decoder.logits.free.bias.copy_(bias)
+        if plan.bin_rate < 1:
+            for weight in _bin_weights(vae).values():
+                weight[_number_bins(vae)] = 0.0
+        if plan.embedding < 1:
+            vae.encoder.embedding.weight[: shape.offsets[-1]] *= plan.embedding
     return vae
+
+
+def _number_bins(vae: Autoencoder) -> Tensor:
+    """Which outputs are the bins of a number, "missing" left out, (total bins,)."""
+    positions = vae.decoder.logits.positions
+    own, last = vae.column_of, vae.encoder.offsets + vae.sizes
+    on_line = positions.new_zeros(len(vae.sizes)).index_add(0, own, positions.abs()) > 0
+    return on_line[own].index_fill(0, last, False).nonzero().squeeze(1)
+
+
+def _bin_weights(vae: Autoencoder) -> dict[str, Tensor]:
+    """The weights with a row for each bin, by name."""
+    return {
+        "encoder.embedding.weight": vae.encoder.embedding.weight,
+        "decoder.logits.free.weight": vae.decoder.logits.free.weight,
+    }
+
+
+def _shares_of_rate(vae: Autoencoder, bin_rate: float) -> dict[int, Tensor]:
+    """What ``AdamW`` asks for: the weights of a number's bins learn at ``bin_rate``."""
+    if bin_rate == 1:
+        return {}
+    shares, bins = {}, _number_bins(vae)
+    places = {name: place for place, (name, _) in enumerate(vae.named_parameters())}
+    for name, weight in _bin_weights(vae).items():
+        share = torch.ones(len(weight), 1, device=weight.device)
+        shares[places[name]] = share.index_fill(0, bins, bin_rate)
+    return shares

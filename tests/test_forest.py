@@ -9,9 +9,14 @@ from sklearn.ensemble import (
     ExtraTreesRegressor,
     HistGradientBoostingRegressor,
 )
-from sklearn.linear_model import BayesianRidge
 
-from tabvae.forest import BOOSTED_LEAVES, BOOSTED_TREES, Forest, Growth
+from tabvae.forest import (
+    BOOSTED_LEAVES,
+    BOOSTED_TREES,
+    ROWS_PER_BOOSTED_TREE,
+    Forest,
+    Growth,
+)
 from tabvae.linear import MOST_FEATURES, Features, Linear
 
 NUMBERS = np.zeros(4, dtype=np.int64)
@@ -31,18 +36,22 @@ def test_numbers_are_predicted_as_scikit_learn_predicts_them() -> None:
     y = numbers(x)
     forest = Forest.of_numbers(x, y, NUMBERS, Growth(10, 2), seed=3)
     trees = ExtraTreesRegressor(10, max_features=0.5, min_samples_leaf=2, random_state=3)
-    line = BayesianRidge().fit(x, y)
+    line = Linear.of_number(x, y, NUMBERS)
     boosting = HistGradientBoostingRegressor(
-        max_iter=BOOSTED_TREES,
+        max_iter=len(x) // ROWS_PER_BOOSTED_TREE,
         max_leaf_nodes=BOOSTED_LEAVES,
         early_stopping=False,
         random_state=3,
-    ).fit(x, y - line.predict(x))
-    expected = (trees.fit(x, y).predict(new) + line.predict(new) + boosting.predict(new)) / 2
+    )
+    left = y - line.predict(x)[:, 0]
+    boosting.fit(x, left)
+    expected = (
+        line.predict(new)[:, 0] + (trees.fit(x, left).predict(new) + boosting.predict(new)) / 2
+    )
     np.testing.assert_allclose(forest.predict(new), expected, atol=1e-5)
 
 
-@pytest.mark.parametrize(("rows", "boosted"), [(150, 0), (250, 50), (1000, BOOSTED_TREES)])
+@pytest.mark.parametrize(("rows", "boosted"), [(150, 0), (250, 50), (2000, BOOSTED_TREES)])
 def test_few_rows_are_boosted_less_or_not_at_all(rows: int, boosted: int) -> None:
     x = features(rows)
     forest = Forest.of_numbers(x, numbers(x), NUMBERS, Growth(10, 1), seed=0)

@@ -140,7 +140,7 @@ def test_draws_spread_as_hidden_numbers_did(
             encoder,
             Selection.none(encoder),
             TRUST,
-            Trial(truth, hidden, guesses),
+            Trial(truth, hidden, guesses, (), 0),
             0,
         )
     low, high = margins.places[[PLACES // 10, -PLACES // 10]]

@@ -92,9 +92,10 @@ def test_a_row_is_refined_alone_as_among_others(
         np.testing.assert_allclose(one, other[: len(one)])
 
 
+@pytest.mark.parametrize("leverage", [0.1, 1.0])
 @pytest.mark.parametrize("cells", [100, 10_000, 10_000_000])
-def test_trees_stay_within_the_budget_of_nodes(cells: int) -> None:
-    growth = _growth(cells, 10, 1)
+def test_trees_stay_within_the_budget_of_nodes(cells: int, leverage: float) -> None:
+    growth = _growth(cells, 10, 1, leverage)
     assert 2 * cells * growth.trees / growth.leaf <= MOST_NODES
 
 

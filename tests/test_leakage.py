@@ -1,0 +1,148 @@
+"""What a model gives away of the rows it learned from, and what its card says of that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from tabvae import TabVAE
+from tabvae.forest import LEAF, Forest, Growth
+from tabvae.leakage import MOST_MEMBERSHIP, Leakage
+from tabvae.network import Cells, Shape
+from tabvae.plan import LEVERAGE, Plan, Settings, plan_for
+from tabvae.refine import _growth
+from tabvae.training import Trainer
+from tabvae.vae import Objective
+
+from .helpers import few_trees, tabvae
+
+
+@pytest.fixture(scope="module")
+def noise() -> pd.DataFrame:
+    """Columns of which nothing can be known but by heart."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(300, 6)).round(3)).add_prefix("x")
+    return table.assign(kind=rng.choice(list("abcdef"), 300))
+
+
+@pytest.fixture(scope="module")
+def fitted(noise: pd.DataFrame) -> dict[bool, TabVAE]:
+    """Models of it, by whether they memorise."""
+    with few_trees():
+        return {m: TabVAE(effort="fast", memorise=m).fit(noise) for m in (False, True)}
+
+
+def leakage_of(model: TabVAE) -> Leakage:
+    leakage = model.fitted_.card.leakage
+    assert leakage is not None
+    return leakage
+
+
+def test_what_is_learned_by_heart_is_found(fitted: dict[bool, TabVAE]) -> None:
+    kept, memorised = leakage_of(fitted[False]), leakage_of(fitted[True])
+    assert kept.stated == 0
+    assert not kept.excessive
+    assert memorised.stated > 0.5
+    assert memorised.membership > 0.95
+    assert memorised.excessive
+
+
+def test_a_membership_is_judged_by_more_than_chance() -> None:
+    assert not Leakage(30, MOST_MEMBERSHIP + 0.02, None, 0.0).excessive
+    assert Leakage(3000, MOST_MEMBERSHIP + 0.02, None, 0.0).excessive
+    assert Leakage(3000, 0.5, 0.5, 0.1).excessive
+
+
+def test_without_held_out_rows_nothing_is_said() -> None:
+    few = pd.DataFrame({"a": [1.5, 2.5, 4.0] * 10, "b": list("xy") * 15})
+    with few_trees():
+        model = TabVAE(effort="fast").fit(few)
+    assert model.fitted_.card.leakage is None
+
+
+@pytest.mark.parametrize("memorise", [False, True])
+def test_the_file_keeps_it(fitted: dict[bool, TabVAE], memorise: bool, tmp_path: Path) -> None:
+    fitted[memorise].save(str(tmp_path / "a.tabvae"))
+    loaded = TabVAE.load(str(tmp_path / "a.tabvae"))
+    assert loaded.fitted_.card.leakage == fitted[memorise].fitted_.card.leakage
+    assert loaded.memorise == memorise
+
+
+def test_the_commands_say_it(
+    fitted: dict[bool, TabVAE], noise: pd.DataFrame, tmp_path: Path
+) -> None:
+    noise.to_csv(tmp_path / "noise.csv", index=False)
+    fitted[True].save(str(tmp_path / "a.tabvae"))
+    assert "this file gives rows away" in tabvae(tmp_path, "inspect", "a.tabvae").out
+    shown = json.loads(tabvae(tmp_path, "inspect", "a.tabvae", "--json").out)
+    assert shown["leakage"]["stated"] == leakage_of(fitted[True]).stated
+    evaluated = tabvae(tmp_path, "evaluate", "noise.csv", "--json")
+    assert json.loads(evaluated.out)["leakage"] == shown["leakage"]
+    assert "this file gives rows away" in tabvae(tmp_path, "evaluate", "noise.csv").out
+
+
+@pytest.mark.parametrize("columns", [2, 9, 50])
+def test_no_leaf_of_a_tree_is_of_few_rows(columns: int) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(400, columns)).astype(np.float32), rng.normal(size=400)
+    growth = _growth(400 * columns, columns + 1, 1, LEVERAGE)
+    bins = np.zeros(columns, np.int64)
+    small = Growth(20, growth.leaf, boosted=growth.boosted, leverage=growth.leverage)
+    for forest in (
+        Forest.of_numbers(x, y, bins, small, 0),
+        Forest.of_categories(x, (y > 0).astype(np.int64), bins, 2, small, 0),
+    ):
+        reached = forest.reached(x)
+        assert (forest.feature[reached] == LEAF).all()
+        rows = [np.bincount(tree[tree >= 0]) for tree in reached.T]
+        # A random forest's rows are counted as often as they were drawn.
+        assert min(n[n > 0].min() for n in rows[:20]) >= np.sqrt(columns) / LEVERAGE
+
+
+@pytest.mark.parametrize(
+    ("settings", "leverage"),
+    [
+        (Settings(), LEVERAGE),
+        (Settings(min_count=10), LEVERAGE / 2),
+        (Settings(memorise=True), 1.0),
+    ],
+)
+def test_leverage_follows_from_what_is_asked(settings: Settings, leverage: float) -> None:
+    assert settings.leverage == leverage
+
+
+def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
+    rows = torch.arange(60) % 4
+    cells = Cells(
+        rows[:, None].expand(-1, 2).contiguous(),
+        torch.stack([rows.float() - 1.5, torch.zeros(60)], dim=1),
+        torch.ones(60, 2, dtype=torch.bool),
+    )
+    positions = torch.tensor([-1.5, -0.5, 0.5, 1.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
+    plan = Plan(nets=1, steps=5, batch=16, width=8, evaluations=1, bin_rate=0.0)
+    trainer = Trainer(
+        cells,
+        ~cells.observed,
+        Shape((4, 4), 2, 8),
+        positions,
+        plan,
+        Objective(),
+        torch.arange(5),
+        torch.Generator().manual_seed(0),
+    )
+    trainer.run()
+    for weight in (trainer.vae.encoder.embedding.weight, trainer.vae.decoder.logits.free.weight):
+        assert (weight[:4] == 0).all()
+        assert (weight[5:9] != 0).any()
+
+
+def test_few_rows_learn_bins_slowly_unless_they_are_to_be_memorised() -> None:
+    few, many = (plan_for("default", n, Objective()).bin_rate for n in (500, 100_000))
+    assert few < 0.05
+    assert many == 1
+    assert plan_for("default", 500, Objective(), memorise=True).bin_rate == 1
