@@ -96,7 +96,7 @@ reading_options = _bundle(
     click.option(
         "--delimiter",
         metavar="CHAR",
-        help="Between cells of a CSV file; found in the header by default.",
+        help="Between cells of a CSV file; found in its first lines by default.",
     ),
     click.option("--encoding", metavar="NAME", help="Of a CSV file; UTF-8 by default."),
     click.option(

@@ -1,29 +1,31 @@
-"""CSV files: dialect, encoding and lines, with the text of every cell kept."""
+"""CSV files: dialect and lines, with the text of every cell kept."""
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
+import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import IO, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import pyarrow as pa
 
+from tabvae.decoding import check_encoding, find_encoding, undecodable_line
 from tabvae.errors import DataError, ParameterError, one_line, shown
+from tabvae.sniffing import DELIMITERS, Sample, find_delimiter
 
-DELIMITERS = (",", ";", "\t", "|")
 CELLS_PER_CHUNK = 200_000
 """A table becomes Arrow arrays, and text again, by so many cells at a time."""
-BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+RECORDS_PER_SAMPLE = 100
+"""Of which the delimiter is found."""
+DELIMITER_LINE = re.compile(r'sep=([^"\r\n])[\r\n]*', re.IGNORECASE)
+"""A first line that is meant for Excel and no part of the table."""
+QUOTING_HINT = "a cell that holds a quote begins and ends with one, and doubles those inside"
 
 
 @dataclass(frozen=True)
@@ -31,28 +33,109 @@ class Dialect:
     """How a text table is written.
 
     Attributes:
-        delimiter: between cells; ``None`` to find it in the header.
+        delimiter: between cells; ``None`` to find it in the header and the rows below.
         encoding: of the bytes; ``None`` for UTF-8, or what a byte order mark says.
         newline: at the end of each row.
+        mark: whether a byte order mark comes first.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
     newline: str = "\n"
+    mark: bool = False
 
     def __post_init__(self) -> None:
-        if self.delimiter is not None and len(self.delimiter) != 1:
+        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise ParameterError(
-                f"the delimiter must be one character, however: {shown(self.delimiter)}",
+                f"the delimiter must be one character, no quote and no line end, however: "
+                f"{shown(self.delimiter)}",
                 "--delimiter ';'",
             )
         if self.encoding is not None:
-            try:
-                codecs.lookup(self.encoding)
-            except LookupError as error:
-                raise ParameterError(
-                    f"unknown encoding {shown(self.encoding)}", "--encoding utf-8"
-                ) from error
+            check_encoding(self.encoding)
+
+
+class Records:
+    """The records of a CSV text, with quotes only where they belong.
+
+    Attributes:
+        line: on which the record that is read begins.
+        newline: at the end of that record.
+    """
+
+    def __init__(self, lines: Iterable[str], delimiter: str, skipped: int = 0) -> None:
+        self._reader = csv.reader(self._watched(lines), delimiter=delimiter, strict=True)
+        self._well_quoted = _well_quoted(delimiter)
+        self._quoted: list[str] = []
+        self._last = ""
+        self._skipped = skipped
+        self.line = skipped + 1
+
+    @property
+    def newline(self) -> str:
+        return "\r\n" if self._last.endswith("\r\n") else "\n"
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> list[str]:
+        self._quoted.clear()
+        self.line = self._reader.line_num + self._skipped + 1
+        record = next(self._reader)
+        # The reader takes a quote that opens inside a cell for a plain character.
+        if self._quoted and not self._well_quoted.fullmatch("".join(self._quoted)):
+            raise csv.Error("a quote opens inside a cell")
+        return record
+
+    def _watched(self, lines: Iterable[str]) -> Iterator[str]:
+        """``lines``, of which those of a record with quotes are kept for as long as it is read."""
+        for line in lines:
+            self._last = line
+            if self._quoted or '"' in line:
+                self._quoted.append(line)
+            yield line
+
+
+def _well_quoted(delimiter: str) -> re.Pattern[str]:
+    """Cells that either have no quote or are whole between two; nothing is tried twice."""
+    between = re.escape(delimiter)
+    cell = rf'(?:"(?:[^"]++|"")*+"|[^"{between}\r\n]*+)'
+    return re.compile(rf"{cell}(?:{between}{cell})*+[\r\n]*+")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A text file that can be read from its first record again and again."""
+
+    file: BinaryIO | gzip.GzipFile
+    encoding: str
+    mark: bytes
+    skipped: int = 0
+
+    @contextmanager
+    def text(self) -> Iterator[io.TextIOWrapper]:
+        self.file.seek(len(self.mark))
+        text = io.TextIOWrapper(self.file, encoding=self.encoding, newline="")
+        try:
+            for _ in range(self.skipped):
+                text.readline()
+            yield text
+        finally:
+            text.detach()
+
+    def announced(self) -> str | None:
+        """The delimiter that the first line says is used, if it says so."""
+        with self.text() as text:
+            found = DELIMITER_LINE.fullmatch(text.readline(len("sep=;\r\n")))
+        return found[1] if found else None
+
+    def sample(self, delimiter: str) -> Sample:
+        """What ``delimiter`` makes of the first records, up to one with a misplaced quote."""
+        records: list[list[str]] = []
+        with self.text() as text, suppress(csv.Error):
+            for record in islice(filter(None, Records(text, delimiter)), RECORDS_PER_SAMPLE):
+                records.append(record)
+        return Sample(records)
 
 
 def read_csv(
@@ -63,7 +146,7 @@ def read_csv(
     Args:
         file: at its first byte.
         name: for messages.
-        start: its first bytes.
+        start: its first four bytes.
         dialect: what is known of it.
 
     Returns:
@@ -72,97 +155,67 @@ def read_csv(
     Raises:
         DataError: the file is no such table; names the line.
     """
-    encoding = dialect.encoding or next(
-        (e for mark, e in BYTE_ORDER_MARKS if start.startswith(mark)), "utf-8"
-    )
-    text = io.TextIOWrapper(file, encoding=encoding, newline="")
-    try:
-        first_line = text.readline()
-        text.seek(0)
-        delimiter = dialect.delimiter or _find_delimiter(first_line)
-        newline = "\r\n" if first_line.endswith("\r\n") else "\n"
-        table = _parse_csv(text, name, delimiter)
-    except UnicodeError as error:
-        text.detach()
-        line = _first_undecodable_line(file, encoding)
-        raise DataError(
-            f"{shown(name)}{line} is not {encoding} text", "name its encoding: --encoding latin-1"
-        ) from error
-    text.detach()
-    return table, Dialect(delimiter, encoding, newline)
-
-
-def _first_undecodable_line(file: BinaryIO | gzip.GzipFile, encoding: str) -> str:
-    if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):
-        return ""
-    file.seek(0)
-    for number, line in enumerate(file, start=1):
-        try:
-            line.decode(encoding)
-        except UnicodeError:
-            return f", line {number},"
-    return ""
-
-
-def _find_delimiter(header: str) -> str:
-    """The delimiter that splits the header into most cells; a comma on a tie."""
-    return max(DELIMITERS, key=lambda d: len(next(csv.reader([header], delimiter=d), [])))
-
-
-def _parse_csv(text: IO[str], name: str, delimiter: str) -> pa.Table:
     csv.field_size_limit(sys.maxsize)
-    reader = _Rows(text, delimiter)
+    encoding, mark = find_encoding(start, dialect.encoding, name)
+    source = _Source(file, encoding, mark)
     try:
-        header = next(reader, None)
-        while header == []:
-            header = next(reader, None)
+        if (announced := source.announced()) is not None:
+            source = replace(source, skipped=1)
+        delimiter = dialect.delimiter or announced
+        if delimiter is None:
+            delimiter = find_delimiter({d: source.sample(d) for d in DELIMITERS}, name)
+        found = Dialect(delimiter, encoding, mark=bool(mark))
+        with source.text() as text:
+            records = Records(text, delimiter, source.skipped)
+            table, newline = _parse_csv(records, name, delimiter)
+    except UnicodeError as error:
+        line = undecodable_line(file, encoding)
+        raise DataError(
+            f"{shown(name)}, line {line}, is not {encoding} text",
+            "name its encoding: --encoding latin-1",
+        ) from error
+    return table, replace(found, newline=newline)
+
+
+def _parse_csv(records: Records, name: str, delimiter: str) -> tuple[pa.Table, str]:
+    """The table, and how its header's line ends."""
+    try:
+        header = next(filter(None, records), None)
         if header is None:
             raise DataError(f"{shown(name)} is empty")
         check_header(header, name)
-        chunks = list(_csv_chunks(reader, header, name))
+        newline = records.newline
+        chunks = list(_csv_chunks(records, header, name, delimiter))
     except csv.Error as error:
         raise DataError(
-            f"{shown(name)}, line {reader.line}: {one_line(error)}",
-            "a quote is not closed, or stands inside a cell without being doubled",
+            f"{shown(name)}, line {records.line}: {one_line(error)}", QUOTING_HINT
         ) from error
     if not chunks:
         raise DataError(f"{shown(name)} has a header but no rows")
-    return pa.concat_tables(chunks)
+    return pa.concat_tables(chunks), newline
 
 
-class _Rows:
-    """The rows of a CSV file; ``line`` is where the row that is read begins."""
-
-    def __init__(self, text: IO[str], delimiter: str) -> None:
-        self._reader = csv.reader(text, delimiter=delimiter, strict=True)
-        self.line = 1
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> list[str]:
-        self.line = self._reader.line_num + 1
-        return next(self._reader)
-
-
-def _csv_chunks(reader: _Rows, header: list[str], name: str) -> Iterator[pa.Table]:
-    rows = _checked_rows(reader, header, name)
+def _csv_chunks(
+    records: Records, header: list[str], name: str, delimiter: str
+) -> Iterator[pa.Table]:
+    rows = _checked_rows(records, len(header), name, delimiter)
     while chunk := list(islice(rows, max(CELLS_PER_CHUNK // len(header), 1))):
         columns = [pa.array(column, pa.string()) for column in zip(*chunk, strict=True)]
         yield pa.Table.from_arrays(columns, names=header)
 
 
-def _checked_rows(reader: _Rows, header: list[str], name: str) -> Iterator[list[str]]:
+def _checked_rows(records: Records, width: int, name: str, delimiter: str) -> Iterator[list[str]]:
     """The rows, each as wide as the header. A blank line is a missing cell in a table of one
     column, and no row in any other."""
-    width = len(header)
-    for row in reader:
+    for row in records:
         if len(row) == width:
             yield row
         elif row:
+            other = "," if delimiter == ";" else ";"
             raise DataError(
-                f"{shown(name)}, line {reader.line}: {len(row)} cells, but the header has {width}",
-                "quote cells that hold the delimiter, or name it: --delimiter ';'",
+                f"{shown(name)}, line {records.line}: {len(row)} cells, but the header has {width}",
+                f"quote cells that hold the delimiter {delimiter!r}, or name another: "
+                f"--delimiter {other!r}",
             )
         elif width == 1:
             yield [""]

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import os
+import re
 import stat
 import sys
 import tempfile
@@ -21,9 +22,16 @@ import pyarrow.parquet as pq
 from tabvae import cells
 from tabvae.delimited import CELLS_PER_CHUNK, Dialect
 from tabvae.errors import OutputError, ReaderLeftError, shown
+from tabvae.sniffing import DELIMITERS
 from tabvae.tables import STDIN
 
 FORMATS = ("csv", "tsv", "parquet")
+BYTE_ORDER_MARK = "\ufeff"
+IN_ROWS = re.compile("\r")
+"""Quoted, which ``csv`` does not: readers take a lone carriage return for the end of a row."""
+IN_HEADER = re.compile(rf"[\r{re.escape(''.join(DELIMITERS))}]")
+"""Quoted where the delimiter is found, so that no other is: in the header and, with nothing but the
+rows to go by, in a table of one column."""
 PART_PREFIX, PART_SUFFIX = ".tabvae-", ".part"
 """Of the hidden file that becomes the output when it is whole. A killed run leaves it behind; it
 is in no one's way."""
@@ -214,13 +222,24 @@ def _write_rows(
 def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
     delimiter = dialect.delimiter or ","
     writer = csv.writer(text, delimiter=delimiter, lineterminator=dialect.newline)
-    # The writer leaves a lone carriage return unquoted, which readers take for the end of a row.
     quoting = csv.writer(
         text, delimiter=delimiter, lineterminator=dialect.newline, quoting=csv.QUOTE_ALL
     )
-    writer.writerow(table.column_names)
+    header = table.column_names
+    if dialect.mark:
+        text.write(BYTE_ORDER_MARK)
+    (quoting if _misleading(header) else writer).writerow(header)
+    unsafe = IN_ROWS if len(header) > 1 else IN_HEADER
     for batch in table.to_batches(max(CELLS_PER_CHUNK // max(table.num_columns, 1), 1)):
         columns = [cells.to_text(cells.flat(column)).to_pylist() for column in batch.columns]
         for row in zip(*columns, strict=True):
-            unsafe = any(cell is not None and "\r" in cell for cell in row)
-            (quoting if unsafe else writer).writerow(row)
+            quoted = any(cell is not None and unsafe.search(cell) for cell in row)
+            (quoting if quoted else writer).writerow(row)
+
+
+def _misleading(header: Sequence[str]) -> bool:
+    """Whether a reader would take the header, as it is, for something else."""
+    start = header[0].lower() if header else ""
+    return start.startswith((BYTE_ORDER_MARK, "sep=")) or any(
+        IN_HEADER.search(name) for name in header
+    )

@@ -16,7 +16,7 @@ LIBRARY = Path(tabvae.__file__).parent
 PACKAGES = sorted([*LIBRARY.glob("*.py"), *Path(tabvae_cli.__file__).parent.glob("*.py")])
 FLOORS = [
     {"errors"},
-    {"cells", "identifiers", "grid", "records", "releases"},
+    {"cells", "identifiers", "grid", "records", "releases", "decoding", "sniffing"},
     {"schema", "bins", "delimited", "network", "quality", "linear"},
     {"inference", "privacy", "tables", "frames", "likelihood", "gridding", "coordinates"},
     {"encoding", "output"},

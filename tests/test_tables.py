@@ -7,6 +7,7 @@ import gzip
 import io
 from decimal import Decimal
 from pathlib import Path
+from unittest import mock
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from tabvae.delimited import Dialect
 from tabvae.errors import DataError, OutputError, ParameterError
 from tabvae.output import check_output, output_format, write_table
+from tabvae.sniffing import DELIMITERS
 from tabvae.tables import read_tables
 
 AWKWARD = 'id,text,n\n007,1.10,18446744073709551615\n8, Private,1e5\n9,"two\nlines",\n'
@@ -31,24 +33,57 @@ def test_every_cell_keeps_its_text(tmp_path: Path) -> None:
     assert copy.read_text() == AWKWARD
 
 
-@pytest.mark.parametrize(
-    ("content", "delimiter"),
-    [("a;b\n1;2\n", ";"), ("a\tb\n1\t2\n", "\t"), ("a|b\n1|2\n", "|"), ("a,b;c\n1,2\n", ",")],
-)
-def test_the_delimiter_is_found_in_the_header(tmp_path: Path, content: str, delimiter: str) -> None:
+DELIMITED = {
+    "semicolons": ("a;b\n1;2\n", ";", 2),
+    "tabs": ("a\tb\n1\t2\n", "\t", 2),
+    "bars": ("a|b\n1|2\n", "|", 2),
+    "only the comma splits the rows, too": ("a,b;c\n1,2\n", ",", 2),
+    "blank lines first": ("\n\r\na;b\n1;2\n", ";", 2),
+    "decimal commas": ("Length, mm;Mass\n1,5;3\n2,5;4\n", ";", 2),
+    "decimal commas and more commas": ("Length, mm;Mass, kg\n1,5;3,2\n2,5;4,5\n", ";", 2),
+    "prose": ("Name;City, Country\nBob;Paris, France\n", ";", 2),
+    "more commas than semicolons": ("A, b, c, d;e\n1;2\n3;4\n", ";", 2),
+    "a quoted comma": ('Sum, net;Count\n"1,50";3\n2,25;4\n', ";", 2),
+    "a quoted header": ('"a;b;c",d\n1,2\n', ",", 2),
+    "a header of two lines": ('"a\nx,y,z";b\n1;2\n', ";", 2),
+    "Excel's line": ("sep=;\r\na;b\r\n1;2\r\n", ";", 2),
+    "Excel's line with a delimiter of its own": ("SEP=^\na^b\n1^2\n", "^", 2),
+    "one column": ("a\n1\n", ",", 1),
+    "one column, quoted": ('a\n"x;y"\n', ",", 1),
+}
+
+
+@pytest.mark.parametrize("name", DELIMITED)
+def test_the_delimiter_is_found_in_the_header_and_the_rows(tmp_path: Path, name: str) -> None:
+    content, delimiter, columns = DELIMITED[name]
     path = tmp_path / "a.csv"
-    path.write_text(content)
+    path.write_text(content, newline="")
     loaded = read_tables([str(path)])
     assert loaded.dialect.delimiter == delimiter
-    assert loaded.table.shape == (1, 2)
+    assert loaded.table.num_columns == columns
+    assert loaded.table.num_rows < content.count("\n")
+
+
+def test_the_delimiter_that_is_given_decides(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b;c\n1,5;3\n")
+    assert read_tables([str(path)], Dialect(";")).table.column_names == ["a,b", "c"]
+    assert read_tables([str(path)], Dialect(",")).table.column_names == ["a", "b;c"]
+    path.write_text("sep=;\na,b\n1,5\n")
+    assert read_tables([str(path)], Dialect(",")).table.column_names == ["a", "b"]
 
 
 @pytest.mark.parametrize(
     ("data", "encoding"),
     [
         ("a,b\né,1\n".encode("latin-1"), "latin-1"),
-        ("a,b\né,1\n".encode("utf-16"), None),
-        (b"\xef\xbb\xbf" + "a,b\né,1\n".encode(), None),
+        ("a,b\né,1\n".encode("utf-16-le"), "utf-16-le"),
+        *(
+            (f"{mark}a,b\né,1\n".encode(form), asked)
+            for mark in ["\ufeff"]
+            for form in ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"]
+            for asked in [None, form, form.removesuffix("-le").removesuffix("-be")]
+        ),
     ],
 )
 def test_encodings_are_read_and_written_back(
@@ -119,6 +154,17 @@ def test_files_with_other_columns_are_refused(tmp_path: Path) -> None:
         (b'a,b\n"x\ny",2\n1,2,3\n', ["line 4", "3 cells"]),
         (b'a,b\n1,"2\n', ["line 2", "quote"]),
         (b"a,b\n1,\xe9\n", ["line 2", "utf-8", "--encoding"]),
+        (b"a,b\r1,2\r\xe9,3\r", ["line 3", "utf-8"]),
+        ("a,b\n1,2\n".encode("utf-16")[:-1], ["line 2", "utf-16"]),
+        ("a,b\n1,2\n".encode("utf-16-be"), ["line 1", "--encoding utf-16-be"]),
+        (b"a,b,c;d\n1,2,3;4\n", ["line 1", "',' and ';'", "--delimiter"]),
+        (b"id,lat;lon\n1,50;8\n", ["line 1", "',' and ';'", "--delimiter"]),
+        (b"Length, mm;Mass\n1,5;3\n2,5;4;6\n", ["line 3", "3 cells"]),
+        (b"# by x\na;b\n1;2\n", ["line 2", "2 cells", "header has 1", "--delimiter ','"]),
+        (b'a,b\nx "y, z",2\n', ["line 2", "a quote opens inside a cell", "doubles"]),
+        (b'a,b\n"x\ny",1\n5" pipe,2\n', ["line 4", "a quote opens inside a cell"]),
+        (b'a, "b, c"\n1, "2, 3"\n', ["line 1", "a quote opens inside a cell"]),
+        (b'a\tb\n1\t "2"\n', ["line 2", "a quote opens inside a cell"]),
         (b"a,a\n1,2\n", ["columns 1 and 2", "'a'"]),
         (b"PAR1 but no", ["damaged Parquet"]),
         (b"\x1f\x8bnot gzip at all", ["gzip"]),
@@ -152,7 +198,16 @@ def test_a_missing_file_suggests_the_nearest(tmp_path: Path) -> None:
         read_tables([str(folder / "another.parquet")])
 
 
-@pytest.mark.parametrize("dialect", [{"delimiter": ";;"}, {"encoding": "utf-9"}])
+@pytest.mark.parametrize(
+    "dialect",
+    [
+        {"delimiter": ";;"},
+        {"delimiter": '"'},
+        {"delimiter": "\n"},
+        {"encoding": "utf-9"},
+        {"encoding": "hex"},
+    ],
+)
 def test_an_impossible_dialect_is_refused(dialect: dict[str, str]) -> None:
     with pytest.raises(ParameterError):
         Dialect(**dialect)
@@ -208,3 +263,43 @@ def test_any_text_survives_reading_and_writing(
     again = read_tables([str(folder / "b.csv")]).table
     assert again.equals(first.table)
     assert list(zip(*first.table.to_pydict().values(), strict=True)) == rows
+
+
+ODD_CELL = st.one_of(
+    st.text(",;\t|\"\r\n 'a1é\ufeff\u2028\0", max_size=6),
+    st.sampled_from(["", "sep=;", "sep=", "1,5", "Length, mm", "a;b;c", '5" pipe', "\ufeffa"]),
+    CELL,
+)
+
+
+@st.composite
+def odd_tables(draw: st.DrawFn) -> pa.Table:
+    names = ODD_CELL.map(lambda name: name.replace("\0", ""))
+    header = draw(st.lists(names, min_size=1, max_size=4, unique=True))
+    row = st.tuples(*[ODD_CELL] * len(header))
+    rows = draw(st.lists(row, min_size=1, max_size=5))
+    return pa.Table.from_arrays([pa.array(c) for c in zip(*rows, strict=True)], names=header)
+
+
+DIALECTS = st.builds(
+    Dialect,
+    delimiter=st.sampled_from([*DELIMITERS, "^", " "]),
+    encoding=st.just("utf-8"),
+    newline=st.sampled_from(["\n", "\r\n"]),
+    mark=st.booleans(),
+)
+
+
+@given(odd_tables(), DIALECTS)
+@settings(max_examples=1500)
+def test_what_is_written_is_read_back_the_same(
+    tmp_path_factory: pytest.TempPathFactory, table: pa.Table, dialect: Dialect
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "odd.csv"
+    with mock.patch("os.fsync"):
+        write_table(table, str(path), "csv", dialect)
+    found = dialect.delimiter in DELIMITERS and table.num_columns > 1
+    known = Dialect() if found else Dialect(dialect.delimiter)
+    loaded = read_tables([str(path)], known)
+    assert loaded.table.equals(table)
+    assert loaded.dialect == dialect
