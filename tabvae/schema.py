@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from tabvae import cells
-from tabvae.cells import Floats, Mask, NumberFormat
+from tabvae import cells, exact
+from tabvae.cells import Floats, NumberFormat
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.records import from_json
 
@@ -169,7 +168,8 @@ class Schema:
                 )
 
     def typed(self, table: pa.Table, na_values: tuple[str, ...]) -> pa.Table:
-        """``table`` with its text columns of numbers and dates as such, where every cell fits.
+        """``table`` with its text columns of numbers and dates as such, where every cell fits (see
+        ``exact``).
 
         Missing cells become null. What a type cannot hold exactly stays text.
         """
@@ -180,7 +180,7 @@ class Schema:
             missing = cells.missing_mask(array, na_values)
             array = cells.choose(~missing, array, pa.scalar(None, array.type))
             if field.name in self.names:
-                array = _typed(self[field.name], array, missing)
+                array = _typed(self[field.name], array)
             table = table.set_column(position, field.name, array)
         return table
 
@@ -211,19 +211,13 @@ class Schema:
             ) from error
 
 
-def _typed(column: Column, array: pa.Array, missing: Mask) -> pa.Array:
-    if not column.kind.continuous:
-        return array
-    values = column.values(array)
-    if not np.isfinite(values[~missing]).all():
-        return array
-    plain = pa.array(np.where(missing, 0.0, values), mask=missing)
-    if column.kind is ColumnKind.DATETIME:
-        micros = pc.cast(pc.round(pc.multiply(plain, 1e6)), pa.int64())
-        return pc.cast(micros, pa.timestamp("us"))
-    whole = column.numbers is not None and column.numbers.decimals == 0
-    exact = np.abs(values[~missing]).max(initial=0) < cells.LARGEST_EXACT_INTEGER
-    return pc.cast(plain, pa.int64()) if whole and exact else plain
+def _typed(column: Column, texts: pa.Array) -> pa.Array:
+    if column.kind is ColumnKind.NUMERIC:
+        whole = column.numbers is not None and column.numbers.decimals == 0
+        return exact.as_numbers(texts, whole)
+    if column.kind is ColumnKind.DATETIME and column.datetime_format is not None:
+        return exact.as_moments(texts, column.datetime_format)
+    return texts
 
 
 def kinds_from_json(text: str) -> dict[str, ColumnKind]:

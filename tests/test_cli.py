@@ -121,7 +121,7 @@ def test_output_format_follows_the_extension(folder: Path, tmp_path: Path) -> No
     )
     table = pq.read_table(tmp_path / "out.parquet")
     assert str(table.schema.field("size").type) == "double"
-    assert str(table.schema.field("day").type) == "timestamp[us]"
+    assert str(table.schema.field("day").type) == "date32[day]"
 
 
 def test_standard_input_is_a_table(folder: Path) -> None:

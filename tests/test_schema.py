@@ -117,6 +117,6 @@ def test_text_becomes_typed_for_parquet_only_where_nothing_is_lost() -> None:
         }
     )
     typed = infer_schema(table).typed(table, ("", "?"))
-    assert [str(t) for t in typed.schema.types] == ["int64", "string", "timestamp[us]"]
+    assert [str(t) for t in typed.schema.types] == ["int64", "string", "date32[day]"]
     assert typed["whole"].to_pylist()[:4] == [1, 2, None, 3]
     assert typed["broken"][32].as_py() == "n/k"

@@ -1,0 +1,108 @@
+"""Types for a column of text that hold each of its cells exactly, on the way from CSV to Parquet.
+
+A type is right if every cell, also one that was filled, has the same value in it and nothing that
+its text tells besides is lost: leading zeros, a plus sign, blanks, the sign of a zero, digits.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tabvae import cells
+
+WHOLE_PATTERN = r"^(0|-?[1-9]\d*)$"
+PLAIN_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)$"
+SCIENTIFIC_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
+NEGATIVE_ZERO_PATTERN = r"^-[0.]+$"
+CERTAIN_LENGTH = 15
+"""So many digits any float64 can hold."""
+
+
+def as_numbers(texts: pa.Array, whole: bool) -> pa.Array:
+    """``texts`` as integers if the column is ``whole``, else as float64 or, with more digits than
+    that holds, as decimals; unchanged if no type fits. Nulls stay nulls."""
+    plain = _without_padding(texts)
+    if whole and (integers := _integers(plain)) is not None:
+        return integers
+    if (floats := _floats(plain)) is not None:
+        return floats
+    return texts if (decimals := _decimals(plain)) is None else decimals
+
+
+def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
+    """``texts`` as dates, or as timestamps if they tell the time, in UTC if they end in Z.
+
+    Unchanged if they do not tell the day, or are not what ``datetime_format`` would write. Nulls
+    stay nulls.
+    """
+    if not {"%Y", "%d"} <= set(re.findall("%.", datetime_format)):
+        return texts
+    plain = pd.Series(_without_padding(texts).to_pandas())
+    moments = pd.to_datetime(plain, format=datetime_format, errors="coerce")
+    written = moments.dt.strftime(datetime_format)
+    if datetime_format.rstrip("Z").endswith("%f"):  # Half a second is .5 or .500000.
+        plain, written = (t.str.replace(r"0+(Z?)$", r"\1", regex=True) for t in (plain, written))
+    if not (plain.isna() | (plain == written)).all():
+        return texts
+    found = pa.Array.from_pandas(moments)
+    if "%H" not in datetime_format:
+        return pc.cast(found, pa.date32())
+    zone = "UTC" if datetime_format.endswith("Z") else None
+    return pc.cast(pc.cast(found, pa.timestamp("us")), pa.timestamp("us", zone))
+
+
+def _without_padding(texts: pa.Array) -> pa.Array:
+    """``texts`` without the blanks that all of them begin with."""
+    padding = pc.unique(pc.replace_substring_regex(texts.drop_null(), r"^( *).*$", r"\1"))
+    return pc.utf8_slice_codeunits(texts, len(padding[0].as_py())) if len(padding) == 1 else texts
+
+
+def _all_match(texts: pa.Array, pattern: str) -> bool:
+    known = texts.drop_null()
+    return len(known) > 0 and bool(pc.all(pc.match_substring_regex(known, pattern)).as_py())
+
+
+def _integers(texts: pa.Array) -> pa.Array | None:
+    if not _all_match(texts, WHOLE_PATTERN):
+        return None
+    for kind in (pa.int64(), pa.uint64()):
+        try:
+            return pc.cast(texts, kind)
+        except pa.ArrowInvalid:  # A cell is beyond its range.
+            continue
+    return _decimals(texts)
+
+
+def _floats(texts: pa.Array) -> pa.Array | None:
+    if not _all_match(texts, SCIENTIFIC_PATTERN):
+        return None
+    values = cells.to_numbers(texts)
+    known = cells.as_mask(pc.is_valid(texts))
+    short = pc.less_equal(pc.utf8_length(texts), CERTAIN_LENGTH)
+    certain = cells.as_mask(pc.and_(short, pc.match_substring_regex(texts, PLAIN_PATTERN)))
+    asked = known & ~certain
+    for text, value in zip(texts.filter(pa.array(asked)).to_pylist(), values[asked], strict=True):
+        if Decimal(text) != Decimal(repr(float(value))):
+            return None
+    return pa.array(values, mask=~known)
+
+
+def _decimals(texts: pa.Array) -> pa.Array | None:
+    negative_zero = pc.any(pc.match_substring_regex(texts, NEGATIVE_ZERO_PATTERN)).as_py()
+    if negative_zero or not _all_match(texts, PLAIN_PATTERN):
+        return None
+    before = _longest(pc.replace_substring_regex(texts, r"^-?(\d*).*$", r"\1"))
+    after = _longest(pc.replace_substring_regex(texts, r"^-?\d*\.?", ""))
+    for kind, most in ((pa.decimal128, 38), (pa.decimal256, 76)):
+        if before + after <= most:
+            return pc.cast(texts, kind(before + after, after))
+    return None
+
+
+def _longest(texts: pa.Array) -> int:
+    return int(pc.max(pc.utf8_length(texts)).as_py())
