@@ -146,7 +146,7 @@ def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Outpu
 
 
 def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.Table:
-    """``result`` with columns ``keep`` of ``table`` in front.
+    """``result`` with columns ``keep`` of ``table`` in front, and its metadata if they are all.
 
     Raises:
         SchemaError: there is no such column, or the result has one of that name.
@@ -158,8 +158,10 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
             raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
         if name in result.column_names:
             raise SchemaError(f"the result has a column {shown(name)} of its own")
+    fields = [*(table.schema.field(name) for name in keep), *result.schema]
+    metadata = table.schema.metadata if list(keep) == table.column_names else None
     columns = [*table.select(list(keep)).columns, *result.columns]
-    return pa.Table.from_arrays(columns, names=[*keep, *result.column_names])
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata))
 
 
 def fitted_table(model: TabVAE) -> pa.Table | None:

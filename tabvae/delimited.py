@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import BinaryIO, Self
 
@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from tabvae.decoding import check_encoding, find_encoding, undecodable_line
 from tabvae.errors import DataError, ParameterError, one_line, shown
+from tabvae.layout import Layout
 from tabvae.sniffing import DELIMITERS, Sample, find_delimiter
 
 CELLS_PER_CHUNK = 200_000
@@ -30,19 +31,21 @@ QUOTING_HINT = "a cell that holds a quote begins and ends with one, and doubles 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a text table is written.
+    """How a table is written.
 
     Attributes:
         delimiter: between cells; ``None`` to find it in the header and the rows below.
         encoding: of the bytes; ``None`` for UTF-8, or what a byte order mark says.
         newline: at the end of each row.
         mark: whether a byte order mark comes first.
+        layout: of a Parquet file; the rest is of a text table.
     """
 
     delimiter: str | None = None
     encoding: str | None = None
     newline: str = "\n"
     mark: bool = False
+    layout: Layout = field(default_factory=Layout)
 
     def __post_init__(self) -> None:
         if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):

@@ -58,7 +58,7 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
 
 def _without_padding(texts: pa.Array) -> pa.Array:
     """``texts`` without the blanks that all of them begin with."""
-    padding = pc.unique(pc.replace_substring_regex(texts.drop_null(), r"^( *).*$", r"\1"))
+    padding = pc.unique(pc.replace_substring_regex(texts.drop_null(), r"(?s)^( *).*$", r"\1"))
     return pc.utf8_slice_codeunits(texts, len(padding[0].as_py())) if len(padding) == 1 else texts
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import IO, BinaryIO, TextIO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from tabvae import cells
 from tabvae.delimited import CELLS_PER_CHUNK, Dialect
@@ -139,7 +138,7 @@ def write_table(
         table: all rows.
         path: of the file; ``None`` for standard output.
         fmt: one of ``FORMATS``.
-        dialect: of a text file.
+        dialect: of a text file, or layout of a Parquet file.
         guarded: put an apostrophe before what a spreadsheet would run, in a text file.
 
     Raises:
@@ -198,7 +197,7 @@ def _write_rows(
     table: pa.Table, file: BinaryIO | gzip.GzipFile, fmt: str, dialect: Dialect
 ) -> None:
     if fmt == "parquet":
-        pq.write_table(table, pa.PythonFile(file, mode="w"))
+        dialect.layout.write(table, pa.PythonFile(file, mode="w"))
         return
     for field in table.schema:
         if not cells.has_text(field.type):

@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from tabvae.delimited import Dialect, check_header, read_csv
 from tabvae.errors import DataError, one_line, shown, suggestion
+from tabvae.layout import Layout
 
 STDIN = "-"
 MOST_BYTES = 2**30
@@ -33,7 +34,7 @@ class Loaded:
     Attributes:
         table: all rows; text columns when it came from CSV.
         format: ``csv`` or ``parquet``.
-        dialect: delimiter, encoding and newline of a CSV file.
+        dialect: delimiter, encoding and newline of a CSV file, layout of a Parquet file.
     """
 
     table: pa.Table
@@ -93,7 +94,8 @@ def _read_table(path: str, dialect: Dialect, most: int) -> Loaded:
             if not start:
                 raise DataError(f"{shown(name)} is empty")
             if start == PARQUET_MAGIC or Path(path).suffix.lower() in (".parquet", ".pq"):
-                return Loaded(_read_parquet(file, name, start, most), "parquet", dialect)
+                table, layout = _read_parquet(file, name, start, most)
+                return Loaded(table, "parquet", replace(dialect, layout=layout))
             if Path(path).suffixes[-1:] == [".tsv"] or path.lower().endswith(".tsv.gz"):
                 dialect = replace(dialect, delimiter=dialect.delimiter or "\t")
             table, dialect = read_csv(file, name, start, dialect)
@@ -152,7 +154,9 @@ def _open_input(path: str, most: int) -> Iterator[BinaryIO | gzip.GzipFile]:
             yield raw
 
 
-def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most: int) -> pa.Table:
+def _read_parquet(
+    file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most: int
+) -> tuple[pa.Table, Layout]:
     if start != PARQUET_MAGIC:
         raise DataError(
             f"{shown(name)} is not a Parquet file", "if it holds text, rename it to .csv"
@@ -169,6 +173,7 @@ def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most:
             batches.append(batch)
         table = pa.Table.from_batches(batches, source.schema_arrow)
         table.validate(full=True)
+        layout = Layout.of(source)
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
@@ -176,7 +181,7 @@ def _read_parquet(file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most:
     check_header(table.column_names, name)
     if table.num_rows == 0:
         raise DataError(f"{shown(name)} has no rows")
-    return table
+    return table, layout
 
 
 def _declared(source: pq.ParquetFile) -> int:

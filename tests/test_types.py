@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
+from tabvae.output import write_table
+from tabvae.tables import read_tables
 
 from .helpers import assert_one_line_error, hasty, tabvae
 
@@ -83,6 +87,60 @@ def test_impute_keeps_every_type_and_cell(work: Path) -> None:
             b for b in before if b is not None
         ]
         assert (None in after) == (name in CARRIED), name
+
+
+@dataclass(frozen=True)
+class Laid:
+    """What a Parquet file says of itself."""
+
+    schema: pa.Schema
+    rows: list[int]
+    codecs: list[str]
+    order: tuple[pq.SortingColumn, ...]
+
+    @classmethod
+    def of(cls, path: Path) -> Laid:
+        source = pq.ParquetFile(path)
+        groups = [source.metadata.row_group(j) for j in range(source.metadata.num_row_groups)]
+        codecs = [groups[0].column(j).compression for j in range(groups[0].num_columns)]
+        rows = [group.num_rows for group in groups]
+        return cls(source.schema_arrow, rows, codecs, groups[0].sorting_columns)
+
+
+@pytest.mark.parametrize("codec", ["zstd", "none", {"base": "gzip", "word": "zstd", "key": "lz4"}])
+def test_impute_keeps_the_layout_of_a_file(work: Path, codec: str | dict[str, str]) -> None:
+    key = pa.field("key", pa.int32(), nullable=False, metadata={"unit": "m"})
+    table = every_type().add_column(0, key, pa.array(range(ROWS), pa.int32()))
+    table = table.replace_schema_metadata({"license": "CC0"})
+    first = [pq.SortingColumn(0)]
+    pq.write_table(
+        table, work / "laid.parquet", row_group_size=13, compression=codec, sorting_columns=first
+    )
+    command = ("impute", "laid.parquet", "-m", "data.tabvae", "--force", "-o", "kept.parquet")
+    given = Laid.of(work / "laid.parquet")
+    assert tabvae(work, *command).code == 0
+    kept = Laid.of(work / "kept.parquet")
+    assert kept == given
+    assert kept.schema.equals(given.schema, check_metadata=True)
+    assert tabvae(work, *command, "--proba", "word").code == 0
+    wider = Laid.of(work / "kept.parquet")
+    assert (wider.rows, wider.order) == (given.rows, given.order)
+    assert wider.codecs[: len(given.codecs)] == given.codecs
+    assert wider.schema.metadata == {b"license": b"CC0"}
+
+
+def test_a_column_that_was_sorted_before_its_gaps_were_filled_is_not_said_to_be(
+    tmp_path: Path,
+) -> None:
+    table = pa.table({"a": [3, 2, 1, None, None], "b": list("vwxyz")})
+    order = [pq.SortingColumn(0, descending=True)]
+    pq.write_table(table, tmp_path / "a.parquet", sorting_columns=order)
+    loaded = read_tables([str(tmp_path / "a.parquet")])
+    filled = table.set_column(0, "a", pa.array([3, 2, 1, 2, 0]))
+    for name, written in (("b.parquet", table), ("c.parquet", filled)):
+        write_table(written, str(tmp_path / name), "parquet", loaded.dialect)
+    assert Laid.of(tmp_path / "b.parquet") == Laid.of(tmp_path / "a.parquet")
+    assert Laid.of(tmp_path / "c.parquet").order == ()
 
 
 def test_generate_keeps_every_type(work: Path) -> None:
