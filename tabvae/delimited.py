@@ -134,11 +134,14 @@ class _Source:
 
     def sample(self, delimiter: str) -> Sample:
         """What ``delimiter`` makes of the first records, up to one with a misplaced quote."""
-        records: list[list[str]] = []
+        found: list[list[str]] = []
+        lines: list[int] = []
         with self.text() as text, suppress(csv.Error):
-            for record in islice(filter(None, Records(text, delimiter)), RECORDS_PER_SAMPLE):
-                records.append(record)
-        return Sample(records)
+            records = Records(text, delimiter, self.skipped)
+            for record in islice(filter(None, records), RECORDS_PER_SAMPLE):
+                found.append(record)
+                lines.append(records.line)
+        return Sample(found, lines[0] if lines else 1)
 
 
 def read_csv(

@@ -18,9 +18,11 @@ class Sample:
 
     Attributes:
         records: the header and the rows below it, blank lines left out.
+        line: of the header.
     """
 
     records: Sequence[Sequence[str]]
+    line: int = 1
 
     @property
     def width(self) -> int:
@@ -74,7 +76,8 @@ def _most_natural(likely: Sequence[str], samples: Mapping[str, Sample], name: st
     if len(natural) == 1:
         return natural[0]
     listed = " and ".join(repr(d) for d in natural or likely)
+    line = samples[likely[0]].line
     raise DataError(
-        f"{shown(name)}, line 1: {listed} split the header and the rows alike",
+        f"{shown(name)}, line {line}: {listed} split the header and the rows alike",
         f"say which is meant: --delimiter {(natural or likely)[0]!r}",
     )

@@ -34,6 +34,7 @@ TYPES = {
     "two decimals": (["1.10", "-2.25"], "double"),
     "what a float prints": (["0.30000000000000004", "1e-7", "2"], "double"),
     "twenty decimals": (["0.75611360536867851096", "1.5"], "decimal128(21, 20)"),
+    "a digit too many for a float": (["9007199254740993", "1.5"], "decimal128(17, 1)"),
     "many digits in front": (["12345678901234567.25", ".5"], "decimal128(19, 2)"),
     "a digit and an exponent too many": (["0.75611360536867851096", "1e5"], "string"),
     "too small": (["1e-400", "1"], "string"),
