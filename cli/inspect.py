@@ -51,9 +51,11 @@ def command(
     from .fit import read_kinds
 
     loaded = read_files([file], reading)
-    asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore).kinds()
-    given = {**(read_kinds(kinds.schema) or {}), **asked}
-    inferred = infer_schema(loaded.table, reading.na or DEFAULT_NA_VALUES, given)
+    asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore)
+    names = loaded.table.column_names
+    given = {**(read_kinds(kinds.schema) or {}), **asked.kinds(names)}
+    na_values = reading.na or DEFAULT_NA_VALUES
+    inferred = infer_schema(loaded.table, na_values, given, asked.formats(names))
     with standard_output():
         if as_json:
             click.echo(json.dumps(inferred.to_json(), indent=2))

@@ -121,7 +121,12 @@ kind_options = _bundle(
     Kinds,
     click.option("--categorical", metavar="COL", multiple=True, help="COL holds categories."),
     click.option("--numeric", metavar="COL", multiple=True, help="COL holds numbers."),
-    click.option("--datetime", metavar="COL", multiple=True, help="COL holds dates or times."),
+    click.option(
+        "--datetime",
+        metavar="COL[=FORMAT]",
+        multiple=True,
+        help="COL holds dates or times, in FORMAT if given, such as day=%d/%m/%Y.",
+    ),
     click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
     click.option("--schema", metavar="FILE", help="Kinds from a file that 'inspect --json' wrote."),
 )

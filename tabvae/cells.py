@@ -20,6 +20,8 @@ Mask = npt.NDArray[np.bool_]
 
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
 LEADING_ZERO_PATTERN = r"^[+-]?0\d"
+LEAP_SECOND_PATTERN = r":6[01]"
+"""pandas takes such a moment for one of the next minute."""
 FORMULA_PATTERN = r"^[=+\-@\t\r]"
 """What makes a spreadsheet run a cell (OWASP, "CSV Injection")."""
 MOST_DECIMALS = 12
@@ -27,40 +29,6 @@ LARGEST_NUMBER = 1e150
 LARGEST_EXACT_INTEGER = 2.0**53
 
 DEFAULT_NA_VALUES = ("", "NA", "NaN", "null", "None", "?")
-
-DATETIME_FORMATS = (
-    "%Y-%m-%d",
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y-%m-%dT%H:%M",
-    "%Y-%m-%dT%H:%M:%SZ",
-    "%Y-%m-%d %H:%M:%S.%f",
-    "%Y-%m-%dT%H:%M:%S.%f",
-    "%Y-%m-%dT%H:%M:%S.%fZ",
-    "%Y/%m/%d",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M",
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-    "%m/%d/%Y %H:%M",
-    "%d/%m/%Y %H:%M",
-    "%m/%d/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M:%S",
-    "%d.%m.%Y",
-    "%d.%m.%Y %H:%M",
-    "%d.%m.%Y %H:%M:%S",
-    "%d-%m-%Y",
-    "%m-%d-%Y",
-    "%d-%b-%Y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%Y-%m",
-    "%H:%M:%S",
-    "%H:%M",
-)
 
 
 @dataclass(frozen=True)
@@ -208,20 +176,12 @@ def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
             )
             / 1e6
         )
-    texts = pd.Series(pc.utf8_trim_whitespace(to_text(array)).to_pandas())
-    moments = pd.to_datetime(texts, format=datetime_format, errors="coerce", utc=False)
-    seconds = moments.astype("datetime64[us]").astype("int64").to_numpy() / 1e6
-    return np.where(moments.isna().to_numpy(), np.nan, seconds)
-
-
-def find_datetime_format(array: pa.Array, share: float) -> str | None:
-    """The format that reads at least ``share`` of the cells, the first of the list on a tie."""
-    sample = array.slice(0, 200)
-    likely = [f for f in DATETIME_FORMATS if np.isfinite(to_seconds(sample, f)).mean() >= share]
-    for datetime_format in likely:
-        if np.isfinite(to_seconds(array, datetime_format)).mean() >= share:
-            return datetime_format
-    return None
+    texts = pc.utf8_trim_whitespace(to_text(array))
+    leap = pc.match_substring_regex(texts, LEAP_SECOND_PATTERN)
+    series = pd.Series(pc.if_else(leap, pa.scalar(None, texts.type), texts).to_pandas())
+    moments = pd.to_datetime(series, format=datetime_format, errors="coerce", utc=True)
+    micros = moments.dt.tz_localize(None).astype("datetime64[us]").astype("int64").to_numpy()
+    return np.where(moments.isna().to_numpy(), np.nan, micros / 1e6)
 
 
 def from_numbers(values: Floats, target: pa.DataType, numbers: NumberFormat) -> pa.Array:
@@ -236,9 +196,10 @@ def from_numbers(values: Floats, target: pa.DataType, numbers: NumberFormat) -> 
 def from_seconds(seconds: Floats, target: pa.DataType, datetime_format: str | None) -> pa.Array:
     """Seconds since 1970 as cells of type ``target``."""
     micros = np.round(seconds * 1e6).astype(np.int64)
-    if is_text(target):
+    if not is_moment(target):
         moments = pd.to_datetime(micros, unit="us")
-        return pa.array(moments.strftime(datetime_format or "%Y-%m-%d %H:%M:%S"), target)
+        texts = pa.array(moments.strftime(datetime_format or "%Y-%m-%d %H:%M:%S"), pa.string())
+        return from_text(texts, target)
     moment = pa.array(micros, pa.timestamp("us", getattr(target, "tz", None)))
     return pc.cast(moment, target, safe=False)
 

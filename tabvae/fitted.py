@@ -30,7 +30,7 @@ from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
 from tabvae.gridding import grid_of, is_cell
 from tabvae.impute import ROWS_TO_DRAW, Imputer
-from tabvae.inference import infer_schema, require_enough
+from tabvae.inference import infer_schema, require_enough, warn_of_rivals
 from tabvae.learn import Learned, learn
 from tabvae.plan import Settings
 from tabvae.privacy import withheld
@@ -61,6 +61,7 @@ class Fitted:
         settings: Settings,
         na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
         kinds: Mapping[str, ColumnKind] | None = None,
+        formats: Mapping[str, str] | None = None,
         progress: Progress | None = None,
         checkpoint: Checkpoint | None = None,
     ) -> Fitted:
@@ -71,21 +72,23 @@ class Fitted:
             settings: how to learn.
             na_values: texts that mean a missing cell.
             kinds: kinds that are given.
+            formats: datetime formats that are given.
             progress: called several times while training.
             checkpoint: keeps the state of training.
 
         Raises:
             DataError: the table is too small, or nothing in it can be modelled.
-            SchemaError: a given column does not exist or cannot be of that kind.
+            SchemaError: a given column does not exist or cannot be of that kind or format.
         """
-        schema = infer_schema(table, na_values, kinds)
+        schema = infer_schema(table, na_values, kinds, formats)
         if settings.grid is not None:
             flags = [c.name for c in schema.columns if is_cell(c) and not c.kind.continuous]
             numeric = dict.fromkeys(flags, ColumnKind.NUMERIC)
-            schema = infer_schema(table, na_values, {**(kinds or {}), **numeric})
+            schema = infer_schema(table, na_values, {**(kinds or {}), **numeric}, formats)
             grid_of(schema, settings.grid)
         schema = withheld(schema, table, na_values, settings.min_count)
         require_enough(schema)
+        warn_of_rivals(schema)
         line = settings.objective.line
         encoder = TableEncoder(schema, na_values, line=line, min_count=settings.min_count)
         encoder.fit(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae import cells
+from tabvae import cells, moments
 from tabvae.cells import NumberFormat
-from tabvae.errors import DataError, SchemaError, shown, suggestion
+from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
 from tabvae.identifiers import first_fresh
 from tabvae.schema import Column, ColumnKind, Schema
 
@@ -19,6 +20,8 @@ FEWEST_ROWS = 2
 FEWEST_COLUMNS, MOST_COLUMNS = 2, 3000
 SHARE_THAT_DECIDES = 0.95
 """A text column is numeric, or a date, when at least this share of its cells reads as one."""
+SHARE_ASKED_FOR = 0.5
+"""A column that is asked to be a date is one when at least this share reads as one."""
 SHARE_OF_DISTINCT_TEXT = 0.9
 """A text column with a larger share of distinct cells identifies rows and is not modelled."""
 FEWEST_ROWS_FOR_IDENTIFIER = 20
@@ -37,6 +40,7 @@ def infer_schema(
     table: pa.Table,
     na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
     kinds: Mapping[str, ColumnKind] | None = None,
+    formats: Mapping[str, str] | None = None,
 ) -> Schema:
     """Decide the kind of every column of ``table``.
 
@@ -44,19 +48,49 @@ def infer_schema(
         table: the whole table; text columns (CSV) or typed ones.
         na_values: texts that mean a missing cell.
         kinds: columns whose kind is given.
+        formats: datetime formats that are given.
 
     Raises:
-        SchemaError: a given column is not in the table, or cannot be of the given kind.
+        SchemaError: a given column is not in the table, or cannot be of the given kind or format.
     """
     asked = dict(kinds or {})
     for name in asked:
         if name not in table.column_names:
             raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
-    columns = (
-        infer_column(name, cells.flat(array), array.type, na_values, asked.get(name))
+    columns = [
+        infer_column(
+            name,
+            cells.flat(array),
+            array.type,
+            na_values,
+            asked.get(name),
+            (formats or {}).get(name),
+        )
         for name, array in zip(table.column_names, table.columns, strict=True)
-    )
+    ]
+    columns = [_settled(column, columns, table, na_values) for column in columns]
     return Schema(tuple(columns), _bare(table.schema), table.num_rows)
+
+
+def _settled(
+    column: Column, columns: list[Column], table: pa.Table, na_values: tuple[str, ...]
+) -> Column:
+    """``column``; if its days may be its months, with the order that other columns surely have."""
+    if column.datetime_format is None or column.rival_format is None:
+        return column
+    sure = {
+        moments.date_order(other.datetime_format)
+        for other in columns
+        if other.datetime_format is not None and other.rival_format is None
+    }
+    both = (column.datetime_format, column.rival_format)
+    known = [one for one in both if moments.date_order(one) in sure]
+    if len(known) != 1:
+        return column
+    array = table.column(column.name)
+    kind = ColumnKind.DATETIME
+    found = infer_column(column.name, cells.flat(array), array.type, na_values, kind, known[0])
+    return replace(found, reason=f"date or time, {known[0]} as in other columns")
 
 
 def _bare(types: pa.Schema) -> pa.Schema:
@@ -70,8 +104,9 @@ def infer_column(
     stored_type: pa.DataType,
     na_values: tuple[str, ...],
     asked: ColumnKind | None = None,
+    datetime_format: str | None = None,
 ) -> Column:
-    """Decide what one column is; ``asked`` overrides what its cells suggest."""
+    """Decide what one column is; ``asked`` and its format override what its cells suggest."""
     missing = cells.missing_mask(array, na_values)
     observed = array.filter(pa.array(~missing))
     base = Column(
@@ -97,7 +132,7 @@ def infer_column(
             base, kind=ColumnKind.CONSTANT, reason="one value in every cell", constant=only
         )
     if asked is not None:
-        return _as_asked(base, observed, asked)
+        return _as_asked(base, observed, asked, datetime_format)
     return _inferred(base, observed)
 
 
@@ -118,19 +153,44 @@ def _most_common_text(missing: pa.Array) -> str:
     return str(counted.field("values")[most].as_py())
 
 
-def _as_asked(base: Column, observed: pa.Array, asked: ColumnKind) -> Column:
+def _as_asked(
+    base: Column, observed: pa.Array, asked: ColumnKind, datetime_format: str | None
+) -> Column:
     if asked is ColumnKind.CATEGORICAL:
         return replace(base, kind=asked)
     if asked is ColumnKind.NUMERIC:
         column = _numeric(base, observed, share=0.0)
+    elif datetime_format is not None:
+        column = _in_format(base, observed, datetime_format)
     else:
-        column = _datetime(base, observed, share=0.5)
+        column = _datetime(base, observed, SHARE_ASKED_FOR)
     if column is None:
         example = cells.to_text(observed.slice(0, 1))[0].as_py()
         raise SchemaError(
-            f"column {shown(base.name)} cannot be {asked}: its cells are like {shown(example)}"
+            f"column {shown(base.name)} cannot be {asked}: its cells are like {shown(example)}",
+            "--datetime COL=FORMAT names a format" if asked is ColumnKind.DATETIME else "",
         )
-    return replace(column, reason="asked for")
+    return replace(column, reason=f"asked for{_or_else(column)}")
+
+
+def _in_format(base: Column, observed: pa.Array, datetime_format: str) -> Column:
+    """A column of moments in a format that was asked for."""
+    name = shown(base.name)
+    if cells.is_moment(observed.type):
+        raise SchemaError(f"column {name} of type {observed.type} has no datetime format")
+    if not moments.is_datetime_format(datetime_format):
+        raise SchemaError(
+            f"column {name}: {shown(datetime_format)} is no datetime format",
+            "such as %d/%m/%Y or '%Y-%m-%d %H:%M:%S', without time zones",
+        )
+    read = moments.share_read(cells.to_text(observed), datetime_format)
+    if read < SHARE_ASKED_FOR:
+        example = cells.to_text(observed.slice(0, 1))[0].as_py()
+        raise SchemaError(
+            f"column {name}: {shown(datetime_format)} reads {read * len(observed):.0f} of "
+            f"{len(observed)} cells, which are like {shown(example)}"
+        )
+    return _moments(base, observed, datetime_format)
 
 
 def _inferred(base: Column, observed: pa.Array) -> Column:
@@ -212,25 +272,37 @@ def _identifier_number(column: Column, observed: pa.Array) -> Column:
 
 
 def _datetime(base: Column, observed: pa.Array, share: float) -> Column | None:
-    datetime_format = None
-    if not cells.is_moment(observed.type):
-        datetime_format = cells.find_datetime_format(cells.to_text(observed), share)
-        if datetime_format is None:
-            return None
+    if cells.is_moment(observed.type):
+        return _moments(base, observed, None)
+    found = moments.find_datetime_formats(cells.to_text(observed), share)
+    return _moments(base, observed, *found[:2]) if found else None
+
+
+def _moments(
+    base: Column, observed: pa.Array, datetime_format: str | None, rival: str | None = None
+) -> Column:
+    """A column of moments that ``datetime_format`` reads, and a ``rival`` as well."""
     seconds = cells.to_seconds(observed, datetime_format)
     known = np.isfinite(seconds)
     step, origin = cells.grid(seconds[known], decimals=6)
-    shown_format = datetime_format or str(observed.type)
-    return replace(
+    column = replace(
         base,
         kind=ColumnKind.DATETIME,
-        reason=f"date or time, {shown_format}",
         datetime_format=datetime_format,
+        rival_format=rival,
         numbers=NumberFormat(6, 0, step, origin),
         minimum=float(seconds[known].min()),
         maximum=float(seconds[known].max()),
         foreign=int((~known).sum()),
     )
+    shown_format = datetime_format or str(observed.type)
+    return replace(column, reason=f"date or time, {shown_format}{_or_else(column)}")
+
+
+def _or_else(column: Column) -> str:
+    """That the cells can be read in two ways, if they can."""
+    rival = column.rival_format
+    return f"; or is it {rival}? both read as many cells" if rival else ""
 
 
 def _text(base: Column, texts: pa.Array) -> Column:
@@ -274,3 +346,16 @@ def require_enough(schema: Schema) -> None:
             f"least {FEWEST_COLUMNS} are needed ({reasons})",
             "'tabvae inspect' shows why, --categorical or --numeric overrides",
         )
+
+
+def warn_of_rivals(schema: Schema) -> None:
+    """Warn of dates whose days may be their months."""
+    for column in schema.columns:
+        if column.rival_format is not None:
+            other = shown(f"{column.name}={column.rival_format}")
+            warnings.warn(
+                f"column {shown(column.name)} is read as {column.datetime_format}; "
+                f"{column.rival_format} reads as many cells: if that is meant, --datetime {other}",
+                TabVAEWarning,
+                stacklevel=4,
+            )

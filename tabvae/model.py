@@ -46,7 +46,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         device: ``auto``, ``cpu`` or ``cuda``, for training.
         categorical: columns that hold categories, whatever they look like.
         numeric: columns that hold numbers.
-        datetime: columns that hold dates or times.
+        datetime: columns that hold dates or times, as ``name`` or ``name=format``, such as
+            ``day=%d/%m/%Y``.
         ignore: columns to carry through and not to model.
         na_values: texts that mean a missing cell; ``None`` for the usual ones.
         min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
@@ -267,8 +268,10 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.memorise,
         )
         na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
-        given = {**(kinds or {}), **asked.kinds()}
-        self.fitted_ = Fitted.fit(table, settings, na_values, given, progress, checkpoint)
+        names = table.column_names
+        given = {**(kinds or {}), **asked.kinds(names)}
+        formats = asked.formats(names)
+        self.fitted_ = Fitted.fit(table, settings, na_values, given, formats, progress, checkpoint)
         return self
 
     def _fitted(self) -> Fitted:

@@ -23,8 +23,15 @@ def upgraded(document: Document) -> Document:
 
 
 def _from_11(document: Document) -> Document:
-    parameters = {**document["parameters"], "memorise": True}
-    return {**document, "format": 12, "parameters": parameters, "leakage": None}
+    schema = document["schema"]
+    columns = [{**column, "rival_format": None} for column in schema["columns"]]
+    return {
+        **document,
+        "format": 12,
+        "parameters": {**document["parameters"], "memorise": True},
+        "schema": {**schema, "columns": columns},
+        "leakage": None,
+    }
 
 
 _STEPS = (_from_11,)

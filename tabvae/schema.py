@@ -15,6 +15,7 @@ import pyarrow as pa
 from tabvae import cells, exact
 from tabvae.cells import Floats, NumberFormat
 from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.moments import is_datetime_format
 from tabvae.records import from_json
 
 
@@ -60,6 +61,7 @@ class Column:
         missing_text: the text most missing cells had, where the table is text.
         numbers: how numbers, or moments in seconds, are spaced and written.
         datetime_format: how moments are written in a text column.
+        rival_format: another that reads as many of its cells, as other moments.
         constant: the only value of a constant column.
         fresh_identifier: the first identifier that is none of the table, to count on from.
         minimum: smallest number or moment, in data units or seconds.
@@ -76,6 +78,7 @@ class Column:
     missing_text: str = ""
     numbers: NumberFormat | None = None
     datetime_format: str | None = None
+    rival_format: str | None = None
     constant: str | None = None
     fresh_identifier: str | None = None
     minimum: float | None = None
@@ -102,15 +105,18 @@ class Column:
 
 @dataclass(frozen=True)
 class Overrides:
-    """Kinds the user insists on, by column name."""
+    """Kinds the user insists on, by column name; of dates also their format, as COL=FORMAT."""
 
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     datetime: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
 
-    def kinds(self) -> dict[str, ColumnKind]:
+    def kinds(self, columns: Collection[str] = ()) -> dict[str, ColumnKind]:
         """The kind asked for, per column.
+
+        Args:
+            columns: of the table; a name with an equals sign is taken for one of them first.
 
         Raises:
             SchemaError: a column is named twice with different kinds.
@@ -119,7 +125,7 @@ class Overrides:
         for kind, names in (
             (ColumnKind.CATEGORICAL, self.categorical),
             (ColumnKind.NUMERIC, self.numeric),
-            (ColumnKind.DATETIME, self.datetime),
+            (ColumnKind.DATETIME, [_named(text, columns)[0] for text in self.datetime]),
             (ColumnKind.IGNORED, self.ignore),
         ):
             for name in names:
@@ -129,6 +135,33 @@ class Overrides:
                         "name it once",
                     )
         return asked
+
+    def formats(self, columns: Collection[str] = ()) -> dict[str, str]:
+        """The datetime formats asked for, per column.
+
+        Raises:
+            SchemaError: a column is named twice with different formats.
+        """
+        asked: dict[str, str] = {}
+        for name, datetime_format in (_named(text, columns) for text in self.datetime):
+            if datetime_format is None:
+                continue
+            if asked.setdefault(name, datetime_format) != datetime_format:
+                raise SchemaError(f"column {shown(name)} has two datetime formats", "name it once")
+        return asked
+
+
+def _named(text: str, columns: Collection[str]) -> tuple[str, str | None]:
+    """Column and format of COL or COL=FORMAT; the longest name there is a column of.
+
+    >>> _named("day=%d/%m/%Y", ["day"]), _named("a=b", ["a=b"]), _named("a=b=%Y", ["a=b"])
+    (('day', '%d/%m/%Y'), ('a=b', None), ('a=b', '%Y'))
+    """
+    if text in columns:
+        return text, None
+    ends = [place for place, character in enumerate(text) if character == "="]
+    named = [end for end in ends if text[:end] in columns] or ends[:1]
+    return (text[: named[-1]], text[named[-1] + 1 :]) if named else (text, None)
 
 
 @dataclass(frozen=True)
@@ -204,6 +237,9 @@ class Schema:
             types = pa.ipc.read_schema(pa.py_buffer(b64decode(document["types"])))
             if types.names != [c.name for c in columns]:
                 raise ValueError("its types are of other columns")
+            for datetime_format in {c.datetime_format for c in columns} - {None}:
+                if not is_datetime_format(str(datetime_format)):
+                    raise ValueError(f"{shown(datetime_format)} is no datetime format")
             return cls(columns, types, int(document["rows"]))
         except (KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
             raise SchemaError(

@@ -17,7 +17,7 @@ PACKAGES = sorted([*LIBRARY.glob("*.py"), *Path(tabvae_cli.__file__).parent.glob
 FLOORS = [
     {"errors"},
     {"cells", "identifiers", "grid", "records", "releases", "decoding", "sniffing"},
-    {"exact", "layout"},
+    {"exact", "layout", "moments"},
     {"schema", "bins", "delimited", "network", "quality", "linear"},
     {"inference", "privacy", "tables", "frames", "likelihood", "gridding", "coordinates"},
     {"encoding", "output"},

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabvae import cells
+from tabvae import cells, moments
 
 
 @pytest.mark.parametrize(
@@ -64,14 +66,13 @@ def test_numbers_of_a_column_survive_the_way_to_text(values: list[object]) -> No
     assert np.array_equal(cells.to_numbers(pa.array(written)), numbers)
 
 
-@pytest.mark.parametrize("datetime_format", cells.DATETIME_FORMATS)
+@pytest.mark.parametrize("datetime_format", moments.DATETIME_FORMATS)
 def test_every_datetime_format_is_found_and_written_back(datetime_format: str) -> None:
     import pandas as pd
 
     days = pd.Timestamp("2021-03-25 14:45:30") + pd.to_timedelta(np.arange(40) * 1.7, "D")
     texts = pa.array(days.strftime(datetime_format))
-    found = cells.find_datetime_format(texts, 0.95)
-    assert found is not None
+    (found,) = moments.find_datetime_formats(texts, 0.95)
     seconds = cells.to_seconds(texts, found)
     assert cells.from_seconds(seconds, pa.string(), found).to_pylist() == texts.to_pylist()
 
@@ -80,3 +81,36 @@ def test_typed_and_text_moments_are_the_same_seconds() -> None:
     text = pa.array(["2020-02-29", "1969-12-31"])
     typed = text.cast(pa.date32())
     assert cells.to_seconds(text, "%Y-%m-%d").tolist() == cells.to_seconds(typed, None).tolist()
+
+
+@pytest.mark.parametrize("text", ["23:59:60", "23:59:61", "24:00:00", "12:60:00"])
+def test_a_moment_that_no_clock_shows_is_not_understood(text: str) -> None:
+    for cell, datetime_format in (
+        (text, "%H:%M:%S"),
+        (f"2016-12-31 {text}", "%Y-%m-%d %H:%M:%S"),
+        (f"2016-12-31T{text}.5", "%Y-%m-%dT%H:%M:%S.%f"),
+    ):
+        assert np.isnan(cells.to_seconds(pa.array([cell]), datetime_format)[0])
+
+
+DAYS = st.lists(st.dates(datetime.date(1000, 1, 1)), min_size=1, max_size=60)
+
+
+@given(DAYS, st.sampled_from(["%d/%m/%Y", "%m/%d/%Y"]))
+def test_no_other_format_reads_more_cells(days: list[datetime.date], written: str) -> None:
+    texts = pa.array([f"{day:{written}}" for day in days])
+    first, *rivals = moments.find_datetime_formats(texts, 0.95)
+    shares = [moments.share_read(texts, f) for f in moments.DATETIME_FORMATS]
+    assert moments.share_read(texts, first) == max(shares) == 1
+    assert first == written or written in rivals or all(d.day == d.month for d in days)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "%", "%q", "%Y %Y", "%d/%m/%Y %z", "mixed", "ISO8601", "%-d", "%Y" * 5000]
+)
+def test_what_does_not_read_what_it_writes_is_no_format(text: str) -> None:
+    assert not moments.is_datetime_format(text)
+
+
+def test_every_known_format_is_one() -> None:
+    assert all(moments.is_datetime_format(f) for f in moments.DATETIME_FORMATS)

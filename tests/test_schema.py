@@ -120,3 +120,74 @@ def test_text_becomes_typed_for_parquet_only_where_nothing_is_lost() -> None:
     assert [str(t) for t in typed.schema.types] == ["int64", "string", "date32[day]"]
     assert typed["whole"].to_pylist()[:4] == [1, 2, None, 3]
     assert typed["broken"][32].as_py() == "n/k"
+
+
+def days(*first: str, order: str = "{d}/{m}/2021") -> list[str]:
+    """``first`` and days up to the 12th."""
+    return [*first, *(order.format(d=f"{1 + i % 9:02d}", m=f"{1 + i % 5:02d}") for i in range(N))]
+
+
+@pytest.mark.parametrize(
+    ("cells", "written", "rival"),
+    [
+        (days(), "%m/%d/%Y", "%d/%m/%Y"),
+        (days("13/01/2021"), "%d/%m/%Y", None),
+        (days("01/13/2021"), "%m/%d/%Y", None),
+        (days(order="{d}-{m}-2021"), "%d-%m-%Y", "%m-%d-%Y"),
+        (days(order="{d}/{m}/2021 10:30"), "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M"),
+        (days(order="{d}.{m}.2021"), "%d.%m.%Y", None),
+        (["03/03/2021", "04/04/2021"] * 9, "%m/%d/%Y", None),
+    ],
+)
+def test_one_day_over_12_tells_days_from_months(
+    cells: list[str], written: str, rival: str | None
+) -> None:
+    column = infer_schema(pa.table({"day": cells}))["day"]
+    assert (column.datetime_format, column.rival_format) == (written, rival)
+    assert (rival or written) in column.reason
+
+
+def test_another_column_of_the_file_tells_days_from_months() -> None:
+    table = pa.table({"a": days(*["01/02/2020"] * 2), "b": days("28/02/2020", "01/02/2020")})
+    schema = infer_schema(table)
+    assert [c.datetime_format for c in schema.columns] == ["%d/%m/%Y"] * 2
+    assert not any(c.rival_format for c in schema.columns)
+    # Another separator is no hint, and two hints are none.
+    dashed = table.set_column(1, "b", [days("28-02-2020", "01-02-2020", order="{d}-{m}-2021")])
+    assert infer_schema(dashed)["a"].rival_format == "%d/%m/%Y"
+    both = table.append_column("c", [days("02/28/2020", "01/02/2020")])
+    assert infer_schema(both)["a"].rival_format == "%d/%m/%Y"
+
+
+def test_the_format_asked_for_decides() -> None:
+    table = pa.table({"day": days(), "a=b": days(), "week": ["21.03"] * 9 + ["22.04"] * 31})
+    asked = Overrides(datetime=("day=%d/%m/%Y", "a=b=%d/%m/%Y", "week=%y.%m"))
+    names = table.column_names
+    schema = infer_schema(table, kinds=asked.kinds(names), formats=asked.formats(names))
+    assert [c.datetime_format for c in schema.columns] == ["%d/%m/%Y", "%d/%m/%Y", "%y.%m"]
+    assert [c.kind for c in schema.columns] == ["datetime"] * 3
+    assert Overrides(datetime=("a=b",)).formats(names) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("day=%Q", ["'day'", "'%Q' is no datetime format"]),
+        ("day=", ["'day'", "'' is no datetime format"]),
+        ("day=%Y-%m-%d", ["'%Y-%m-%d' reads 0 of 40 cells", "'01/01/2021'"]),
+        ("dya=%d/%m/%Y", ["no column 'dya'", "did you mean 'day'"]),
+        ("when=%Y", ["'when'", "has no datetime format"]),
+    ],
+)
+def test_a_format_that_does_not_fit_is_an_error(text: str, words: list[str]) -> None:
+    table = pa.table({"day": days(), "when": pa.array(range(N), pa.date32())})
+    asked = Overrides(datetime=(text,))
+    with pytest.raises(SchemaError) as caught:
+        infer_schema(table, kinds=asked.kinds(["day"]), formats=asked.formats(["day"]))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_two_formats_of_one_column_are_an_error() -> None:
+    with pytest.raises(SchemaError, match="'day' has two datetime formats"):
+        Overrides(datetime=("day=%Y", "day=%d")).formats()

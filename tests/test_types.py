@@ -8,10 +8,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from tabvae import TabVAE
 from tabvae.output import write_table
 from tabvae.tables import read_tables
 
@@ -169,3 +171,43 @@ def test_what_text_cannot_hold_is_refused_by_name_and_type(work: Path, kind: str
     result = tabvae(work, "impute", f"{kind}.parquet", "-m", f"{kind}.tabvae", "-o", "out.csv")
     assert_one_line_error(result, 1, f"'{kind}'", kind, ".parquet")
     assert not (work / "out.csv").exists()
+
+
+def test_days_that_may_be_months_are_noted_and_the_format_decides(tmp_path: Path) -> None:
+    rows = [f"{1 + i % 9:02d}/{1 + i % 5:02d}/2021,{i % 7}" for i in range(ROWS)]
+    (tmp_path / "a.csv").write_text("\n".join(["day,v", *rows, ",3", "12/11/2021,"]) + "\n")
+    assert "or is it %d/%m/%Y?" in tabvae(tmp_path, "inspect", "a.csv", "--json").out
+    unsure = tabvae(tmp_path, "fit", "a.csv", "--effort", "fast")
+    assert "'day' is read as %m/%d/%Y" in unsure.err
+    assert "--datetime 'day=%d/%m/%Y'" in unsure.err
+    sure = tabvae(tmp_path, "fit", "a.csv", "--force", "--datetime", "day=%d/%m/%Y")
+    assert sure.code == 0
+    assert "%m/%d" not in sure.err
+    loaded = TabVAE.load(str(tmp_path / "a.tabvae"))
+    assert loaded.datetime == ("day=%d/%m/%Y",)
+    filled = tabvae(tmp_path, "impute").frame()
+    assert list(filled["day"][:ROWS]) == [row.split(",")[0] for row in rows]
+    assert pd.to_datetime(filled["day"], format="%d/%m/%Y").dt.month.max() <= 11
+    wrong = tabvae(tmp_path, "fit", "a.csv", "--force", "--datetime", "day=%Y")
+    assert_one_line_error(wrong, 1, "'day'", "'%Y' reads 0 of")
+
+
+def test_whole_numbers_are_dates_in_the_format_asked_for() -> None:
+    days = pd.Series([20240101 + i % 28 for i in range(ROWS)], dtype="Int64")
+    frame = pd.DataFrame({"day": days.mask(days.index % 9 == 3), "v": np.arange(ROWS) % 7})
+    model = TabVAE(effort="fast", datetime=("day=%Y%m%d",)).fit(frame)
+    assert model.fitted_.schema["day"].kind == "datetime"
+    filled = model.impute(frame)["day"]
+    assert filled.dtype == frame["day"].dtype
+    assert filled.between(20240101, 20240128).all()
+
+
+def test_a_leap_second_stays_as_it_is() -> None:
+    times = [f"{i % 24:02d}:{i % 60:02d}:00" for i in range(ROWS)]
+    frame = pd.DataFrame({"time": [*times, "23:59:60", "24:00:00"], "v": np.arange(ROWS + 2) % 7})
+    model = TabVAE(effort="fast").fit(frame)
+    column = model.fitted_.schema["time"]
+    assert (column.kind, column.foreign) == ("datetime", 2)
+    assert column.range_as_text[1] < "23:59:60"
+    frame.loc[5, "v"] = None
+    pd.testing.assert_series_equal(model.impute(frame)["time"], frame["time"])
