@@ -10,7 +10,8 @@ from tabvae.cells import Floats
 from tabvae.detect import expected
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
-from tabvae.identifiers import fresh_identifiers
+from tabvae.errors import DataError, shown
+from tabvae.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.sampling import Sample
 from tabvae.schema import Column, ColumnKind, Schema
 
@@ -61,13 +62,22 @@ def _unmodelled(schema: Schema, column: Column, rows: int, fresh: bool) -> pa.Ar
     target = schema.types.field(column.name).type
     if column.kind is ColumnKind.CONSTANT:
         return cells.from_text(pa.array([column.constant] * rows), target)
-    if column.kind is ColumnKind.IDENTIFIER and fresh:
-        step = round(column.numbers.step) if column.numbers else 1
-        texts = fresh_identifiers(column.fresh_identifier or "new-1", rows, max(step, 1))
-        return cells.from_text(pa.array(texts), target)
+    if column.pattern is not None and fresh:
+        return _identifiers(column.pattern, rows, target, column.name)
     if cells.is_text(target):
         return pa.array([column.missing_text] * rows, target)
     return pa.nulls(rows, target)
+
+
+def _identifiers(pattern: IdentifierPattern, rows: int, target: pa.DataType, name: str) -> pa.Array:
+    try:
+        return cells.from_text(fresh_identifiers(pattern, rows), target)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"column {shown(name)} of type {target} has no room for {rows} identifiers "
+            f"from {shown(pattern.first)} on",
+            "generate fewer rows, or fit with the column as text",
+        ) from error
 
 
 def whole_table(schema: Schema, modelled: pa.Table, given: pa.Table | None = None) -> pa.Table:

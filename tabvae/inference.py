@@ -13,7 +13,6 @@ import pyarrow.compute as pc
 from tabvae import cells, moments
 from tabvae.cells import NumberFormat
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
-from tabvae.identifiers import first_fresh
 from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_ROWS = 2
@@ -203,11 +202,11 @@ def _inferred(base: Column, observed: pa.Array) -> Column:
         return replace(base, kind=ColumnKind.CATEGORICAL, reason="stored as a dictionary")
     if cells.is_number(observed.type):
         numeric = _numeric(base, observed, SHARE_THAT_DECIDES)
-        return _identifier_number(numeric, observed) if numeric else base
+        return _identifier_number(numeric, len(observed)) if numeric else base
     stripped = pc.utf8_trim_whitespace(texts)
     if not pc.any(pc.match_substring_regex(stripped, cells.LEADING_ZERO_PATTERN)).as_py():
         if (numeric := _numeric(base, observed, SHARE_THAT_DECIDES)) is not None:
-            return _identifier_number(numeric, observed)
+            return _identifier_number(numeric, len(observed))
         if (moment := _datetime(base, observed, SHARE_THAT_DECIDES)) is not None:
             return moment
     elif (moment := _datetime(base, observed, SHARE_THAT_DECIDES)) is not None:
@@ -245,9 +244,8 @@ def _numeric(base: Column, observed: pa.Array, share: float) -> Column | None:
     )
 
 
-def _identifier_number(column: Column, observed: pa.Array) -> Column:
+def _identifier_number(column: Column, rows: int) -> Column:
     """A running number, or a distinct integer in a column called id, identifies rows."""
-    rows = len(observed)
     assert column.numbers is not None
     assert column.minimum is not None
     assert column.maximum is not None
@@ -260,15 +258,7 @@ def _identifier_number(column: Column, observed: pa.Array) -> Column:
     if not (running or called_id):
         return column
     reason = "a running number" if running else "distinct integers, called id"
-    fresh = column.numbers.write(np.array([column.maximum + column.numbers.step]))[0]
-    return replace(
-        column,
-        kind=ColumnKind.IDENTIFIER,
-        reason=reason,
-        fresh_identifier=fresh,
-        minimum=None,
-        maximum=None,
-    )
+    return replace(column, kind=ColumnKind.IDENTIFIER, reason=reason, minimum=None, maximum=None)
 
 
 def _datetime(base: Column, observed: pa.Array, share: float) -> Column | None:
@@ -313,10 +303,7 @@ def _text(base: Column, texts: pa.Array) -> Column:
         return replace(base, kind=ColumnKind.CATEGORICAL, reason=reason)
     words = pc.any(pc.match_substring_regex(texts, r"\s")).as_py()
     if base.distinct == rows and not words:
-        fresh = first_fresh(texts.to_pylist())
-        return replace(
-            base, kind=ColumnKind.IDENTIFIER, reason="every cell distinct", fresh_identifier=fresh
-        )
+        return replace(base, kind=ColumnKind.IDENTIFIER, reason="every cell distinct")
     share = 100 * base.distinct / rows
     return replace(base, kind=ColumnKind.TEXT, reason=f"{share:.0f} % of the cells are distinct")
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from tabvae import cells
 from tabvae.cells import Floats
+from tabvae.identifiers import FEWEST_SHARING, identifier_pattern
 from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_ROWS, ROWS_PER_CELL = 20, 50
@@ -80,8 +81,21 @@ def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_co
             column = replace(column, minimum=float(known[0]), maximum=float(known[-1]))
         elif column.kind.modelled and min_count > 1:
             column = _without_rare(column, array, na_values, min_count)
+        elif column.kind is ColumnKind.IDENTIFIER:
+            column = _with_pattern(column, array, na_values, min_count)
         columns.append(column)
     return replace(schema, columns=tuple(columns))
+
+
+def _with_pattern(
+    column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
+) -> Column:
+    """A column of identifiers with the pattern of others, which are nobody's."""
+    present = array.filter(pa.array(~cells.missing_mask(array, na_values)))
+    padding = column.numbers.padding if column.numbers else ""
+    texts = [padding + t for t in pc.utf8_trim_whitespace(cells.to_text(present)).to_pylist()]
+    pattern = identifier_pattern(texts, max(min_count, FEWEST_SHARING))
+    return replace(column, pattern=pattern)
 
 
 def _without_rare(

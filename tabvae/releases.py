@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 FORMAT = 12
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
+MOST_DIGITS = 18
+"""Of an identifier's number that count; those in front of them stay."""
+LONGEST_STEP = 10**15
 Document = dict[str, Any]
 
 
@@ -24,7 +28,7 @@ def upgraded(document: Document) -> Document:
 
 def _from_11(document: Document) -> Document:
     schema = document["schema"]
-    columns = [{**column, "rival_format": None} for column in schema["columns"]]
+    columns = [_column_from_11(column) for column in schema["columns"]]
     return {
         **document,
         "format": 12,
@@ -32,6 +36,21 @@ def _from_11(document: Document) -> Document:
         "schema": {**schema, "columns": columns},
         "leakage": None,
     }
+
+
+def _column_from_11(column: Document) -> Document:
+    """Identifiers counted on from one that ends in a number."""
+    kept = {name: value for name, value in column.items() if name != "fresh_identifier"}
+    pattern = None
+    if column["kind"] == "identifier":
+        last = column["fresh_identifier"] or "new-1"
+        number = "".join(takewhile(str.isdecimal, last[: -MOST_DIGITS - 1 : -1]))[::-1]
+        head = last.removesuffix(number)
+        first = f"{head}{int(number):0{len(number)}d}" if number else head
+        step = min(column["numbers"]["step"], LONGEST_STEP) if column["numbers"] else 1
+        places = list(range(len(head), len(first)))
+        pattern = {"first": first, "places": places, "step": max(round(step), 1), "longer": 1}
+    return {**kept, "rival_format": None, "pattern": pattern}
 
 
 _STEPS = (_from_11,)

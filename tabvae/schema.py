@@ -15,6 +15,7 @@ import pyarrow as pa
 from tabvae import cells, exact
 from tabvae.cells import Floats, NumberFormat
 from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.identifiers import IdentifierPattern
 from tabvae.moments import is_datetime_format
 from tabvae.records import from_json
 
@@ -63,7 +64,7 @@ class Column:
         datetime_format: how moments are written in a text column.
         rival_format: another that reads as many of its cells, as other moments.
         constant: the only value of a constant column.
-        fresh_identifier: the first identifier that is none of the table, to count on from.
+        pattern: of identifiers that are none of the table.
         minimum: smallest number or moment, in data units or seconds.
         maximum: largest number or moment.
         foreign: observed cells that the kind cannot read, such as a word among numbers.
@@ -80,7 +81,7 @@ class Column:
     datetime_format: str | None = None
     rival_format: str | None = None
     constant: str | None = None
-    fresh_identifier: str | None = None
+    pattern: IdentifierPattern | None = None
     minimum: float | None = None
     maximum: float | None = None
     foreign: int = 0
