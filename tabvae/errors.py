@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
 SHOWN_CHARACTERS = 80
+COMPARED_CHARACTERS = 200
+"""Of two names at most: to compare them takes time that grows with the square of their length."""
 
 
 class TabVAEError(Exception):
@@ -94,7 +96,8 @@ def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) ->
     "did you mean 'age'?"
     """
     names = [str(k) for k in known]
-    for near in get_close_matches(name, names, n=1):
+    short = [n for n in names if max(len(n), len(name)) <= COMPARED_CHARACTERS]
+    for near in get_close_matches(name, short, n=1):
         return f"did you mean {shown(near)}?"
     if otherwise is not None:
         return otherwise

@@ -9,6 +9,7 @@ from tabvae.grid import Grid
 from tabvae.schema import Column, ColumnKind, Schema
 
 MOST_DIMENSIONS = 3
+MOST_DIGITS = 9
 
 
 def parse_grid(text: str) -> tuple[int, int, int]:
@@ -18,7 +19,7 @@ def parse_grid(text: str) -> tuple[int, int, int]:
         ParameterError: the text is of another form.
     """
     parts = text.lower().split("x")
-    if not all(p.isascii() and p.isdigit() and int(p) > 0 for p in parts):
+    if not all(p.isascii() and p.isdigit() and len(p) <= MOST_DIGITS and int(p) > 0 for p in parts):
         parts = []
     if not 1 <= len(parts) <= MOST_DIMENSIONS:
         raise ParameterError(f"a grid is like 64, 8x8 or 28x28x3, however: {shown(text)}")

@@ -108,6 +108,13 @@ def test_a_missing_column_names_the_nearest() -> None:
         schema.require(["prices", "other"])
 
 
+def test_names_of_a_million_characters_are_no_work() -> None:
+    # In time that grows with the square of their length, to compare them would take hours.
+    name = "".join(chr(0x400 + i * i % 157) for i in range(10**6))
+    with pytest.raises(SchemaError, match="no column"):
+        infer_schema(pa.table({name: ["1"]}), kinds={name[::-1]: ColumnKind.NUMERIC})
+
+
 def test_text_becomes_typed_for_parquet_only_where_nothing_is_lost() -> None:
     table = pa.table(
         {
