@@ -21,11 +21,11 @@ ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""
 COLLAPSED_SHARE = 0.25
 FEWEST_CALIBRATION_ROWS, MOST_CALIBRATION_ROWS = 500, 1000
-UPPER_LEVEL = 0.8
-"""The quantile at which the scores of a few held-out rows are compared with those of all rows: as
-near to the tail as a few rows allow."""
+"""Held-out ones that are enough by themselves; of all rows, where they are not."""
+PLACES, ROWS_BELIEVED = (0.5, 0.8), 100
+"""Quantiles at which held-out rows are compared with all, as near to the tail as few rows allow; of
+held-out rows, beside which it is believed that they do not differ."""
 TAIL_SHARE = 0.1
-FEWEST_TAIL_ROWS = 5
 LEVELS = 201
 LEAST_SCORE = 1e-9
 
@@ -34,49 +34,61 @@ LEAST_SCORE = 1e-9
 class Calibration:
     """The distribution of the score over rows like those of the training table.
 
-    Below the tail it is empirical; beyond, a generalised Pareto distribution (Pickands 1975), so
-    that p-values go on falling past the largest score seen.
-
     Attributes:
         rows: how many rows it was measured on.
         quantiles: (LEVELS,) of the score.
-        tail: shape, start and scale of the Pareto tail; ``None`` with too few rows.
+        tail: of model files of format 11: shape, start and scale of a generalised Pareto
+            distribution (Pickands 1975) beyond the quantile ``1 - TAIL_SHARE``.
+
+    Examples:
+        >>> hundred = Calibration.measure(np.arange(99.0))
+        >>> hundred.p_values(np.array([-1.0, 200.0])).tolist()
+        [1.0, 0.01]
     """
 
     rows: int
     quantiles: Floats
-    tail: tuple[float, float, float] | None
+    tail: tuple[float, float, float] | None = None
 
     @classmethod
-    def measure(cls, scores: Floats, upper: Floats | None = None) -> Calibration:
-        """Fit to scores.
+    def measure(cls, scores: Floats) -> Calibration:
+        """Of the ``scores`` of rows like new ones."""
+        return cls(len(scores), np.quantile(scores, np.linspace(0, 1, LEVELS)))
 
-        Args:
-            scores: of rows the networks did not train on.
-            upper: of more rows, moved to where ``scores`` are, for the tail; by default ``scores``.
-        """
-        upper = scores if upper is None else upper
-        levels = np.linspace(0, 1, LEVELS)
-        tops = levels >= 1 - TAIL_SHARE
-        quantiles = np.where(tops, np.quantile(upper, levels), np.quantile(scores, levels))
-        quantiles = np.maximum.accumulate(quantiles)
-        start = float(np.quantile(upper, 1 - TAIL_SHARE))
-        beyond = upper[upper > start] - start
-        tail = None
-        if len(beyond) >= FEWEST_TAIL_ROWS:
-            shape, _, scale = genpareto.fit(beyond, floc=0)
-            tail = (float(max(shape, 0.0)), start, float(scale))
-        return cls(len(scores), quantiles, tail)
+    @property
+    def least(self) -> float:
+        """The smallest p-value that so many rows can tell."""
+        return 1 / (1 + self.rows)
 
     def p_values(self, scores: Floats) -> Floats:
-        """(N,) the share of ordinary rows that score at least as high."""
+        """(N,) the share of ordinary rows that score at least as high, the row itself counted among
+        them: one over one more than the rows it was measured on at the least (Vovk et al. 2005)."""
         below = np.interp(scores, self.quantiles, np.linspace(0, 1, LEVELS), left=0.0, right=1.0)
-        p_values = (1 + self.rows * (1 - below)) / (1 + self.rows)
+        p_values: Floats = (1 + self.rows * (1 - below)) / (1 + self.rows)
         if self.tail is None:
             return p_values
         shape, start, scale = self.tail
         in_tail = TAIL_SHARE * genpareto.sf(scores - start, shape, loc=0, scale=scale)
         return cast(Floats, np.where(scores > start, in_tail, p_values))
+
+
+def as_of_new_rows(scores: Floats, others: Floats, additive: bool) -> Floats:
+    """Scores as if the model had not learned from their rows.
+
+    What they lack beside held-out rows is estimated at the median and at the quantile 0.8, and
+    believed the more, the more of these there are: hardly anything, where leverage has a bound.
+
+    Args:
+        scores: (N,) of all rows.
+        others: (H,) of the held-out rows among them.
+        additive: whether scores differ by an amount; else by a factor.
+    """
+    believed = len(others) / (len(others) + ROWS_BELIEVED)
+    place, other = (np.quantile(s, PLACES).mean() for s in (others, scores))
+    if additive:
+        return cast(Floats, scores + believed * (place - other))
+    ratio = max(place, LEAST_SCORE) / max(other, LEAST_SCORE)
+    return cast(Floats, scores * ratio**believed)
 
 
 @dataclass(frozen=True)
@@ -118,7 +130,7 @@ class Card:
         records: Sequence[Record],
         leakage: Leakage | None = None,
     ) -> Card:
-        """Measure the networks on the rows they did not train on.
+        """Measure the networks on the rows they did not train on; where these are few, on all.
 
         Args:
             ensemble: the networks.
@@ -128,25 +140,20 @@ class Card:
             records: of each network's training.
             leakage: what they and the trees give away.
         """
-        examined = unseen if len(unseen) else codes
+        enough = len(unseen) >= FEWEST_CALIBRATION_ROWS
+        examined = unseen if enough else codes.at_most(MOST_CALIBRATION_ROWS, seed=0)
         scales = residual_scales(ensemble, encoder, examined)
         calibrations = {}
         for kind in known_scores(ensemble):
             scores = score_rows(kind, ensemble, encoder, examined, scales)
-            upper = None
-            if len(scores) < min(FEWEST_CALIBRATION_ROWS, len(codes)):
-                # Too few for the tail: its shape is that of all rows, its place the held-out ones'.
-                some = codes.at_most(MOST_CALIBRATION_ROWS, seed=0)
-                every = score_rows(kind, ensemble, encoder, some, scales)
-                place, other = (np.quantile(s, UPPER_LEVEL) for s in (scores, every))
-                if kind == "likelihood":
-                    upper = every + place - other
-                else:
-                    upper = every * place / max(other, LEAST_SCORE)
-            calibrations[kind] = Calibration.measure(scores, upper)
+            if not enough and len(unseen):
+                others = score_rows(kind, ensemble, encoder, unseen, scales)
+                scores = as_of_new_rows(scores, others, additive=kind == "likelihood")
+            calibrations[kind] = Calibration.measure(scores)
+        told = unseen if len(unseen) else codes
         return cls(
             records=tuple(records),
-            kl=ensemble.kl(examined).mean(0) if ensemble.objective.variational else np.zeros(0),
+            kl=ensemble.kl(told).mean(0) if ensemble.objective.variational else np.zeros(0),
             scales=scales,
             calibrations=calibrations,
             leakage=leakage,

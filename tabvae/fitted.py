@@ -267,7 +267,7 @@ class Fitted:
 
         Returns:
             ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
-            ``p_value`` (share of held-out rows at least as odd), ``outlier`` (p-value at most
+            ``p_value`` (share of ordinary rows at least as odd), ``outlier`` (p-value at most
             ``fpr``), and for the three cells that account for most of it ``column_1``,
             ``observed_1``, ``expected_1`` and so on.
 
@@ -277,6 +277,14 @@ class Fitted:
         score = chosen_score(self.learned.ensemble, score)
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
+        calibration = self.card.calibrations[score]
+        if fpr < calibration.least and calibration.tail is None:
+            warnings.warn(
+                f"p-values rest on {calibration.rows} rows and are {calibration.least:.3f} at the "
+                f"least: none is below {fpr}",
+                TabVAEWarning,
+                stacklevel=2,
+            )
         return pa.concat_tables(
             self._detect(rows, codes, fpr, score) for rows, codes in self._blocks(table)
         )

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tabvae import TabVAE
-from tabvae.card import Calibration
+from tabvae.card import Calibration, as_of_new_rows
 from tabvae.detect import LOOKS, blame, looks, row_scores
 from tabvae.errors import ParameterError
 from tabvae.scores import SCORES
@@ -79,10 +79,31 @@ def test_a_plain_autoencoder_says_which_scores_it_has(frame: pd.DataFrame) -> No
             plain.detect(frame, score=score)
 
 
-def test_p_values_of_few_held_out_rows_have_the_tail_of_many_rows() -> None:
+@pytest.mark.parametrize("rows", [99, 500, 5000])
+def test_as_many_new_rows_are_flagged_as_was_asked(rows: int) -> None:
     rng = np.random.default_rng(0)
-    few, many, new = rng.gamma(4, size=60), rng.gamma(4, size=1000), rng.gamma(4, size=50_000)
-    p_values = Calibration.measure(few, many).p_values(np.sort(new))
-    assert (np.diff(p_values) <= 0).all()
-    assert 0.005 < (p_values <= 0.01).mean() < 0.02
-    assert 0.4 < (p_values <= 0.5).mean() < 0.6
+    flagged = {0.01: 0.0, 0.05: 0.0, 0.5: 0.0}
+    for _ in range(200):
+        calibration = Calibration.measure(rng.gamma(4, size=rows))
+        p_values = calibration.p_values(np.sort(rng.gamma(4, size=500)))
+        assert (np.diff(p_values) <= 0).all()
+        for asked in flagged:
+            flagged[asked] += float((p_values <= asked).mean()) / 200
+    for asked, share in flagged.items():
+        assert 0.8 * asked < share < 1.3 * asked
+
+
+def test_no_p_value_is_smaller_than_the_rows_it_rests_on_can_tell() -> None:
+    p_values = Calibration.measure(np.arange(99.0)).p_values(np.array([98.5, 1e9]))
+    np.testing.assert_allclose(p_values, 0.01)
+
+
+@pytest.mark.parametrize("additive", [False, True])
+def test_scores_of_rows_learned_by_heart_are_moved_to_held_out_ones(additive: bool) -> None:
+    rng = np.random.default_rng(0)
+    known, held_out = rng.gamma(4, size=900), rng.gamma(4, size=400)
+    held_out = held_out + 2 if additive else 2 * held_out
+    moved = as_of_new_rows(known, held_out, additive)
+    middle = [float(np.median(scores)) for scores in (known, moved, held_out)]
+    assert abs(middle[1] - middle[2]) < 0.3 * abs(middle[0] - middle[2])
+    np.testing.assert_allclose(as_of_new_rows(known, known, additive), known)
