@@ -23,30 +23,34 @@ import tabvae
 from tabvae import sealed
 from tabvae.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.blending import Trust
-from tabvae.card import LEVELS, Calibration, Card
-from tabvae.cells import Floats
-from tabvae.detect import LOOKS, UNITS
+from tabvae.card import Calibration, Card
+from tabvae.cells import Floats, from_text
 from tabvae.embed import owners
-from tabvae.encoding import TableEncoder
+from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
-from tabvae.errors import ModelFileError, one_line, shown
+from tabvae.errors import ModelFileError, shown
+from tabvae.filling import whole_table
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
+from tabvae.inference import require_enough
 from tabvae.leakage import Leakage
 from tabvae.learn import Learned
 from tabvae.linear import Linear
 from tabvae.mapping import Map
-from tabvae.margins import PLACES, Margins
+from tabvae.margins import Margins
 from tabvae.network import Shape
 from tabvae.records import from_json
 from tabvae.refine import Refiner
 from tabvae.releases import FORMAT, OLDEST, upgraded
-from tabvae.schema import Schema
+from tabvae.schema import Column, Schema
 from tabvae.scores import known_scores
 from tabvae.sealed import Arrays
 from tabvae.selection import Selection
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
+
+MOST_NETS, LARGEST_WEIGHT = 64, 1e6
+"""Weights beyond any that training reaches, with which every result is still finite."""
 
 
 @dataclass(frozen=True)
@@ -82,16 +86,11 @@ def load(path: str) -> Saved:
     """
     _check_format(path, sealed.read_document(path))
     document, arrays = sealed.read(path)
-    try:
+    with sealed.damage_told(path):
         document = upgraded(document)
-        parameters = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in document["parameters"].items()
-        }
-        saved = Saved(_rebuild(document, arrays), parameters, document["source"])
+        saved = Saved(_rebuild(document, arrays), document["parameters"], document["source"])
         _check_contents(saved, document, arrays)
-    except (KeyError, TypeError, ValueError, RuntimeError, IndexError, AttributeError) as error:
-        raise sealed.damaged(path, one_line(error)) from error
+        _check_cells(saved.fitted)
     return saved
 
 
@@ -169,6 +168,23 @@ def _check_contents(saved: Saved, document: Mapping[str, Any], arrays: Arrays) -
             raise ValueError(f"{name} is of another type or shape")
 
 
+def _check_cells(fitted: Fitted) -> None:
+    """What the model writes in each column can be written, and read again."""
+    encoder = fitted.encoder
+    encoder.require_narrow()
+    codes = Codes.empty(3, len(encoder.sizes))
+    codes.observed[:2] = True
+    for j, (column, bins) in enumerate(zip(encoder.columns_, encoder.bins_, strict=True)):
+        if isinstance(bins, CategoricalBins):
+            words = pa.array(bins.vocabulary, pa.string())
+            from_text(words, encoder.schema.types.field(column.name).type)
+        else:
+            codes.values[:2, j] = column.minimum, column.maximum
+    written = whole_table(encoder.schema, encoder.inverse_transform(codes))
+    if not encoder.transform(written).observed[:2].all():
+        raise ValueError("a column that cannot read what it writes")
+
+
 def _versions() -> dict[str, str]:
     return {
         "tabvae": tabvae.__version__,
@@ -189,22 +205,16 @@ def _write_bins(arrays: Arrays, prefix: str, bins: Bins) -> dict[str, Any]:
     return {"center": bins.center, "scale": bins.scale, "line": bins.line}
 
 
-def _read_bins(arrays: Arrays, prefix: str, document: Mapping[str, Any]) -> Bins:
-    if "vocabulary" in document:
+def _read_bins(arrays: Arrays, prefix: str, document: Mapping[str, Any], column: Column) -> Bins:
+    if not column.kind.continuous:
         return from_json(CategoricalBins, document)
     arrays = {name: _floats(arrays, f"{prefix}.{name}") for name in ("knots", "means", "mass")}
     return from_json(ContinuousBins, document, **arrays)
 
 
 def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
-    schema = Schema.from_json(document["schema"])
-    columns = len(schema.modelled)
-    encoder = TableEncoder(schema, tuple(document["na_values"]))
-    encoder.columns_ = schema.modelled
-    encoder.bins_ = tuple(
-        _read_bins(arrays, f"column.{j}", bins)
-        for j, (bins, _) in enumerate(zip(document["columns"], schema.modelled, strict=True))
-    )
+    encoder = _read_encoder(document, arrays)
+    schema, columns = encoder.schema, len(encoder.columns_)
     shape = from_json(Shape, document["shape"])
     if shape.sizes != tuple(encoder.sizes):
         raise ValueError("its networks are of another table")
@@ -218,31 +228,40 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
     for forest, coder in zip(forests, encoder.bins_, strict=True):
         forest.check(columns - 1, None if isinstance(coder, ContinuousBins) else len(coder))
     trust = Trust(_floats(arrays, "trust.shares"), _floats(arrays, "trust.errors"))
-    for ratio in (trust.shares, trust.errors):
-        if ratio.shape != (columns,) or not ((ratio >= 0) & (ratio <= 1)).all():
-            raise ValueError("the trust in the network is not that of its columns")
+    if trust.shares.shape != (columns,):
+        raise ValueError("the trust in the network is not that of its columns")
     margins = Margins(_floats(arrays, "margins.places"))
-    if (
-        margins.places.shape != (PLACES,)
-        or not (np.diff(margins.places, prepend=0, append=1) >= 0).all()
-    ):
-        raise ValueError("the places of draws are no quantiles")
     selection = Selection(tuple(_floats(arrays, f"tilt.{j}") for j in range(columns)))
     if [tilt.shape for tilt in selection.tilts] != [(size,) for size in encoder.sizes]:
         raise ValueError("the tilts are not those of its columns")
-    card = _read_card(document, arrays, columns)
+    card = _read_card(document, arrays)
+    kl = (shape.latent,) if ensemble.objective.variational else (0,)
+    if card.scales.shape[2:] != (columns,) or card.kl.shape != kl:
+        raise ValueError("its card is of another table")
     if set(card.calibrations) != set(known_scores(ensemble)):
         raise ValueError("it has other scores than its model")
     learned = Learned(ensemble, selection, Refiner(forests, trust), margins, chart, card)
     return Fitted(encoder, learned)
 
 
+def _read_encoder(document: Mapping[str, Any], arrays: Arrays) -> TableEncoder:
+    schema = Schema.from_json(document["schema"])
+    require_enough(schema)
+    encoder = from_json(TableEncoder, {"na_values": document["na_values"]}, schema=schema)
+    encoder.columns_ = schema.modelled
+    encoder.bins_ = tuple(
+        _read_bins(arrays, f"column.{j}", bins, column)
+        for j, (bins, column) in enumerate(zip(document["columns"], schema.modelled, strict=True))
+    )
+    return encoder
+
+
 def _read_nets(
     document: Mapping[str, Any], arrays: Arrays, shape: Shape, columns: int
 ) -> list[Autoencoder]:
     count = document["nets"]
-    if type(count) is not int or min(count, shape.latent, shape.width, shape.depth) < 1:
-        raise ValueError("its networks have no size")
+    if type(count) is not int or not 1 <= count <= MOST_NETS:
+        raise ValueError("it has no networks, or too many")
     # Before anything of that size is made: a file cannot declare more weights than it holds.
     weights = shape.width * (shape.offsets[-1] + shape.latent + 4 * shape.depth * shape.width)
     cells = 0 if shape.grid is None else prod(shape.grid.size)
@@ -262,7 +281,10 @@ def _of_module(prefix: str, module: nn.Module) -> Arrays:
 
 
 def _weights(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
-    return {name: torch.tensor(a) for name, a in sealed.part(arrays, prefix).items()}
+    own = sealed.part(arrays, prefix)
+    if not all((np.abs(array) <= LARGEST_WEIGHT).all() for array in own.values()):
+        raise ValueError("a network has weights that are too large")
+    return {name: torch.tensor(array) for name, array in own.items()}
 
 
 def _floats(arrays: Arrays, name: str) -> Floats:
@@ -277,21 +299,15 @@ def _read_forest(arrays: Arrays, j: int) -> Forest:
     return Forest(**sealed.part(arrays, f"forest.{j}."), line=line)
 
 
-def _read_card(document: Mapping[str, Any], arrays: Arrays, columns: int) -> Card:
-    scales = _floats(arrays, "card.scales")
-    if scales.shape != (UNITS, LOOKS, columns):
-        raise ValueError("card.scales is of another table")
-    quantiles = {
-        kind: _floats(arrays, f"card.quantiles.{kind}") for kind in document["calibrations"]
-    }
-    if any(q.shape != (LEVELS,) for q in quantiles.values()):
-        raise ValueError("card.quantiles is incomplete")
+def _read_card(document: Mapping[str, Any], arrays: Arrays) -> Card:
     return Card(
         records=tuple(from_json(Record, r) for r in document["records"]),
         kl=_floats(arrays, "card.kl"),
-        scales=scales,
+        scales=_floats(arrays, "card.scales"),
         calibrations={
-            kind: from_json(Calibration, calibration, quantiles=quantiles[kind])
+            kind: from_json(
+                Calibration, calibration, quantiles=_floats(arrays, f"card.quantiles.{kind}")
+            )
             for kind, calibration in document["calibrations"].items()
         },
         leakage=None if document["leakage"] is None else from_json(Leakage, document["leakage"]),

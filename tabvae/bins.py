@@ -10,13 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr, ndtri
 
-from tabvae.cells import Floats, Ints
+from tabvae.cells import FARTHEST, LARGEST_NUMBER, Floats, Ints
 
 FEWEST_ROWS_PER_BIN = 5
 KNOTS = 9
 """Points of the quantile function kept inside each bin, its two ends included."""
 LARGEST_SCORE = 4.0
+MOST_CELLS = 10**9
 MOST_DEVIATIONS = 100.0
+MOST_OFF = 1e-6
 LINES = ("normal", "standard", "unit")
 """Normal scores; deviations from the mean; from 0 at the least value to 1 at the largest."""
 
@@ -49,6 +51,13 @@ class ContinuousBins:
             raise ValueError("the bins of a column of numbers do not fit together")
         if self.line not in LINES or not self.scale > 0 or not (self.mass > 0).all():
             raise ValueError("the bins of a column of numbers have no measure")
+        if not abs(self.mass.sum() - 1) < MOST_OFF:
+            raise ValueError("the bins of a column of numbers do not sum to one")
+        ends = np.array([*self.ends, self.means.min(), self.means.max(), self.center])
+        if not (np.abs(ends) <= LARGEST_NUMBER).all() or not self.scale <= LARGEST_NUMBER:
+            raise ValueError("the bins of a column of numbers are too large")
+        if not (np.abs(ends - self.center) <= FARTHEST * self.scale).all():
+            raise ValueError("the bins of a column of numbers are too far from their mean")
 
     @classmethod
     def fit(cls, values: Floats, most: int, line: str = "normal") -> ContinuousBins:
@@ -188,8 +197,10 @@ class CategoricalBins:
     def __post_init__(self) -> None:
         if not 1 <= self.size <= len(self.vocabulary) == len(self.counts):
             raise ValueError("the bins of a column of categories do not fit together")
-        if min(self.counts) < 1:
-            raise ValueError("a category does not occur")
+        if not (min(self.counts) >= 1 and sum(self.counts) < MOST_CELLS):
+            raise ValueError("a category does not occur, or more often than in any table")
+        if len(set(self.vocabulary)) < len(self.vocabulary):
+            raise ValueError("a category comes twice")
 
     @classmethod
     def fit(cls, texts: pa.Array, most: int, min_count: int = 1) -> CategoricalBins:

@@ -53,6 +53,13 @@ class Trust:
     shares: Floats
     errors: Floats
 
+    def __post_init__(self) -> None:
+        if self.shares.shape != self.errors.shape:
+            raise ValueError("the trust in the network is not that of its columns")
+        for ratio in (self.shares, self.errors):
+            if not ((ratio >= 0) & (ratio <= 1)).all():
+                raise ValueError("the trust in the network is no share")
+
     @classmethod
     def before(cls, columns: int) -> Trust:
         """Before anything is known."""

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import genpareto
 
 from tabvae.cells import Floats
-from tabvae.detect import residual_scales
+from tabvae.detect import LOOKS, UNITS, residual_scales
 from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.leakage import Leakage
@@ -49,6 +49,16 @@ class Calibration:
     rows: int
     quantiles: Floats
     tail: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if (
+            self.rows < 1
+            or self.quantiles.shape != (LEVELS,)
+            or (np.diff(self.quantiles) < 0).any()
+        ):
+            raise ValueError("a calibration by no rows, or without quantiles")
+        if self.tail is not None and not (self.tail[0] >= 0 and self.tail[2] > 0):
+            raise ValueError("a calibration whose tail does not end")
 
     @classmethod
     def measure(cls, scores: Floats) -> Calibration:
@@ -109,6 +119,10 @@ class Card:
     scales: Floats
     calibrations: dict[str, Calibration]
     leakage: Leakage | None = None
+
+    def __post_init__(self) -> None:
+        if self.scales.shape[:2] != (UNITS, LOOKS) or not (self.scales > 0).all():
+            raise ValueError("the residual deviations are none")
 
     @property
     def active(self) -> int:

@@ -24,9 +24,12 @@ LEAP_SECOND_PATTERN = r":6[01]"
 """pandas takes such a moment for one of the next minute."""
 FORMULA_PATTERN = r"^[=+\-@\t\r]"
 """What makes a spreadsheet run a cell (OWASP, "CSV Injection")."""
-MOST_DECIMALS = 12
+MOST_DECIMALS, MOST_PADDING = 12, 100
 LARGEST_NUMBER = 1e150
+FARTHEST = 1e6
+"""Deviations from the mean that no cell of a table can have: of n cells, the root of n."""
 LARGEST_EXACT_INTEGER = 2.0**53
+HALF_OF_LEAST_STEP = 0.5 * 10.0**-MOST_DECIMALS
 
 DEFAULT_NA_VALUES = ("", "NA", "NaN", "null", "None", "?")
 
@@ -48,6 +51,17 @@ class NumberFormat:
     step: float
     origin: float
     padding: str = ""
+
+    def __post_init__(self) -> None:
+        most = self.fewest if self.decimals is None else self.decimals
+        if not (0 <= self.fewest <= MOST_DECIMALS and 0 <= most <= MOST_DECIMALS):
+            raise ValueError(f"numbers with {most} decimals")
+        if self.step and not HALF_OF_LEAST_STEP < self.step <= LARGEST_NUMBER:
+            raise ValueError(f"numbers in steps of {self.step}")
+        if not abs(self.origin) <= LARGEST_NUMBER:
+            raise ValueError(f"numbers from {self.origin} on")
+        if len(self.padding) > MOST_PADDING or self.padding.strip():
+            raise ValueError(f"{len(self.padding)} characters before a number")
 
     def snap(self, values: Floats) -> Floats:
         """Move ``values`` to the column's grid and number of decimals."""
@@ -258,7 +272,7 @@ def _padding(texts: pa.Array) -> str:
     leading = pc.replace_substring_regex(texts, r"^(\s*).*$", r"\1")
     common = pc.mode(pc.utf8_length(leading))
     width = int(common[0]["mode"].as_py()) if len(common) else 0
-    return " " * width
+    return " " * min(width, MOST_PADDING)
 
 
 def grid(values: Floats, decimals: int | None) -> tuple[float, float]:

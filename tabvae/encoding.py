@@ -19,11 +19,13 @@ from sklearn.exceptions import NotFittedError
 from tabvae import cells
 from tabvae.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.cells import Floats, Ints, Mask
-from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.errors import DataError, SchemaError, shown, suggestion
 from tabvae.privacy import blurred
 from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_BINS, MOST_BINS = 16, 256
+MOST_BYTES_OF_A_ROW = 2**20
+"""That a model writes: a small file must not fill the memory with a few rows."""
 MOST_BINS_IN_ALL = 200_000
 """Of all columns together: each costs the networks a row of weights."""
 
@@ -151,7 +153,26 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.bins_ = tuple(
             self._fit_column(c, table.column(c.name), min(MOST_BINS, room)) for c in self.columns_
         )
+        self.require_narrow()
         return self
+
+    def require_narrow(self) -> None:
+        """Make sure that a row of the table, as a model writes it, is no larger than any should be.
+
+        Raises:
+            DataError: it is.
+        """
+        widths = {name: self.schema.width(name) for name in self.schema.names}
+        for column, bins in zip(self.columns_, self.bins_, strict=True):
+            if isinstance(bins, CategoricalBins):
+                widths[column.name] += max(len(word.encode()) for word in bins.vocabulary)
+        if sum(widths.values()) > MOST_BYTES_OF_A_ROW:
+            widest = max(widths, key=widths.__getitem__)
+            raise DataError(
+                f"a row takes up to {sum(widths.values()) // 1024} kB, more than "
+                f"{MOST_BYTES_OF_A_ROW // 1024}, most of it in column {shown(widest)}",
+                "--ignore columns of long texts",
+            )
 
     def _fit_column(self, column: Column, chunks: pa.ChunkedArray, room: int) -> Bins:
         array = cells.flat(chunks)

@@ -28,10 +28,11 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 
-from tabvae.cells import Floats, Ints, Mask
+from tabvae.cells import FARTHEST, Floats, Ints, Mask
 from tabvae.linear import Features, Linear
 
 LEAF = -1
+MOST_TREES, DEEPEST = 1000, 1000
 BOOSTED_TREES, BOOSTED_ROWS, BOOSTING_RATE = 200, 20, 0.1
 BOOSTED_LEAVES, BOUNDED_LEAVES = 15, 6
 """Of a boosted tree, and of one whose leverage is bounded."""
@@ -170,6 +171,7 @@ class Forest:
         for model in models:
             model.set_params(
                 n_estimators=growth.trees,
+                max_depth=DEEPEST,
                 min_samples_leaf=growth.leaf,
                 random_state=seed,
             ).fit(x, y)
@@ -226,24 +228,36 @@ class Forest:
             ValueError: an array is of another type or size, or a tree does not end.
         """
         types = tuple(array.dtype for array in self.trees.values())
-        nodes = len(self.feature)
-        if types != TYPES or self.value.shape != (nodes,) or self.right.shape != (nodes,):
+        shapes = {self.feature.shape, self.value.shape, self.right.shape}
+        if types != TYPES or shapes != {(self.feature.size,)}:
             raise ValueError("the arrays of a tree do not fit together")
+        if self.roots.ndim != 1 or not 1 <= len(self.roots) <= MOST_TREES:
+            raise ValueError("too many trees, or none")
         if not self.start.shape == self.share.shape == (1,) or not 0 <= self.share[0] <= 1:
             raise ValueError("a tree is added to nothing")
         self.line.check(features, bins if bins is not None and self.share[0] else 1)
-        if ((self.roots < 0) | (self.roots >= nodes)).any():
-            raise ValueError("a tree has no root")
-        inner = np.flatnonzero(self.feature != LEAF)
-        right = self.right[inner]
-        # Both children come later, so that no path is endless.
-        if ((right <= inner) | (right >= nodes)).any() or (inner >= nodes - 1).any():
-            raise ValueError("a tree does not end")
         if ((self.feature < LEAF) | (self.feature >= features)).any():
             raise ValueError("a tree compares a column that is not there")
+        self._check_paths()
         leaves = self.value[self.feature == LEAF]
         if bins is not None and ((leaves < 0) | (leaves >= bins)).any():
             raise ValueError("a tree votes for a category that is not there")
+        if bins is None and not (np.abs([*leaves, *self.start]) <= FARTHEST).all():
+            raise ValueError("a tree says a number that is too large")
+
+    def _check_paths(self) -> None:
+        """Every node is a root or a child of one other, and no path is too long."""
+        inner = np.flatnonzero(self.feature != LEAF)
+        known = np.concatenate([self.roots, inner + 1, self.right[inner]])
+        if not np.array_equal(np.sort(known), np.arange(len(self.feature))):
+            raise ValueError("a tree has no root, or shares its nodes")
+        level = self.roots
+        for _ in range(DEEPEST + 1):
+            level = level[self.feature[level] != LEAF]
+            if not len(level):
+                return
+            level = np.concatenate([level + 1, self.right[level]])
+        raise ValueError("a tree is too deep")
 
     def predict(self, x: Features) -> Floats:
         """(N,) a number."""
@@ -291,7 +305,11 @@ def _randomised_trees(
 ) -> list[_Nodes]:
     """Extremely randomised trees, whose leaves sum to ``share`` of what they say of ``y``."""
     model = ExtraTreesRegressor(
-        growth.trees, max_features=0.5, min_samples_leaf=growth.leaf, random_state=seed
+        growth.trees,
+        max_depth=DEEPEST,
+        max_features=0.5,
+        min_samples_leaf=growth.leaf,
+        random_state=seed,
     ).fit(x, y)
     weight = share / growth.trees
     return [_randomised(e.tree_, e.tree_.value[:, 0, 0] * weight) for e in model.estimators_]

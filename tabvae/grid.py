@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 
 import torch
 from torch import Tensor, nn
 
 CHANNELS = 32
+BESIDE = -1
 SMALLEST_SIDE = 4
 MOST_HALVINGS = 3
 KERNEL, PADDING = 3, 1
@@ -21,11 +23,17 @@ class Grid:
     Attributes:
         size: height, width and channels; the cells of a row go through the channels of the first
             cell, then of the one to its right, then down.
-        cells: (columns,) number of each column's cell, -1 for a column beside the grid.
+        cells: (columns,) number of each column's cell, ``BESIDE`` for a column beside the grid.
     """
 
     size: tuple[int, int, int]
     cells: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        places = [cell for cell in self.cells if cell != BESIDE]
+        inside = all(0 <= place < prod(self.size) for place in places)
+        if min(self.size) < 1 or not inside or len(set(places)) < len(places):
+            raise ValueError("the columns are not the cells of their grid")
 
     @property
     def sides(self) -> list[tuple[int, int]]:

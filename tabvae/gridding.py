@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from tabvae.errors import DataError, ParameterError, shown
-from tabvae.grid import Grid
+from tabvae.grid import BESIDE, Grid
 from tabvae.schema import Column, ColumnKind, Schema
 
 MOST_DIMENSIONS = 3
@@ -52,7 +52,7 @@ def grid_of(schema: Schema, size: tuple[int, int, int]) -> Grid:
             "--categorical or --ignore takes a column out, such as a label",
         )
     place = {name: number for number, name in enumerate(cells)}
-    return Grid(size, tuple(place.get(column.name, -1) for column in schema.modelled))
+    return Grid(size, tuple(place.get(column.name, BESIDE) for column in schema.modelled))
 
 
 def _is_number(text: str) -> bool:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from tabvae import cells, moments
 from tabvae.cells import NumberFormat
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
-from tabvae.schema import Column, ColumnKind, Schema
+from tabvae.schema import LONGEST_IDENTIFIER, Column, ColumnKind, Schema
 
 FEWEST_ROWS = 2
 FEWEST_COLUMNS, MOST_COLUMNS = 2, 3000
@@ -302,7 +302,8 @@ def _text(base: Column, texts: pa.Array) -> Column:
         reason = f"text with {base.distinct} distinct values"
         return replace(base, kind=ColumnKind.CATEGORICAL, reason=reason)
     words = pc.any(pc.match_substring_regex(texts, r"\s")).as_py()
-    if base.distinct == rows and not words:
+    short = pc.max(pc.utf8_length(texts)).as_py() < LONGEST_IDENTIFIER
+    if base.distinct == rows and short and not words:
         return replace(base, kind=ColumnKind.IDENTIFIER, reason="every cell distinct")
     share = 100 * base.distinct / rows
     return replace(base, kind=ColumnKind.TEXT, reason=f"{share:.0f} % of the cells are distinct")

@@ -18,7 +18,7 @@ from sklearn.feature_selection import f_classif, f_regression
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from tabvae.cells import Floats, Ints
+from tabvae.cells import FARTHEST, LARGEST_NUMBER, Floats, Ints
 
 MOST_FEATURES = 100
 """Terms of a regression, and columns that the trees of one column look at."""
@@ -133,6 +133,12 @@ class Linear:
             raise ValueError("the arrays of a regression do not fit together")
         if ((self.column < 0) | (self.column >= columns)).any():
             raise ValueError("a regression looks at a column that is not there")
+        if len(self.column) > MOST_FEATURES:
+            raise ValueError("a regression has too many terms")
+        if not -FARTHEST <= self.ends[0] <= self.ends[1] <= FARTHEST:
+            raise ValueError("a regression says numbers that are too large")
+        if not all((np.abs(a) <= LARGEST_NUMBER).all() for a in (self.weight, self.intercept)):
+            raise ValueError("a regression has weights that are too large")
 
 
 def _chosen(

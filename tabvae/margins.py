@@ -49,6 +49,11 @@ class Margins:
 
     places: Floats
 
+    def __post_init__(self) -> None:
+        steps = np.diff(self.places, prepend=0, append=1)
+        if self.places.shape != (PLACES,) or not (steps >= 0).all():
+            raise ValueError("the places of draws are no quantiles")
+
     @classmethod
     def none(cls) -> Margins:
         """Places are right as they are."""

@@ -11,16 +11,16 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tabvae import artifact
+from tabvae import artifact, sealed
 from tabvae.cells import DEFAULT_NA_VALUES, Floats
 from tabvae.checkpoint import Checkpoint
-from tabvae.errors import ModelFileError, shown
 from tabvae.evaluate import Evaluation
 from tabvae.fitted import Fitted
 from tabvae.frames import fill_frame, to_arrow
 from tabvae.gridding import parse_grid
 from tabvae.inference import FEWEST_COLUMNS, FEWEST_ROWS
 from tabvae.plan import DEFAULT_LATENT, Settings
+from tabvae.records import from_json
 from tabvae.schema import ColumnKind, Overrides
 from tabvae.team import Progress
 from tabvae.vae import Objective
@@ -228,9 +228,9 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             ModelFileError: the file is not a model, is damaged, or comes from a newer release.
         """
         saved = artifact.load(path)
-        if unknown := set(saved.parameters) - set(cls().get_params()):
-            raise ModelFileError(f"{shown(path)} is damaged: unknown parameters {unknown}")
-        model = cls(**saved.parameters)
+        with sealed.damage_told(path):
+            model = from_json(cls, saved.parameters)
+            model._settings()
         model.source_ = saved.source
         model.fitted_ = saved.fitted
         model.n_features_in_ = len(saved.fitted.schema.columns)
@@ -256,8 +256,22 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         asked = Overrides(
             tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
         )
+        settings = self._settings()
+        na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
+        names = table.column_names
+        given = {**(kinds or {}), **asked.kinds(names)}
+        formats = asked.formats(names)
+        self.fitted_ = Fitted.fit(table, settings, na_values, given, formats, progress, checkpoint)
+        return self
+
+    def _settings(self) -> Settings:
+        """How to learn, by the parameters.
+
+        Raises:
+            ParameterError: one of them has a value outside its domain.
+        """
         noise = self.noise if self.model == "dae" else 0.0
-        settings = Settings(
+        return Settings(
             self.effort,
             DEFAULT_LATENT if self.latent is None else self.latent,
             Objective(self.model, self.beta, self.warmup, self.free_nats, noise, self.likelihood),
@@ -267,12 +281,6 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.min_count,
             self.memorise,
         )
-        na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
-        names = table.column_names
-        given = {**(kinds or {}), **asked.kinds(names)}
-        formats = asked.formats(names)
-        self.fitted_ = Fitted.fit(table, settings, na_values, given, formats, progress, checkpoint)
-        return self
 
     def _fitted(self) -> Fitted:
         check_is_fitted(self, "fitted_")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tabvae.errors import ParameterError, require_one_of
+from tabvae.errors import ParameterError, require_one_of, shown
 from tabvae.vae import Objective
 
 DEFAULT_LATENT = 8
+MOST_SEEDS = 2**63
 DEVICES = ("auto", "cpu", "cuda")
 EFFORTS = ("fast", "default", "best")
 ROWS_OF_A_SMALL_TABLE, ROWS_OF_A_MEDIUM_TABLE = 4000, 10_000
@@ -59,11 +60,18 @@ class Settings:
             raise ParameterError(f"latent must be at least 1, however: {self.latent}")
         if self.min_count < 1:
             raise ParameterError(f"min_count must be at least 1, however: {self.min_count}")
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ParameterError("this machine has no CUDA device", "--device cpu")
+        if not 0 <= self.seed < MOST_SEEDS:
+            raise ParameterError(f"seed must be from 0 to 2^63 - 1, however: {shown(self.seed)}")
 
     @property
     def torch_device(self) -> torch.device:
+        """Where to train.
+
+        Raises:
+            ParameterError: this machine has no such device.
+        """
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ParameterError("this machine has no CUDA device", "--device cpu")
         cuda = self.device == "cuda" or (self.device == "auto" and torch.cuda.is_available())
         return torch.device("cuda" if cuda else "cpu")
 

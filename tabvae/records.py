@@ -1,7 +1,8 @@
-"""Dataclasses out of JSON, every value of the type its field says."""
+"""Objects out of JSON, every value of the type its parameter says, no number beyond all size."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
@@ -9,22 +10,25 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
 
 
 def from_json(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
-    """The dataclass ``kind`` whose ``asdict`` is ``document``.
+    """The object of class ``kind`` whose parameters are ``document``; of a dataclass, its
+    ``asdict``.
 
     Args:
-        kind: a dataclass; its fields may be dataclasses, tuples and lists of them.
+        kind: a class; its parameters may be dataclasses, tuples and lists of them.
         document: a JSON object.
-        given: values of fields that the document lacks, taken as they are.
+        given: values of parameters that the document lacks, taken as they are.
 
     Raises:
-        ValueError: a field is unknown, missing, or of another type.
+        ValueError: a parameter is unknown, missing, or of another type; a number is too large or
+            not finite; or the class refuses the values.
     """
     if not isinstance(document, Mapping):
         raise ValueError(f"no {kind.__name__}")
-    hints = get_type_hints(kind)
+    hints = parameters(kind)
     if unknown := [name for name in document if name not in hints or name in given]:
         raise ValueError(f"{kind.__name__} has no {unknown[0]}")
     values = {name: _value(hints[name], value, name) for name, value in document.items()}
@@ -32,6 +36,12 @@ def from_json(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
         return kind(**values, **given)
     except TypeError as error:
         raise ValueError(f"{kind.__name__} is incomplete") from error
+
+
+def parameters(kind: type[Any]) -> dict[str, Any]:
+    """The type of each parameter of a class."""
+    hints = get_type_hints(kind.__init__)
+    return {name: hint for name, hint in hints.items() if name != "return"}
 
 
 def _value(hint: Any, value: Any, name: str) -> Any:
@@ -51,5 +61,8 @@ def _value(hint: Any, value: Any, name: str) -> Any:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
     if type(value) is hint or (hint is float and type(value) is int):
+        # JSON has numbers of any size, 1e999 is infinite.
+        if hint in LARGEST and not -LARGEST[hint] <= value <= LARGEST[hint]:
+            raise ValueError(f"{name} is too large")
         return value
     raise ValueError(f"{name} is no {getattr(hint, '__name__', hint)}")

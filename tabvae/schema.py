@@ -43,6 +43,13 @@ class ColumnKind(StrEnum):
         return self in (ColumnKind.NUMERIC, ColumnKind.DATETIME)
 
 
+MOST_ROWS = 10**9
+LONGEST_IDENTIFIER, LONGEST_FORMAT = 4000, 64
+"""Of moments: text and directives without a width."""
+LARGEST_FIXED = 32
+"""Bytes of a number, or of what says where a text, a list or a category is."""
+LARGEST_MOMENT = 2.0**63 / 1e6
+"""In seconds: Arrow has microseconds in 64 bits."""
 MODELLED_KINDS = frozenset(
     {ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.DATETIME}
 )
@@ -86,6 +93,25 @@ class Column:
     maximum: float | None = None
     foreign: int = 0
 
+    def __post_init__(self) -> None:
+        if not all(0 <= n <= MOST_ROWS for n in (self.missing, self.distinct, self.foreign)):
+            raise ValueError("a number of cells that no table has")
+        if (self.constant is None) is (self.kind is ColumnKind.CONSTANT):
+            raise ValueError("a constant column without a value, or a value without one")
+        if self.pattern is not None and len(self.pattern.first) > LONGEST_IDENTIFIER:
+            raise ValueError(f"an identifier of {len(self.pattern.first)} characters")
+        if self.datetime_format is not None:
+            _check_format(self.datetime_format)
+        if self.kind.continuous:
+            self._check_line()
+
+    def _check_line(self) -> None:
+        most = LARGEST_MOMENT if self.kind is ColumnKind.DATETIME else cells.LARGEST_NUMBER
+        if self.numbers is None or self.minimum is None or self.maximum is None:
+            raise ValueError(f"a {self.kind} column without numbers")
+        if not -most <= self.minimum <= self.maximum <= most:
+            raise ValueError(f"numbers from {self.minimum} to {self.maximum}")
+
     @property
     def range_as_text(self) -> list[str]:
         """Smallest and largest number or moment, as people write them; empty for other kinds."""
@@ -102,6 +128,11 @@ class Column:
         if self.kind is ColumnKind.DATETIME:
             return cells.to_seconds(array, self.datetime_format)
         return cells.to_numbers(array)
+
+
+def _check_format(text: str) -> None:
+    if len(text) > LONGEST_FORMAT or not is_datetime_format(text):
+        raise ValueError(f"moments cannot be written like {shown(text)}")
 
 
 @dataclass(frozen=True)
@@ -188,6 +219,17 @@ class Schema:
                 return column
         raise SchemaError(f"no column {shown(name)}", suggestion(name, self.names))
 
+    def width(self, name: str) -> int:
+        """Bytes of a cell that this column writes, the model's categories aside."""
+        column = self[name]
+        texts = (
+            column.constant,
+            column.missing_text,
+            column.pattern.first if column.pattern else None,
+        )
+        longest = max(len((text or "").encode()) for text in texts)
+        return longest + _width(self.types.field(name).type)
+
     def require(self, names: Collection[str]) -> None:
         """Check that a table with columns ``names`` has every modelled column.
 
@@ -231,21 +273,28 @@ class Schema:
         """Read what ``to_json`` wrote.
 
         Raises:
-            SchemaError: the document is not a schema.
+            ValueError: it says something that no schema says.
+            KeyError, TypeError: it is none.
         """
-        try:
-            columns = tuple(from_json(Column, c) for c in document["columns"])
-            types = pa.ipc.read_schema(pa.py_buffer(b64decode(document["types"])))
-            if types.names != [c.name for c in columns]:
-                raise ValueError("its types are of other columns")
-            for datetime_format in {c.datetime_format for c in columns} - {None}:
-                if not is_datetime_format(str(datetime_format)):
-                    raise ValueError(f"{shown(datetime_format)} is no datetime format")
-            return cls(columns, types, int(document["rows"]))
-        except (KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
-            raise SchemaError(
-                f"not a schema: {error}", "write one with 'tabvae inspect DATA --json'"
-            ) from error
+        columns = tuple(from_json(Column, c) for c in document["columns"])
+        types = pa.ipc.read_schema(pa.py_buffer(b64decode(document["types"])))
+        if types.names != [c.name for c in columns] or len(set(types.names)) < len(columns):
+            raise ValueError("its types are of other columns")
+        rows = document["rows"]
+        if type(rows) is not int or not 0 < rows < MOST_ROWS:
+            raise ValueError(f"a table of {shown(rows)} rows")
+        return cls(columns, types, rows)
+
+
+def _width(kind: pa.DataType) -> int:
+    """Bytes of an empty cell; some types have a size that they say themselves."""
+    kind = getattr(kind, "storage_type", kind)
+    parts = sum(_width(kind.field(i).type) for i in range(kind.num_fields))
+    if pa.types.is_fixed_size_list(kind):
+        return int(kind.list_size * parts)
+    if pa.types.is_fixed_size_binary(kind):
+        return int(kind.byte_width)
+    return parts + LARGEST_FIXED
 
 
 def _typed(column: Column, texts: pa.Array) -> pa.Array:

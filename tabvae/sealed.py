@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from tabvae.errors import ModelFileError, shown
+from tabvae.errors import ModelFileError, one_line, shown
 from tabvae.output import whole_file
 
 DOCUMENT = "tabvae"
@@ -81,6 +83,22 @@ def part(arrays: Arrays, prefix: str) -> Arrays:
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
+
+
+@contextmanager
+def damage_told(path: str) -> Iterator[None]:
+    """Whatever goes wrong in this block is because of what the file says: it was written to be read
+    by others, and may say anything.
+
+    Raises:
+        ModelFileError: something went wrong.
+    """
+    try:
+        yield
+    except (ModelFileError, MemoryError):
+        raise
+    except Exception as error:
+        raise damaged(path, one_line(error)) from error
 
 
 def damaged(path: str, reason: str) -> ModelFileError:
