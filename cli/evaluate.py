@@ -50,20 +50,23 @@ def command(
 ) -> None:
     """Print how well the model knows the rows of DATA, best ones it was not fitted on.
 
-    Without DATA: the rows of its own table that were held out of training.
+    Without DATA: the rows of its own table that were held out of training, where that table is
+    still as it was.
 
     Losses and bounds are in nats; smaller losses and larger bounds are better. With --synthetic,
     DATA judges a synthetic table: how well it can be told from DATA, whether it repeats its rows.
     """
-    from tabvae.learn import unseen_rows
     from tabvae.output import standard_output
 
     from . import session
 
     estimator = session.load_model(model)
     fitted = estimator.fitted_
-    real = session.read_rows(estimator, data, reading).table
-    unseen = [] if data else unseen_rows(fitted.schema.rows, estimator.seed).tolist()
+    if data:
+        loaded, same = session.read_rows(estimator, data, reading), False
+    else:
+        loaded, same = session.read_fitted(estimator, reading)
+    real = loaded.table
     if synthetic is not None:
         from tabvae.comparison import compare_synthetic
 
@@ -72,9 +75,13 @@ def command(
         with standard_output():
             click.echo(json.dumps(scores, indent=2) if as_json else judged(scores))
         return
-    if unseen and real.num_rows == fitted.schema.rows:
-        say(f"tabvae: note: {len(unseen)} rows that the networks did not train on")
-        real = real.take(unseen)
+    if not data:
+        unseen = session.unseen_rows_of(estimator, real, same)
+        if unseen is None:
+            say("tabvae: note: all rows, also those that the networks may have trained on")
+        else:
+            say(f"tabvae: note: {len(unseen)} rows that the networks did not train on")
+            real = real.take(unseen)
     found = fitted.evaluate(real, samples, estimator.seed if seed is None else seed)
     with standard_output():
         if as_json:

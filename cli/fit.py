@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from tabvae.leakage import Leakage
     from tabvae.model import TabVAE
     from tabvae.schema import ColumnKind
+    from tabvae.source import Source
+    from tabvae.tables import Loaded
 
 INTERRUPTED = 130
 
@@ -84,12 +87,7 @@ def command(
     keeper = Checkpoint(f"{target}.checkpoint", checkpoint, resume)
     with training_progress() as progress:
         model.fit_table(loaded.table, given, progress, keeper)
-    model.source_ = {
-        "paths": list(data),
-        "format": loaded.format,
-        "delimiter": loaded.dialect.delimiter,
-        "encoding": reading.encoding,
-    }
+    model.source_ = source_of(model, data, loaded, reading.encoding)
     check_output(target, force, data)
     model.save(target)
     say(summary(model, target, time.perf_counter() - started))
@@ -106,6 +104,22 @@ def default_model_path(data: str) -> str:
     for extension in (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq"):
         name = name.removesuffix(extension)
     return name + MODEL_SUFFIX
+
+
+def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
+    """How to know again the table that ``model`` was fitted on, and its rows."""
+    from tabvae.learn import unseen_rows
+    from tabvae.source import Source, digest_of_rows, fingerprint
+
+    unseen = unseen_rows(loaded.table.num_rows, model.seed).numpy()
+    return Source(
+        tuple(paths),
+        loaded.format,
+        loaded.dialect.delimiter,
+        encoding,
+        fingerprint(loaded.table),
+        digest_of_rows(unseen),
+    )
 
 
 def read_kinds(path: str | None) -> dict[str, ColumnKind] | None:

@@ -31,7 +31,14 @@ from .console import say
     show_default=True,
     help="Below 1: more typical rows. Above 1: more varied ones.",
 )
+@click.option(
+    "--data",
+    metavar="FILE",
+    help="Tell the share of copies of rows of FILE, not of the table fitted on.",
+)
+@click.option("--no-check", is_flag=True, help="Read no table and tell no share of copies.")
 @options.seed_option
+@options.reading_options
 @options.debug_option
 def command(
     rows: int,
@@ -41,18 +48,28 @@ def command(
     complete: bool,
     one_shot: bool,
     temperature: float,
+    data: str | None,
+    no_check: bool,
     seed: int | None,
+    reading: options.Reading,
 ) -> None:
     """Write new rows with the columns, types and formats of the table the model has learned.
 
     Gaps come as often as in that table, unless --complete. Identifiers are new and unique, free
-    text stays empty. Where that table still is, the share of exact copies of its rows is told.
+    text stays empty. Where that table still is as it was, the share of exact copies of its rows is
+    told.
     """
+    from tabvae.errors import ParameterError, shown
+
     from . import session
 
+    if data is not None and no_check:
+        raise ParameterError("--data and --no-check exclude each other")
     cells = options.parse_assignments(where)
     estimator = session.load_model(model)
-    output = session.Output.checked(target, model, session.sources_of(estimator))
+    named = [] if data is None else [data]
+    output = session.Output.checked(target, model, [*session.sources_of(estimator), *named])
+    real = None if no_check else session.table_to_compare(estimator, data, reading)
     result = estimator.fitted_.generate(
         rows,
         where=cells,
@@ -63,11 +80,12 @@ def command(
     )
     table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))
-    if (source := session.fitted_table(estimator)) is not None:
+    if real is not None:
         from tabvae.comparison import exact_copies
 
-        copied, twins = exact_copies(estimator.fitted_, source, result)
+        copied, twins = exact_copies(estimator.fitted_, real, result)
+        whose = "the table fitted on" if data is None else shown(data)
         say(
-            f"{copied:.2%} of the rows are copies of rows of the table fitted on, in which "
-            f"{twins:.2%} have a twin"
+            f"{copied:.2%} of the rows are copies of rows of {whose}, in which {twins:.2%} have a "
+            "twin"
         )

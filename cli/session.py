@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tabvae.errors import DataError, ModelFileError, SchemaError, shown, suggestion
+
+from .console import say
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tabvae.cells import Ints
     from tabvae.delimited import Dialect
     from tabvae.model import TabVAE
+    from tabvae.source import Source
     from tabvae.tables import Loaded
 
     from .options import Reading, Target
@@ -84,15 +89,25 @@ def load_model(given: str | None) -> TabVAE:
     return TabVAE.load(path)
 
 
-def _source(model: TabVAE) -> dict[str, Any]:
-    """Paths, format and dialect of the table the model was fitted on; empty if it knows of none."""
-    return getattr(model, "source_", None) or {}
+def _source(model: TabVAE) -> Source | None:
+    """Of the table the model was fitted on, if it came from files."""
+    return getattr(model, "source_", None)
+
+
+def _is_table(path: str) -> bool:
+    """A file that can be read from end to end: not a pipe or a device, which a model from a
+    stranger may name, nor a file of the kernel's, which has no size."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError):
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size > 0
 
 
 def sources_of(model: TabVAE) -> list[str]:
     """The files the model was fitted on, as far as they are still there."""
-    paths: list[str] = _source(model).get("paths", [])
-    return [path for path in paths if path != "-" and Path(path).exists()]
+    source = _source(model)
+    return [] if source is None else [path for path in source.paths if _is_table(path)]
 
 
 def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
@@ -104,10 +119,10 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
     if data:
         return list(data)
     source = _source(model)
-    if not source:
+    if source is None:
         raise DataError("the model does not know its table", "name the file to read")
     found = sources_of(model)
-    if gone := [path for path in source["paths"] if path not in found]:
+    if gone := [path for path in source.paths if path not in found]:
         raise DataError(
             f"the table the model was fitted on, {shown(gone[0])}, is not here",
             "name the file to read",
@@ -125,16 +140,42 @@ def read_files(paths: Sequence[str], reading: Reading) -> Loaded:
 
 def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
     """Read rows for a fitted model; what is not given is as it was in ``fit``."""
-    from tabvae.delimited import Dialect
+    if not data:
+        return read_fitted(model, reading)[0]
+    # Another file may have another delimiter, which its header shows.
+    return _read(model, data, reading, delimiter=None)
+
+
+def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
+    """Read the table the model was fitted on, from the file that it names, and say so; and whether
+    it is as it was then.
+
+    Raises:
+        DataError: the model knows of none, or it is gone.
+    """
+    paths, source = inputs_of(model, ()), _source(model)
+    assert source is not None
+    listed = ", ".join(shown(path) for path in paths[:3])
+    say(f"tabvae: note: reading {listed}, which the model names as the table it was fitted on")
+    loaded = _read(model, paths, reading, source.delimiter)
+    same = source.is_of(loaded.table)
+    if source.fingerprint is not None and not same:
+        say("tabvae: note: it holds other names, cells or rows than then, or in another order")
+    return loaded, same
+
+
+def _read(model: TabVAE, paths: Sequence[str], reading: Reading, delimiter: str | None) -> Loaded:
     from tabvae.tables import read_tables
 
-    source = _source(model)
-    # Another file may have another delimiter, which its header shows.
-    delimiter = reading.delimiter or (None if data else source.get("delimiter"))
     if reading.na:
         model.fitted_.encoder.set_params(na_values=reading.na)
-    dialect = Dialect(delimiter, reading.encoding or source.get("encoding"))
-    return read_tables(inputs_of(model, data), dialect, reading.max_memory)
+    fitted = fitted_dialect(model)
+    dialect = replace(
+        fitted,
+        delimiter=reading.delimiter or delimiter,
+        encoding=reading.encoding or fitted.encoding,
+    )
+    return read_tables(paths, dialect, reading.max_memory)
 
 
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
@@ -164,16 +205,38 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
     return pa.Table.from_arrays(columns, schema=pa.schema(fields, metadata))
 
 
-def fitted_table(model: TabVAE) -> pa.Table | None:
-    """The table the model was fitted on, if it is still where it was and has its columns."""
-    from tabvae.errors import TabVAEError
-    from tabvae.tables import read_tables
+def unseen_rows_of(model: TabVAE, table: pa.Table, same: bool) -> Ints | None:
+    """The numbers of the rows of ``table`` that no network trained on, where that is known: it is
+    the ``same`` as was fitted on."""
+    from tabvae.learn import unseen_rows
 
-    try:
-        table = read_tables(inputs_of(model, ()), fitted_dialect(model)).table
-        model.fitted_.schema.require(table.column_names)
-    except TabVAEError:
+    source, rows = _source(model), model.fitted_.schema.rows
+    if source is None or not same or table.num_rows != rows:
         return None
+    unseen: Ints = unseen_rows(rows, model.seed).numpy()
+    return unseen if len(unseen) and source.knows_unseen(unseen) else None
+
+
+def table_to_compare(model: TabVAE, data: str | None, reading: Reading) -> pa.Table | None:
+    """The table of which new rows may hold copies: the one given, or the one the model was fitted
+    on, if it can be known to be where it was.
+
+    Raises:
+        DataError: the one given cannot be read.
+        SchemaError: it lacks a column of the model.
+    """
+    if data is not None:
+        table = read_rows(model, [data], reading).table
+    else:
+        source, found = _source(model), sources_of(model)
+        if source is None or source.fingerprint is None or len(found) < len(source.paths):
+            return None
+        loaded, same = read_fitted(model, reading)
+        if not same:
+            say("tabvae: note: no copies of its rows are looked for; --data FILE names a table")
+            return None
+        table = loaded.table
+    model.fitted_.schema.require(table.column_names)
     return table
 
 
@@ -187,9 +250,10 @@ def fitted_dialect(model: TabVAE) -> Dialect:
     from tabvae.delimited import Dialect
 
     source = _source(model)
-    return Dialect(source.get("delimiter"), source.get("encoding"))
+    return Dialect() if source is None else source.dialect
 
 
 def fitted_format(model: TabVAE) -> str:
     """The format of the table the model was fitted on: csv or parquet."""
-    return str(_source(model).get("format", "csv"))
+    source = _source(model)
+    return "csv" if source is None else source.format

@@ -46,6 +46,7 @@ from tabvae.schema import Column, Schema
 from tabvae.scores import known_scores
 from tabvae.sealed import Arrays
 from tabvae.selection import Selection
+from tabvae.source import Source
 from tabvae.training import Record
 from tabvae.vae import Autoencoder, Objective
 
@@ -60,12 +61,12 @@ class Saved:
     Attributes:
         fitted: everything learned.
         parameters: of the estimator, as JSON values.
-        source: paths and dialect of the table it was fitted on, if it came from files.
+        source: of the table it was fitted on, if it came from files.
     """
 
     fitted: Fitted
     parameters: dict[str, Any]
-    source: dict[str, Any] | None
+    source: Source | None
 
 
 def save(path: str, saved: Saved) -> None:
@@ -88,7 +89,9 @@ def load(path: str) -> Saved:
     document, arrays = sealed.read(path)
     with sealed.damage_told(path):
         document = upgraded(document)
-        saved = Saved(_rebuild(document, arrays), document["parameters"], document["source"])
+        source = document["source"]
+        source = None if source is None else from_json(Source, source)
+        saved = Saved(_rebuild(document, arrays), document["parameters"], source)
         _check_contents(saved, document, arrays)
         _check_cells(saved.fitted)
     return saved
@@ -139,7 +142,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
     document = {
         "format": FORMAT,
         "parameters": saved.parameters,
-        "source": saved.source,
+        "source": None if saved.source is None else asdict(saved.source),
         "schema": fitted.schema.to_json(),
         "na_values": fitted.encoder.na_values,
         "columns": columns,
@@ -223,6 +226,7 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
     if ensemble.objective.variational:
         chart = Map(len(owners(encoder)), shape.latent)
         chart.load_state_dict(_weights(arrays, "map."))
+        chart.check()
         chart.eval()
     forests = tuple(_read_forest(arrays, j) for j in range(columns))
     for forest, coder in zip(forests, encoder.bins_, strict=True):

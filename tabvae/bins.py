@@ -33,7 +33,8 @@ class ContinuousBins:
         means: (bins,) mean of the training values in each bin.
         mass: (bins,) share of the training values in each bin.
         center: mean of the training values.
-        scale: their standard deviation, 1 if they do not vary.
+        scale: their standard deviation, 1 if they do not vary; their range, if that is so small
+            that its square is zero.
         line: one of ``LINES``: where the network sees a value lie.
     """
 
@@ -58,6 +59,8 @@ class ContinuousBins:
             raise ValueError("the bins of a column of numbers are too large")
         if not (np.abs(ends - self.center) <= FARTHEST * self.scale).all():
             raise ValueError("the bins of a column of numbers are too far from their mean")
+        if self.ends[0] < self.ends[1] and self.scale > self.ends[1] - self.ends[0]:
+            raise ValueError("the bins of a column of numbers deviate more than they differ")
 
     @classmethod
     def fit(cls, values: Floats, most: int, line: str = "normal") -> ContinuousBins:
@@ -78,7 +81,7 @@ class ContinuousBins:
             means=np.array([g.mean() for g in groups]),
             mass=np.array([len(g) / len(values) for g in groups]),
             center=float(values.mean()),
-            scale=float(values.std()) or 1.0,
+            scale=float(values.std()) or float(np.ptp(values)) or 1.0,
             line=line,
         )
 

@@ -27,6 +27,8 @@ NUL_BYTES = {
     "utf-32-be": [True, True, True, False],
 }
 """Which of its first four bytes are zero when Latin text is written so."""
+OF_NO_FILE = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+"""Encodings that Python has for its own use; some take a time that grows with the square."""
 
 
 def check_encoding(encoding: str) -> None:
@@ -36,9 +38,12 @@ def check_encoding(encoding: str) -> None:
         ParameterError: there is none.
     """
     try:
-        "".encode(encoding)
-    except (LookupError, ValueError) as error:
-        raise ParameterError(f"unknown encoding {shown(encoding)}", "--encoding utf-8") from error
+        "".encode(encoding)  # Refuses what turns bytes into bytes, such as zip.
+        known = codecs.lookup(encoding).name not in OF_NO_FILE
+    except (LookupError, ValueError):
+        known = False
+    if not known:
+        raise ParameterError(f"unknown encoding {shown(encoding)}", "--encoding utf-8")
 
 
 def find_encoding(start: bytes, asked: str | None, name: str) -> tuple[str, bytes]:

@@ -66,6 +66,15 @@ class Map(nn.Module):
         picture: Tensor = self.restorer(places) + self.center
         return picture
 
+    def check(self) -> None:
+        """Make sure that it can be drawn on.
+
+        Raises:
+            ValueError: its unit is none.
+        """
+        if not bool(self.spread > LEAST / 2):
+            raise ValueError("a map without a spread")
+
 
 @dataclass(frozen=True)
 class Landscape:

@@ -62,7 +62,8 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         return hint(value)
     if type(value) is hint or (hint is float and type(value) is int):
         # JSON has numbers of any size, 1e999 is infinite.
-        if hint in LARGEST and not -LARGEST[hint] <= value <= LARGEST[hint]:
+        most = LARGEST.get(type(value))
+        if most is not None and not -most <= value <= most:
             raise ValueError(f"{name} is too large")
         return value
     raise ValueError(f"{name} is no {getattr(hint, '__name__', hint)}")

@@ -27,12 +27,15 @@ def upgraded(document: Document) -> Document:
 
 
 def _from_11(document: Document) -> Document:
-    schema = document["schema"]
+    schema, source = document["schema"], document["source"]
     columns = [_column_from_11(column) for column in schema["columns"]]
+    if source is not None:
+        source = {**source, "fingerprint": None, "unseen": None}
     return {
         **document,
         "format": 12,
         "parameters": {**document["parameters"], "memorise": True},
+        "source": source,
         "schema": {**schema, "columns": columns},
         "leakage": None,
     }

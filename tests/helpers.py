@@ -16,6 +16,8 @@ from unittest import mock
 import pandas as pd
 from tabvae_cli.main import run
 
+NOTE = "tabvae: note: "
+
 
 @dataclass(frozen=True)
 class Result:
@@ -98,10 +100,11 @@ def peak_megabytes(folder: Path, *arguments: str) -> tuple[Result, int]:
 
 
 def assert_one_line_error(result: Result, code: int, *words: str) -> None:
-    """The error is one line that says ``words``, with ``code``, no output and no traceback."""
+    """The error is one line that says ``words``, with ``code``, no output and no traceback. Notes
+    may precede it, such as which file is read."""
     assert result.code == code, result
     assert result.out == ""
-    lines = result.err.strip().splitlines()
+    lines = [line for line in result.err.splitlines() if line and not line.startswith(NOTE)]
     assert len(lines) == 1, result.err
     for word in ("error:", *words):
         assert word in lines[0], result.err

@@ -19,7 +19,7 @@ FLOORS = [
     {"cells", "identifiers", "grid", "records", "releases", "decoding", "sniffing"},
     {"exact", "layout", "moments"},
     {"schema", "bins", "delimited", "network", "quality", "linear"},
-    {"inference", "privacy", "tables", "frames", "likelihood", "gridding", "coordinates"},
+    {"inference", "privacy", "tables", "frames", "source", "likelihood", "gridding", "coordinates"},
     {"encoding", "output"},
     {"vae", "sealed"},
     {"masking", "bounds", "plan", "descent"},

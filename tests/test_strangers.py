@@ -22,6 +22,7 @@ from .golden.make import FOLDER, ROWS, table
 GOLDEN = str(FOLDER / "vae-11.tabvae")
 ID, GROUP, SIZE, COUNT, BIG, DAY, UNIT = range(7)
 """Numbers of the columns."""
+CSV = {"paths": ["data.csv"], "format": "csv", "delimiter": ",", "encoding": None}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,10 @@ def of_column(column: int, name: str, value: object) -> tuple[tuple[Any, ...], o
     return ("schema", "columns", column, name), value
 
 
+def from_csv(**changes: object) -> tuple[tuple[Any, ...], object]:
+    return ("source",), {**CSV, **changes}
+
+
 DOCUMENTS = {
     "many blanks": number("padding", " " * 10_000),
     "padding that is none": number("padding", "\x1b"),
@@ -97,6 +102,16 @@ DOCUMENTS = {
     "a billion rows": (("schema", "rows"), 10**9),
     "rows beyond all numbers": (("schema", "rows"), 10**400),
     "fewer than no rows": (("schema", "rows"), -5),
+    "a source that is a number": (("source",), 5),
+    "no paths": (("source",), {"x": 1}),
+    "paths that are numbers": from_csv(paths=[1, 2]),
+    "a path that ends early": from_csv(paths=["a\0b"]),
+    "an encoding that is a number": from_csv(encoding=7),
+    "an encoding of bytes": from_csv(encoding="zip"),
+    "a slow encoding": from_csv(encoding="punycode"),
+    "rows for cells": from_csv(delimiter="\n"),
+    "quotes between cells": from_csv(delimiter='"'),
+    "a format that is none": from_csv(format="xls"),
     "a number that means a gap": (("na_values",), [1]),
     "gaps in one text": (("na_values",), "abc"),
     "many layers": (("shape", "depth"), 200_000),
@@ -110,11 +125,13 @@ DOCUMENTS = {
     "a grid beyond all numbers": (("parameters", "grid"), "9" * 5000),
     "a mean beyond all numbers": (("columns", 1, "center"), 1e308),
     "a deviation of nothing": (("columns", 1, "scale"), 1e-320),
+    "a deviation beyond the range": (("columns", 1, "scale"), 1e8),
     "a category twice": (("columns", 0, "vocabulary"), ["a", "a", "b"]),
     "a long category": (("columns", 0, "vocabulary", 0), "x" * 2**21),
     "gaps that are no gaps": (("na_values",), ["north", "south", "east"]),
     "many of a category": (("columns", 0, "counts", 0), 10**30),
     "a tail that does not end": (("calibrations", "surprise", "tail"), [0.0, 1.0, 0.0]),
+    "a tail beyond all numbers": (("calibrations", "surprise", "tail", 0), 10**30),
     "a calibration by no rows": (("calibrations", "surprise", "rows"), -1),
     "a point beyond all numbers": (("records", 0, "curve", 0, "step"), 2**64),
 }
@@ -153,6 +170,7 @@ ARRAYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "nodes that trees share": ("forest.0.roots", lambda a: a * 0),
     "leaves that are too large": ("forest.1.value", lambda a: a * np.float32(1e30)),
     "a regression beyond all numbers": ("line.1.weight", lambda a: a * 0 + 1e300),
+    "a map without a spread": ("map.spread", lambda a: a * 0),
     "trust below zero": ("trust.shares", lambda a: a - 2),
     "places that fall": ("margins.places", lambda a: a[::-1]),
 }

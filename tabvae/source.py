@@ -1,0 +1,98 @@
+"""Which table a model was fitted on: where it lay, how it was written, and how to know it again."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from tabvae import cells
+from tabvae.cells import Ints
+from tabvae.delimited import Dialect
+
+ROWS_PER_PIECE = 10_000
+FORMATS = ("csv", "parquet")
+DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a table came from.
+
+    Attributes:
+        paths: of its files, as they were named; ``-`` is standard input.
+        format: one of ``FORMATS``.
+        delimiter: of a text table.
+        encoding: the one that was asked for.
+        fingerprint: of the table; ``None`` if the model was fitted before there was one.
+        unseen: digest of the numbers of the rows that no network trained on; likewise.
+    """
+
+    paths: tuple[str, ...]
+    format: str
+    delimiter: str | None
+    encoding: str | None
+    fingerprint: str | None
+    unseen: str | None
+
+    def __post_init__(self) -> None:
+        Dialect(self.delimiter, self.encoding)
+        if self.format not in FORMATS or not self.paths or any("\0" in p for p in self.paths):
+            raise ValueError("a table without a file, or in no known format")
+        if not all(d is None or DIGEST.fullmatch(d) for d in (self.fingerprint, self.unseen)):
+            raise ValueError("a fingerprint that is none")
+
+    @property
+    def dialect(self) -> Dialect:
+        """How it was written."""
+        return Dialect(self.delimiter, self.encoding)
+
+    def is_of(self, table: pa.Table) -> bool:
+        """The table has the names and cells of the one that was fitted on, in the same order."""
+        return self.fingerprint is not None and self.fingerprint == fingerprint(table)
+
+    def knows_unseen(self, rows: Ints) -> bool:
+        """These are the numbers of the rows that no network trained on."""
+        return self.unseen is not None and self.unseen == digest_of_rows(rows)
+
+
+def fingerprint(table: pa.Table) -> str:
+    """A digest of the names of all columns and the texts of all cells, row after row.
+
+    However a table is cut into chunks, and whether its texts are plain or in a dictionary, it is
+    the same.
+
+    >>> one = pa.table({"a": ["1", "2", None]})
+    >>> fingerprint(one) == fingerprint(pa.concat_tables([one[:1], one[1:]]))
+    True
+    >>> fingerprint(one) == fingerprint(one.take([1, 0, 2]))
+    False
+    """
+    digest = hashlib.sha256(repr(table.column_names).encode())
+    for start in range(0, table.num_rows, ROWS_PER_PIECE):
+        for column in table.slice(start, ROWS_PER_PIECE).columns:
+            for part in _parts(cells.flat(column)):
+                digest.update(part)
+    return digest.hexdigest()
+
+
+def digest_of_rows(rows: Ints) -> str:
+    """Of the numbers of rows."""
+    return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
+
+
+def _parts(array: pa.Array) -> Iterator[bytes]:
+    """The lengths of cells, -1 for a null, and their bytes."""
+    if not cells.has_text(array.type):
+        yield repr(array.to_pylist()).encode()
+        return
+    texts = pc.cast(cells.to_text(array), pa.large_binary())
+    lengths = pc.fill_null(pc.binary_length(texts), -1)
+    yield lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes()
+    present = texts.drop_null()
+    whole = pa.LargeListArray.from_arrays(pa.array([0, len(present)], pa.int64()), present)
+    yield pc.binary_join(whole, pa.scalar(b"", pa.large_binary()))[0].as_py()
