@@ -11,12 +11,24 @@ import click
 from tabvae.errors import printable
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from tabvae.team import Step
+
+MOST_SHOWN = 200
 
 
 def say(message: str) -> None:
     """Lines on standard error."""
-    click.echo("\n".join(printable(line) for line in message.splitlines()), err=True)
+    click.echo("\n".join(printable(line) for line in message.split("\n")), err=True)
+
+
+def literal(text: str) -> Text:
+    """What a table or a model says, for a table on the terminal: no markup, no control characters,
+    and not longer than a person reads."""
+    from rich.text import Text
+
+    return Text(printable(text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"))
 
 
 @contextmanager

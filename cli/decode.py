@@ -52,13 +52,16 @@ def command(
 def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: object) -> str:
     """What is lost, column by column, and the size of both, in a few lines."""
     from tabvae.comparison import bytes_per_row, losses
+    from tabvae.errors import shown
 
     from . import session
 
     original = session.read_rows(model, [compare], reading).table
     numbers, categories = losses(model.fitted_, original, latents)
-    lines = [f"{name}: RMSE {value:.3f} deviations" for name, value in numbers.items()]
-    lines += [f"{name}: {100 * value:.1f} % changed" for name, value in categories.items()]
+    lines = [f"{shown(name)[1:-1]}: RMSE {value:.3f} deviations" for name, value in numbers.items()]
+    lines += [
+        f"{shown(name)[1:-1]}: {100 * value:.1f} % changed" for name, value in categories.items()
+    ]
     typed = model.fitted_.schema.typed(original, model.fitted_.encoder.na_values)
     codes, parquet = bytes_per_row(model.fitted_, typed)
     lines.append(f"{codes} bytes a row as float32 coordinates, {parquet:.1f} as Parquet")

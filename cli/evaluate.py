@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
-from .console import say
+from .console import literal, say
 from .fit import leakage_in_words
 
 if TYPE_CHECKING:
@@ -118,20 +118,18 @@ def _number(value: float) -> float | None:
 def show(model: TabVAE, found: Evaluation) -> None:
     """A table of columns, then what is good and what is not, in words."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
     from tabvae.errors import shown
 
-    console = Console()
+    console = Console(markup=False, emoji=False)
     table = Table(title=f"{found.rows} rows, nats a cell", title_justify="left")
     for heading in ("column", "by itself", "given the others", "known of it"):
         table.add_column(heading, justify="left" if heading == "column" else "right")
     rows = zip(model.fitted_.encoder.columns_, found.entropy, found.loss, strict=True)
     for column, entropy, loss in rows:
         share = f"{max(0.0, 1 - loss / entropy):.0%}" if entropy > 0 else ""
-        name = escape(shown(column.name)[1:-1])
-        table.add_row(name, f"{entropy:.3f}", f"{loss:.3f}", share)
+        table.add_row(literal(shown(column.name)[1:-1]), f"{entropy:.3f}", f"{loss:.3f}", share)
     console.print(table)
     lines = words(found)
     if leakage := model.fitted_.card.leakage:

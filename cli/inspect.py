@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .console import literal
 from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ def command(
     """Show what each column of a table is taken for and why, or the card of a model."""
     from rich.console import Console
 
-    from tabvae.errors import printable
     from tabvae.output import standard_output
 
     if file.endswith(MODEL_SUFFIX):
@@ -42,7 +42,7 @@ def command(
             if as_json:
                 click.echo(json.dumps(card_json(model), indent=2))
             else:
-                show_card(Console(), model)
+                show_card(Console(markup=False, emoji=False), model)
         return
     from tabvae.cells import DEFAULT_NA_VALUES
     from tabvae.inference import infer_schema
@@ -60,24 +60,24 @@ def command(
         if as_json:
             click.echo(json.dumps(inferred.to_json(), indent=2))
         else:
-            show_schema(Console(), inferred, printable(file))
+            show_schema(Console(markup=False, emoji=False), inferred, file)
 
 
 def show_schema(console: Any, schema: Schema, title: str) -> None:
     """A table of decisions."""
-    from rich.markup import escape
     from rich.table import Table
 
     from tabvae.errors import shown
 
-    table = Table(title=escape(f"{title}: {schema.rows} rows"), title_justify="left")
+    table = Table(title=literal(f"{title}: {schema.rows} rows"), title_justify="left")
     for heading in ("column", "kind", "missing", "distinct", "range", "reason"):
         table.add_column(heading, overflow="fold")
     for column in schema.columns:
         between = " .. ".join(column.range_as_text)
-        name = escape(shown(column.name)[1:-1])
+        name = shown(column.name)[1:-1]
         missing, distinct = str(column.missing or ""), str(column.distinct)
-        table.add_row(name, column.kind, missing, distinct, between, escape(column.reason))
+        cells = (name, column.kind, missing, distinct, between, column.reason)
+        table.add_row(*map(literal, cells))
     console.print(table)
 
 
@@ -108,10 +108,9 @@ def show_card(console: Any, model: TabVAE) -> None:
             )
     console.print(table)
     if withheld := withheld_in_words(model):
-        console.print(withheld, highlight=False, markup=False, soft_wrap=True)
+        console.print(withheld, highlight=False, soft_wrap=True)
     if card.leakage:
-        line = leakage_in_words(card.leakage)
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(leakage_in_words(card.leakage), highlight=False, soft_wrap=True)
     if not len(card.kl):
         return
     dimensions = ", ".join(f"{value:.2f}" for value in card.kl)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ from tabvae.errors import ModelFileError
 from tabvae.sealed import Arrays
 
 from .golden.make import FOLDER, ROWS, table
+from .helpers import tabvae
 
 GOLDEN = str(FOLDER / "vae-11.tabvae")
 ID, GROUP, SIZE, COUNT, BIG, DAY, UNIT = range(7)
@@ -264,3 +266,66 @@ def test_whatever_is_replaced_a_thousand_models_are_used_or_refused(
     golden: tuple[dict[str, Any], Arrays], rows: pd.DataFrame, tmp_path: Path
 ) -> None:
     assert_used_or_refused(golden, rows, tmp_path, tries=2000, seed=1)
+
+
+# What reaches the terminal
+
+EVIL = "\x1b]0;pwn\x07\x1b[31m[red]x[/red]\x9b2J:smile:\u202e\u2066\u200b\n\r\x00"
+FILE = EVIL.replace("\0", "").replace("/", "")
+
+
+def evil_model(golden: tuple[dict[str, Any], Arrays], folder: Path) -> tuple[dict[str, Any], str]:
+    """A model that says ``EVIL`` wherever it may say any text, and the names of its columns."""
+    document = copy.deepcopy(golden[0])
+    columns = document["schema"]["columns"]
+    named = {c["name"]: f"{EVIL}{c['name']}" for c in columns}
+    for column in columns:
+        column.update(name=named[column["name"]], reason=EVIL)
+    columns[UNIT]["constant"] = EVIL
+    columns[ID]["fresh_identifier"] = f"{EVIL}1"
+    columns[GROUP]["missing_text"] = EVIL
+    columns[DAY]["datetime_format"] = "%d.%m.%Y\x9b\u202e\u200b"
+    document["na_values"] = ["", EVIL, EVIL.strip()]
+    vocabulary = document["columns"][0]["vocabulary"]
+    vocabulary[:] = [f"{EVIL}{word}" for word in vocabulary]
+    texts = pa.schema([pa.field(name, pa.string()) for name in named.values()])
+    document["schema"]["types"] = b64encode(texts.serialize().to_pybytes()).decode()
+    document["versions"] = {"tabvae": EVIL}
+    document["source"] = {**CSV, "paths": [FILE]}
+    return named, saved(document, golden[1], folder)
+
+
+def test_nothing_that_a_model_says_reaches_the_terminal_raw(
+    golden: tuple[dict[str, Any], Arrays], rows: pd.DataFrame, tmp_path: Path
+) -> None:
+    named, path = evil_model(golden, tmp_path)
+    rows.rename(columns=named).to_csv(tmp_path / "rows.csv", index=False)
+    rows.to_csv(tmp_path / "others.csv", index=False)
+    shutil.copy(tmp_path / "rows.csv", tmp_path / FILE)
+    model = ("-m", path)
+    shown = ""
+    for arguments in (
+        ("inspect", path),
+        ("inspect", path, "--json"),
+        ("inspect", "rows.csv"),
+        ("evaluate", *model, "rows.csv"),
+        ("evaluate", *model, "rows.csv", "--json"),
+        ("evaluate", *model),
+    ):
+        result = tabvae(tmp_path, *arguments)
+        assert result.code == 0, result.err
+        shown += result.out + result.err
+    assert "[red]x[/red]" in shown
+    assert ":smile:" in shown
+    for arguments in (
+        ("impute", *model, "rows.csv"),
+        ("impute", *model, "others.csv"),
+        ("impute", *model),
+        ("detect", *model, "rows.csv", "--keep", FILE),
+        ("generate", *model, "-n", "2", "--where", f"{named['group']}=x"),
+        ("generate", *model, "-n", "2", "--where", f"{named['size']}=x"),
+        ("embed", *model, "rows.csv", "-o", "z.csv"),
+        ("decode", *model, "z.csv", "--compare", "rows.csv"),
+    ):
+        shown += tabvae(tmp_path, *arguments).err
+    assert not {c for c in shown if not c.isprintable()} - {"\n"}
