@@ -112,7 +112,7 @@ reading_options = _bundle(
         default="1GB",
         show_default=True,
         callback=lambda _, __, text: parse_size(text),
-        help="Refuse a table that takes more, such as 500MB or 4GB.",
+        help="Refuse files that take more together, such as 500MB or 4GB.",
     ),
 )
 

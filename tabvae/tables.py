@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 from tabvae.delimited import Dialect, check_header, read_csv
 from tabvae.errors import DataError, one_line, shown, suggestion
 from tabvae.layout import Layout
+from tabvae.memory import Room, limited, text_bytes
 
 STDIN = "-"
 MOST_BYTES = 2**30
@@ -50,12 +52,13 @@ def read_tables(
     Args:
         paths: CSV, TSV or Parquet files, gzipped or not; ``-`` is standard input.
         dialect: what is known of a text table.
-        most: bytes of one table; a larger one is refused before it fills the memory.
+        most: bytes of all files together; more are refused before they fill the memory.
 
     Raises:
         DataError: a file cannot be read, is too large, or has other columns than the first.
     """
-    loaded = [_read_table(path, dialect or Dialect(), most) for path in paths]
+    room = Room(most)
+    loaded = [_read_table(path, dialect or Dialect(), room) for path in paths]
     first = loaded[0]
     if len(loaded) == 1:
         return first
@@ -84,18 +87,19 @@ def _check_same_columns(path: str, first: Loaded, other_path: str, other: Loaded
         )
 
 
-def _read_table(path: str, dialect: Dialect, most: int) -> Loaded:
+def _read_table(path: str, dialect: Dialect, room: Room) -> Loaded:
     name = "standard input" if path == STDIN else path
     try:
-        with _open_input(path, most) as file:
-            _check_length(file, name, most)
+        with _open_input(path, room.left) as file:
+            length = _length(file, room.left)
             start = file.read(4)
             file.seek(0)
             if not start:
                 raise DataError(f"{shown(name)} is empty")
             if start == PARQUET_MAGIC or Path(path).suffix.lower() in (".parquet", ".pq"):
-                table, layout = _read_parquet(file, name, start, most)
+                table, layout = _read_parquet(file, name, start, room)
                 return Loaded(table, "parquet", replace(dialect, layout=layout))
+            room.take(length, name)
             if Path(path).suffixes[-1:] == [".tsv"] or path.lower().endswith(".tsv.gz"):
                 dialect = replace(dialect, delimiter=dialect.delimiter or "\t")
             table, dialect = read_csv(file, name, start, dialect)
@@ -106,24 +110,17 @@ def _read_table(path: str, dialect: Dialect, most: int) -> Loaded:
         raise DataError(f"cannot read {shown(name)}: {error.strerror or error}") from error
 
 
-def _check_length(file: BinaryIO | gzip.GzipFile, name: str, most: int) -> None:
-    """Count the bytes, which a small compressed file does not show, and go back to the first."""
+def _length(file: BinaryIO | gzip.GzipFile, most: int) -> int:
+    """Count the bytes, which a small compressed file does not show, as far as they may be read; and
+    go back to the first."""
     length = 0
     if isinstance(file, gzip.GzipFile):
         while length <= most and (block := file.read(BYTES_PER_READ)):
             length += len(block)
     else:
         length = file.seek(0, io.SEEK_END)
-    if length > most:
-        raise _too_large(name, most)
     file.seek(0)
-
-
-def _too_large(name: str, most: int) -> DataError:
-    return DataError(
-        f"{shown(name)} takes more than {most // 2**20} MB in memory",
-        "--max-memory 4GB, or more, if it is meant to",
-    )
+    return length
 
 
 @contextmanager
@@ -155,33 +152,39 @@ def _open_input(path: str, most: int) -> Iterator[BinaryIO | gzip.GzipFile]:
 
 
 def _read_parquet(
-    file: BinaryIO | gzip.GzipFile, name: str, start: bytes, most: int
+    file: BinaryIO | gzip.GzipFile, name: str, start: bytes, room: Room
 ) -> tuple[pa.Table, Layout]:
     if start != PARQUET_MAGIC:
         raise DataError(
             f"{shown(name)} is not a Parquet file", "if it holds text, rename it to .csv"
         )
     try:
-        source = pq.ParquetFile(pa.PythonFile(file, mode="r"))
-        if _declared(source) > most:
-            raise _too_large(name, most)
-        batches, total = [], 0
-        for batch in source.iter_batches(ROWS_PER_BATCH):
-            total += batch.nbytes
-            if total > most:
-                raise _too_large(name, most)
-            batches.append(batch)
-        table = pa.Table.from_batches(batches, source.schema_arrow)
-        table.validate(full=True)
-        layout = Layout.of(source)
+        with limited(room.left):
+            table, layout = _decoded(pa.PythonFile(file, mode="r"), name, room)
+    except MemoryError as error:
+        raise room.too_small(name) from error
     except DataError:
         raise
-    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{shown(name)} is a damaged Parquet file: {one_line(error)}") from error
     check_header(table.column_names, name)
     if table.num_rows == 0:
         raise DataError(f"{shown(name)} has no rows")
     return table, layout
+
+
+def _decoded(file: pa.NativeFile, name: str, room: Room) -> tuple[pa.Table, Layout]:
+    source = pq.ParquetFile(file)
+    room.require(_declared(source), name)
+    for size in accumulate(text_bytes(file, ROWS_PER_BATCH)):
+        room.require(size, name)
+    batches = []
+    for batch in source.iter_batches(ROWS_PER_BATCH):
+        room.take(batch.nbytes, name)
+        batches.append(batch)
+    table = pa.Table.from_batches(batches, source.schema_arrow)
+    table.validate(full=True)
+    return table, Layout.of(source)
 
 
 def _declared(source: pq.ParquetFile) -> int:

@@ -18,7 +18,7 @@ FLOORS = [
     {"errors"},
     {"cells", "identifiers", "grid", "records", "releases", "decoding", "sniffing"},
     {"exact", "layout", "moments"},
-    {"schema", "bins", "delimited", "network", "quality", "linear"},
+    {"schema", "bins", "delimited", "memory", "network", "quality", "linear"},
     {"inference", "privacy", "tables", "frames", "source", "likelihood", "gridding", "coordinates"},
     {"encoding", "output"},
     {"vae", "sealed"},

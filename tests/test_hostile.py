@@ -18,7 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tabvae import TabVAE
-from tabvae.errors import TabVAEError
+from tabvae.errors import DataError, TabVAEError
+from tabvae.memory import limited
 from tabvae.tables import read_tables
 
 from .helpers import assert_one_line_error, peak_megabytes, tabvae
@@ -216,6 +217,58 @@ def test_a_table_larger_than_the_limit_is_refused_before_it_is_read(tmp_path: Pa
     assert_one_line_error(result, 1, "'standard input'", "more than 1 MB")
     assert tabvae(tmp_path, "inspect", "a.csv", "--max-memory", "2mb").code == 0
     assert_one_line_error(tabvae(tmp_path, "inspect", "a.csv", "--max-memory", "x"), 2, "500MB")
+
+
+def test_files_of_one_call_share_the_limit(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"{number}.csv").write_bytes(b"a,b\n" + b"1,2\n" * 150_000)
+    names = [str(tmp_path / f"{number}.csv") for number in range(4)]
+    assert read_tables(names, most=2_500_000).table.num_rows == 600_000
+    assert read_tables(names[:1], most=610_000).table.num_rows == 150_000
+    with pytest.raises(DataError, match=r"1\.csv' takes more than 595 kB.*with the files before"):
+        read_tables(names, most=610_000)
+
+
+def bomb(name: str) -> pa.Table:
+    """A table of 1 GB or more in memory that is a few kB as a file."""
+    one = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int8()), pa.array(["x" * 10**5]))
+    if name == "texts in lists":
+        one = pa.ListArray.from_arrays(pa.array([0, 10_000], pa.int32()), one)
+    elif name == "texts in structs":
+        one = pa.StructArray.from_arrays([one], names=["x"])
+    elif name == "lists":
+        zeros = pa.array(np.zeros(1_000_000, np.int64))
+        one = pa.ListArray.from_arrays(pa.array(np.arange(11) * 100_000, pa.int32()), zeros)
+        return pa.concat_tables([pa.table({"a": one})] * 20)
+    return pa.table({"a": one})
+
+
+@pytest.mark.parametrize(
+    "name", ["texts", "texts in lists", "texts in structs", "categories", "lists"]
+)
+def test_a_small_parquet_file_that_wants_to_be_large_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(bomb(name), path, compression="zstd", store_schema=name == "categories")
+    assert path.stat().st_size < 50_000
+    everywhere = pa.default_memory_pool()
+    pool = pa.proxy_memory_pool(everywhere)
+    pa.set_memory_pool(pool)
+    try:
+        with pytest.raises(DataError, match="takes more than 10 MB"):
+            read_tables([str(path)], most=10 * 2**20)
+    finally:
+        pa.set_memory_pool(everywhere)
+    # Of lists of numbers the file does not say how long they are.
+    assert pool.max_memory() < (1000 if name == "lists" else 100) * 2**20
+
+
+def test_what_no_file_declares_is_limited_too() -> None:
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    with pytest.raises(MemoryError), limited(2**20):
+        np.empty(2**34, np.int8)
+    with limited(2**20):
+        assert len(np.ones(2**20, np.int8)) == 2**20
+    assert resource.getrlimit(resource.RLIMIT_DATA) == before
 
 
 @pytest.mark.slow

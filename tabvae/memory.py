@@ -1,0 +1,125 @@
+"""How much memory tables may take: what is left of it, and how much a Parquet file wants."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tabvae.errors import DataError, shown
+
+TIMES, BESIDE, OF_A_THREAD = 3, 2**29, 2**24
+"""Of a limit, what a process may take while it reads a Parquet file: arrays grow by doubling, and
+the memory that was there before cannot be used again at once; threads have stacks."""
+
+
+@dataclass
+class Room:
+    """What tables may take.
+
+    Attributes:
+        most: bytes of all tables together.
+        used: what they take so far.
+    """
+
+    most: int
+    used: int = 0
+
+    @property
+    def left(self) -> int:
+        """Bytes that are left."""
+        return self.most - self.used
+
+    def require(self, size: int, name: str) -> None:
+        """Make sure that ``size`` bytes are left for the file ``name``.
+
+        Raises:
+            DataError: they are not.
+        """
+        if size > self.left:
+            raise self.too_small(name)
+
+    def take(self, size: int, name: str) -> None:
+        """Use ``size`` bytes for the file ``name``.
+
+        Raises:
+            DataError: they are not left.
+        """
+        self.require(size, name)
+        self.used += size
+
+    def too_small(self, name: str) -> DataError:
+        """The error for a file that takes more than is left."""
+        unit, called = (2**20, "MB") if self.most >= 2**20 else (2**10, "kB")
+        others = ", together with the files before it" if self.used else ""
+        return DataError(
+            f"{shown(name)} takes more than {self.most // unit} {called} in memory{others}",
+            "--max-memory 4GB, or more, if it is meant to",
+        )
+
+
+def text_bytes(file: pa.NativeFile, rows_per_batch: int) -> Iterator[int]:
+    """Bytes of the texts of a Parquet file, batch by batch, without making them: a dictionary of
+    few bytes may stand for many."""
+    schema = pq.ParquetFile(file).schema
+    leaves = (schema.column(i) for i in range(len(schema)))
+    texts = [
+        leaf.path
+        for leaf in leaves
+        if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type != "DECIMAL"
+    ]
+    if texts:
+        source = pq.ParquetFile(file, read_dictionary=texts)
+        for batch in source.iter_batches(rows_per_batch, columns=texts):
+            yield sum(_text_bytes(column) for column in batch.columns)
+
+
+def _text_bytes(array: pa.Array) -> int:
+    if pa.types.is_dictionary(array.type):
+        lengths = pc.binary_length(array.dictionary)
+        return int(pc.sum(lengths.take(array.indices)).as_py() or 0)
+    return sum(_text_bytes(child) for child in _children(array))
+
+
+def _children(array: pa.Array) -> list[pa.Array]:
+    kind = array.type
+    if isinstance(array, pa.ExtensionArray):
+        return [array.storage]
+    if pa.types.is_map(kind):
+        return [array.keys, array.items]
+    if pa.types.is_struct(kind):
+        return list(array.flatten())
+    return [array.flatten()] if pa.types.is_nested(kind) else []
+
+
+@contextmanager
+def limited(room: int) -> Iterator[None]:
+    """On Linux the process can take but so many bytes more, and some beside, while the block runs:
+    whatever a file declares, what it wants beyond that is a ``MemoryError``."""
+    if sys.platform != "linux":
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    stacks = OF_A_THREAD * (os.cpu_count() or 1)
+    most = _data_bytes() + TIMES * room + BESIDE + stacks
+    own = most if soft == resource.RLIM_INFINITY else min(most, soft)
+    resource.setrlimit(resource.RLIMIT_DATA, (own, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
+
+
+def _data_bytes() -> int:
+    """What the process takes now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[5])
+    return pages * os.sysconf("SC_PAGE_SIZE")
