@@ -66,9 +66,9 @@ def command(
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
     goes on with --resume, and ends as if nothing had happened.
     """
-    from tabvae.output import check_output
+    from tabvae.output import check_output, destination
 
-    target = output or default_model_path(data[0])
+    target = destination(output or default_model_path(data[0]))
     check_output(target, force, data)
     loaded = read_files(data, reading)
     from tabvae.checkpoint import Checkpoint

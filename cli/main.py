@@ -21,6 +21,7 @@ from tabvae.errors import (
     ParameterError,
     ReaderLeftError,
     TabVAEError,
+    lacks_memory,
     printable,
     shown,
     suggestion,
@@ -124,8 +125,8 @@ def _phrased(error: Exception) -> tuple[str, int]:
             message, code = str(error), USAGE
         case TabVAEError():
             message = str(error)
-        case MemoryError():
-            message = "not enough memory for this table"
+        case _ if lacks_memory(error):
+            message = "not enough memory for this table, or a limit of the system is too low"
         case OSError():
             name = f"{shown(error.filename)}: " if error.filename else ""
             message = f"{name}{error.strerror or error}"

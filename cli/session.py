@@ -45,12 +45,13 @@ class Output:
         Raises:
             OutputError: it cannot.
         """
-        from tabvae.output import check_output, output_format
+        from tabvae.output import check_output, destination, output_format
 
         chosen = output_format(target.output, target.fmt)
-        if target.output is not None:
-            check_output(target.output, target.force, [*inputs, find_model(model)])
-        return cls(target.output, chosen, target.force, target.safe_csv)
+        path = None if target.output is None else destination(target.output)
+        if path is not None:
+            check_output(path, target.force, [*inputs, find_model(model)])
+        return cls(path, chosen, target.force, target.safe_csv)
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
         from tabvae.output import check_output, write_table

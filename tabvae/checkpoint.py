@@ -10,7 +10,7 @@ import hashlib
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from tabvae import sealed
 from tabvae.encoding import Codes
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
 from tabvae.records import from_json
-from tabvae.training import State
+from tabvae.training import State, Trainer
 
 KIND = "checkpoint"
 
@@ -43,8 +43,9 @@ class Checkpoint:
         self._written: dict[int, float] = {}
         self._fingerprint = ""
 
-    def begin(self, codes: Codes, settings: object) -> dict[int, State]:
-        """The states an earlier run of the same table left, by number of the network.
+    def begin(self, codes: Codes, settings: object, team: Sequence[Trainer]) -> None:
+        """Bring the trainers of all networks to where an earlier run of the same table left them,
+        if it left anything.
 
         Raises:
             ModelFileError: the file is no checkpoint, or is damaged.
@@ -52,21 +53,21 @@ class Checkpoint:
         """
         self._fingerprint = _fingerprint(codes, settings)
         if not self.resume or not Path(self.path).exists():
-            return {}
+            return
         document, arrays = sealed.read(self.path)
         if document.get("kind") != KIND or document.get("fingerprint") != self._fingerprint:
             raise DataError(
                 f"{shown(self.path)} is of another table or other options",
                 "without --resume, fit begins anew",
             )
-        try:
-            for net, parts in document["nets"].items():
-                own = sealed.part(arrays, f"net.{net}.").items()
-                tensors = {name: torch.tensor(array) for name, array in own}
-                self._states[int(net)] = from_json(State, parts, tensors=tensors)
-        except (KeyError, ValueError, AttributeError) as error:
-            raise sealed.damaged(self.path, str(error)) from error
-        return dict(self._states)
+        with sealed.damage_told(self.path):
+            numbers = {str(net): net for net in range(len(team))}
+            for name, parts in document["nets"].items():
+                own = sealed.part(arrays, f"net.{name}.").items()
+                tensors = {key: torch.tensor(array) for key, array in own}
+                state = from_json(State, parts, tensors=tensors)
+                team[numbers[name]].resume(state)
+                self._states[numbers[name]] = state
 
     def keep(self, net: int, take: Callable[[], State]) -> None:
         """When it is time for a network, take its state, and write it with those of the others.

@@ -8,6 +8,7 @@ from difflib import get_close_matches
 SHOWN_CHARACTERS = 80
 COMPARED_CHARACTERS = 200
 """Of two names at most: to compare them takes time that grows with the square of their length."""
+OUT_OF_MEMORY = ("allocate memory", "failed to map segment", "start new thread", "bad_alloc")
 
 
 class TabVAEError(Exception):
@@ -60,6 +61,14 @@ def require_one_of(name: str, value: str, known: Collection[str]) -> None:
     """
     if value not in known:
         raise ParameterError(f"{name} must be one of {', '.join(known)}, however: {shown(value)}")
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether the system had no memory, or no thread, to give; libraries have words for it."""
+    if isinstance(error, RuntimeError | ImportError | OSError):
+        said = str(error)
+        return any(words in said for words in OUT_OF_MEMORY)
+    return isinstance(error, MemoryError)
 
 
 def one_line(error: BaseException) -> str:

@@ -81,8 +81,7 @@ def learn(
     held_out = unseen_rows(len(codes), settings.seed)
     team = team_for(encoder, codes, held_out, settings)
     if checkpoint is not None:
-        for net, state in checkpoint.begin(codes, settings).items():
-            team[net].resume(state)
+        checkpoint.begin(codes, settings, team)
     nets, records = train(team, progress, checkpoint)
     ensemble = Ensemble(nets)
     unseen = codes[held_out.numpy()]

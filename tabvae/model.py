@@ -212,7 +212,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     # files
 
     def save(self, path: str) -> None:
-        """Write the model to ``path``, whole or not at all.
+        """Write the model to ``path``, whole or not at all; a link that is there is replaced.
 
         Raises:
             OutputError: the file system refuses.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import gzip
 import io
 import os
@@ -60,6 +61,12 @@ def _is_ordinary(path: str) -> bool:
     return not Path(path).exists() or stat.S_ISREG(Path(path).stat().st_mode)
 
 
+def destination(path: str) -> str:
+    """Where ``path`` leads: through a link to the file it names, decided once, before any work. A
+    link that comes into its way later is replaced, and what that names is not touched."""
+    return os.path.realpath(path) if Path(path).is_symlink() and _is_ordinary(path) else path
+
+
 def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
     """Find out before any work whether ``path`` can be written.
 
@@ -85,15 +92,16 @@ def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
 
 @contextmanager
 def whole_file(path: str) -> Iterator[BinaryIO]:
-    """A file to write that appears under ``path`` when the block ends, or not at all.
+    """A file to write that appears under ``path`` when the block ends, or not at all. What is there
+    by then is replaced, also a link.
 
     Raises:
         OutputError: the file system refuses.
     """
-    target = Path(path).resolve()
+    target = Path(path)
     try:
         if not _is_ordinary(path):
-            with target.open("wb") as device:
+            with _open_device(path) as device:
                 yield device
             return
         descriptor, temporary = tempfile.mkstemp(
@@ -106,13 +114,30 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mode = target.stat().st_mode if target.exists() else 0o666 & ~_umask()
-        Path(temporary).chmod(stat.S_IMODE(mode))
+        Path(temporary).chmod(_mode(target))
         Path(temporary).replace(target)
     except OSError as error:
         raise _refused(path, error) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _open_device(path: str) -> BinaryIO:
+    """A device or a pipe, which nothing is lost of when it is written to."""
+    descriptor = os.open(path, os.O_WRONLY)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return os.fdopen(descriptor, "wb")
+
+
+def _mode(target: Path) -> int:
+    """Permissions of the file that is replaced, or of a new one."""
+    try:
+        found = target.lstat().st_mode
+    except FileNotFoundError:
+        found = 0
+    return stat.S_IMODE(found) if stat.S_ISREG(found) else 0o666 & ~_umask()
 
 
 def _refused(name: str, error: OSError) -> OutputError:

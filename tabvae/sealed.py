@@ -21,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
-from tabvae.errors import ModelFileError, one_line, shown
+from tabvae.errors import ModelFileError, lacks_memory, one_line, shown
 from tabvae.output import whole_file
 
 DOCUMENT = "tabvae"
@@ -65,7 +65,9 @@ def read(path: str) -> tuple[dict[str, Any], Arrays]:
     text = _text(path)
     try:
         arrays = load_arrays(Path(path).read_bytes())
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise damaged(path, "its arrays cannot be read") from error
     seal = SEALED.fullmatch(text)
     if seal is None or seal[1] != _digest(seal[2], arrays):
@@ -95,9 +97,11 @@ def damage_told(path: str) -> Iterator[None]:
     """
     try:
         yield
-    except (ModelFileError, MemoryError):
+    except ModelFileError:
         raise
     except Exception as error:
+        if lacks_memory(error):
+            raise
         raise damaged(path, one_line(error)) from error
 
 
@@ -107,14 +111,21 @@ def damaged(path: str, reason: str) -> ModelFileError:
     return ModelFileError(f"{shown(path)} is damaged: {shown(reason)}", hint)
 
 
+def unreadable(path: str, error: OSError) -> ModelFileError:
+    """The error for a model file that the system does not give."""
+    return ModelFileError(f"cannot read {shown(path)}: {error.strerror or one_line(error)}")
+
+
 def _text(path: str) -> str:
     if not Path(path).is_file():
         raise ModelFileError(f"no model file {shown(path)}", "make one with 'tabvae fit'")
     try:
         with safe_open(path, framework="np") as file:
             text: str | None = (file.metadata() or {}).get(DOCUMENT)
-    except (SafetensorError, OSError) as error:
+    except SafetensorError as error:
         raise _stranger(path) from error
+    except OSError as error:
+        raise unreadable(path, error) from error
     if text is None:
         raise _stranger(path)
     return text

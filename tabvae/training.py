@@ -195,7 +195,17 @@ class Trainer:
         return State(self.step, self.bad, self.best_step, self.rate, record, copies)
 
     def resume(self, state: State) -> None:
-        """Go on from a state of a trainer that was made alike."""
+        """Go on from a state of a trainer that was made alike.
+
+        Raises:
+            ValueError: it is of another one, or of none.
+        """
+        if _forms(state.tensors) != _forms(self.state().tensors):
+            raise ValueError("a state of another network")
+        if not 0 <= state.best_step <= state.step <= self.plan.steps:
+            raise ValueError("a state after steps that were not taken")
+        if not 0 < state.rate <= self.plan.rate or state.bad < 0:
+            raise ValueError("a state that training does not come to")
         parts: dict[str, dict[str, Tensor]] = {}
         for name, tensor in state.tensors.items():
             part, _, key = name.partition(".")
@@ -278,6 +288,10 @@ class Trainer:
         self.average.load_state_dict(self.best)
         self.optimizer.forget()
         self.rate /= 2
+
+
+def _forms(tensors: dict[str, Tensor]) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    return {name: (tensor.dtype, tensor.shape) for name, tensor in tensors.items()}
 
 
 def _snapshot(vae: Autoencoder) -> dict[str, Tensor]:

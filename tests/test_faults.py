@@ -23,7 +23,6 @@ import pytest
 
 from tabvae import TabVAE
 from tabvae.checkpoint import Checkpoint
-from tabvae.errors import DataError, ModelFileError
 from tabvae.frames import to_arrow
 from tabvae.output import write_table
 
@@ -102,6 +101,82 @@ def test_no_input_is_overwritten_even_through_a_link(
     assert (work / target).read_bytes() == before
 
 
+def test_a_link_leads_where_it_led_before_the_work(work: Path) -> None:
+    for name in ("mine", "victim"):
+        (work / f"{name}.csv").write_bytes(b"old")
+    (work / "out.csv").symlink_to("mine.csv")
+    assert tabvae(work, "impute", "data.csv", "-o", "out.csv", "--force").code == 0
+    assert (work / "out.csv").is_symlink()
+    assert (work / "mine.csv").read_bytes() != b"old"
+
+    def put_link(path: Path) -> None:
+        path.unlink(missing_ok=True)
+        path.symlink_to(work / "victim.csv")
+
+    for name in ("mine.csv", "plain.csv", "model.tabvae"):
+        (work / name).unlink(missing_ok=True)
+        arguments = ("fit", "data.csv", "--effort", "fast", "--force")
+        if name != "model.tabvae":
+            arguments = ("impute", "data.csv", "-m", "data.tabvae", "--force")
+        with mock.patch("os.fsync", side_effect=lambda _, path=work / name: put_link(path)):
+            assert tabvae(work, *arguments, "-o", name).code == 0
+        assert not (work / name).is_symlink()
+        assert (work / "victim.csv").read_bytes() == b"old"
+
+
+def test_a_checkpoint_follows_no_link(work: Path) -> None:
+    (work / "victim.csv").write_bytes(b"old")
+    (work / "m.tabvae.checkpoint").symlink_to("victim.csv")
+    arguments = ("-o", "m.tabvae", "--effort", "fast", "--checkpoint", "0")
+    assert tabvae(work, "fit", "data.csv", *arguments).code == 0
+    assert (work / "victim.csv").read_bytes() == b"old"
+
+
+def test_a_pipe_that_became_a_file_is_not_written_to(work: Path) -> None:
+    (work / "pipe").write_bytes(b"old")
+    with mock.patch("tabvae.output._is_ordinary", return_value=False):
+        result = tabvae(work, "embed", "data.csv", "-o", "pipe", "--format", "csv")
+    assert_one_line_error(result, 1, "'pipe'", "exists")
+    assert (work / "pipe").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"
+        ),
+        ImportError("libtorch_cpu.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_without_memory_a_run_ends_in_one_line(work: Path, error: Exception) -> None:
+    for place in ("tabvae.model.TabVAE.load", "tabvae.fitted.Fitted.impute"):
+        with mock.patch(place, side_effect=error):
+            result = tabvae(work, "impute", "-o", "out.csv")
+        assert_one_line_error(result, 1, "not enough memory")
+    assert not (work / "out.csv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", ["-n 8", "-n 16", "-v 400000", "-v 800000", "-v 1200000"])
+@pytest.mark.parametrize("command", ["impute data.csv -m data.tabvae", "fit data.csv"])
+def test_under_limits_a_run_ends_well_or_in_one_line(work: Path, limit: str, command: str) -> None:
+    before = {p.name for p in work.iterdir()}
+    run = f"ulimit {limit} && exec {sys.executable} -m tabvae_cli.main {command} -o out --force"
+    options = " --format csv" if command.startswith("impute") else " --effort fast"
+    done = subprocess.run(
+        ["bash", "-c", run + options], cwd=work, capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in done.stderr
+    if done.returncode:
+        assert len([line for line in done.stderr.splitlines() if line]) == 1, done.stderr
+    after = {p.name for p in work.iterdir()}
+    assert after - before == (set() if done.returncode else {"out"})
+
+
 def test_a_device_and_a_pipe_take_the_output(work: Path) -> None:
     assert tabvae(work, "impute", "-o", "/dev/null").code == 0
     assert Path("/dev/null").is_char_device()
@@ -177,72 +252,6 @@ def test_of_two_writers_the_last_one_wins_and_both_are_whole(tmp_path: Path) -> 
     assert len(found) == 20_000
     assert found.nunique() == 1
     assert [p.name for p in tmp_path.iterdir()] == ["out.csv"]
-
-
-# Going on with a fit that was killed
-
-
-class KilledError(Exception):
-    """What a power cut would be."""
-
-
-def killed_fit(path: Path, frame: pd.DataFrame, after: int, seed: int = 0) -> Path:
-    """The checkpoint of a fit that ends without warning after so many evaluations."""
-    seen = 0
-
-    def progress(_: object) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > after:
-            raise KilledError
-
-    keeper = Checkpoint(str(path), seconds=0)
-    with pytest.raises(KilledError):
-        TabVAE(effort="fast", seed=seed).fit_table(to_arrow(frame), None, progress, keeper)
-    return path
-
-
-@pytest.mark.parametrize("after", [1, 17])
-def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, after: int) -> None:
-    frame = make_frame(120)
-    TabVAE(effort="fast").fit_table(to_arrow(frame)).save(str(tmp_path / "whole.tabvae"))
-    checkpoint = killed_fit(tmp_path / "checkpoint", frame, after)
-    steps: list[int] = []
-    model = TabVAE(effort="fast").fit_table(
-        to_arrow(frame),
-        None,
-        lambda step: steps.append(step.point.step),
-        Checkpoint(str(checkpoint), resume=True),
-    )
-    model.save(str(tmp_path / "resumed.tabvae"))
-    whole = (tmp_path / "whole.tabvae").read_bytes()
-    assert (tmp_path / "resumed.tabvae").read_bytes() == whole
-    curve = model.fitted_.card.records[0].curve
-    assert len(steps) == len(curve) - after
-
-
-def test_a_checkpoint_of_another_table_is_refused(tmp_path: Path) -> None:
-    checkpoint = killed_fit(tmp_path / "checkpoint", make_frame(120), 2)
-    for frame, seed in ((make_frame(121), 0), (make_frame(120), 1)):
-        keeper = Checkpoint(str(checkpoint), resume=True)
-        with pytest.raises(DataError, match="another table or other options"):
-            TabVAE(effort="fast", seed=seed).fit_table(to_arrow(frame), checkpoint=keeper)
-
-
-def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
-    frame = make_frame(120)
-    checkpoint = killed_fit(tmp_path / "checkpoint", frame, 2)
-    checkpoint.write_bytes(checkpoint.read_bytes()[:-1])
-    with pytest.raises(ModelFileError):
-        TabVAE(effort="fast").fit_table(
-            to_arrow(frame), checkpoint=Checkpoint(str(checkpoint), resume=True)
-        )
-
-
-def test_a_fit_that_ends_leaves_no_checkpoint(work: Path) -> None:
-    arguments = ("--effort", "fast", "--force", "--checkpoint", "0", "--resume")
-    assert tabvae(work, "fit", "data.csv", *arguments).code == 0
-    assert sorted(p.name for p in work.iterdir()) == ["data.csv", "data.tabvae"]
 
 
 # Processes of their own
