@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import prod
 from typing import Any
 
@@ -299,8 +299,9 @@ def _floats(arrays: Arrays, name: str) -> Floats:
 
 
 def _read_forest(arrays: Arrays, j: int) -> Forest:
-    line = Linear(**sealed.part(arrays, f"line.{j}."))
-    return Forest(**sealed.part(arrays, f"forest.{j}."), line=line)
+    line = Linear(**{f.name: arrays[f"line.{j}.{f.name}"] for f in fields(Linear)})
+    trees = [f.name for f in fields(Forest) if f.name != "line"]
+    return Forest(**{name: arrays[f"forest.{j}.{name}"] for name in trees}, line=line)
 
 
 def _read_card(document: Mapping[str, Any], arrays: Arrays) -> Card:

@@ -24,6 +24,7 @@ from tabvae.privacy import blurred
 from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_BINS, MOST_BINS = 16, 256
+MOST_NA_VALUES = 1000
 MOST_BYTES_OF_A_ROW = 2**20
 """That a model writes: a small file must not fill the memory with a few rows."""
 MOST_BINS_IN_ALL = 200_000
@@ -157,12 +158,18 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def require_narrow(self) -> None:
-        """Make sure that a row of the table, as a model writes it, is no larger than any should be.
+        """Make sure that a row of the table, as a model writes it, is no larger than any should be,
+        nor the bins more, nor the texts that mean a missing cell.
 
         Raises:
             DataError: it is.
         """
-        widths = {name: self.schema.width(name) for name in self.schema.names}
+        if len(self.na_values) > MOST_NA_VALUES:
+            raise DataError(f"more than {MOST_NA_VALUES} texts mean a missing cell", "fewer --na")
+        # One bin more than were asked for can be left over.
+        if max(self.sizes) > MOST_BINS + 1 or sum(self.sizes) > 2 * MOST_BINS_IN_ALL:
+            raise DataError("its columns have too many bins")
+        widths = self.schema.widths
         for column, bins in zip(self.columns_, self.bins_, strict=True):
             if isinstance(bins, CategoricalBins):
                 widths[column.name] += max(len(word.encode()) for word in bins.vocabulary)

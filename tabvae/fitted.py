@@ -319,7 +319,8 @@ class Fitted:
         """Runs of rows with their codes, so that a large table is never encoded at once; and
         warnings for what the model has to work around in all of them."""
         self.schema.require(table.column_names)
-        extra = [name for name in table.column_names if name not in self.schema.names]
+        known = set(self.schema.names)
+        extra = [name for name in table.column_names if name not in known]
         if extra:
             listed = ", ".join(shown(name) for name in extra[:5])
             warnings.warn(

@@ -16,7 +16,7 @@ from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggesti
 from tabvae.schema import LONGEST_IDENTIFIER, Column, ColumnKind, Schema
 
 FEWEST_ROWS = 2
-FEWEST_COLUMNS, MOST_COLUMNS = 2, 3000
+FEWEST_COLUMNS, MOST_COLUMNS, MOST_COLUMNS_IN_ALL = 2, 3000, 20_000
 SHARE_THAT_DECIDES = 0.95
 """A text column is numeric, or a date, when at least this share of its cells reads as one."""
 SHARE_ASKED_FOR = 0.5
@@ -322,6 +322,11 @@ def require_enough(schema: Schema) -> None:
         )
     if schema.rows < FEWEST_ROWS:
         raise DataError(f"the table has {schema.rows} row; at least {FEWEST_ROWS} are needed")
+    if len(schema.columns) > MOST_COLUMNS_IN_ALL:
+        raise DataError(
+            f"the table has {len(schema.columns)} columns, at most {MOST_COLUMNS_IN_ALL} are read",
+            "fit parts of it",
+        )
     if len(schema.modelled) > MOST_COLUMNS:
         raise DataError(
             f"{len(schema.modelled)} columns could be modelled, at most {MOST_COLUMNS} are",

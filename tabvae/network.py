@@ -15,7 +15,7 @@ from torch.nn.functional import embedding_bag, linear, softplus
 from tabvae.grid import Grid, GridDecoder, GridEncoder
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
-MOST_DEPTH = 64
+MOST_DEPTH, MOST_LATENT = 64, 1000
 LEAST_LOG_SCALE = -5.0
 """A column is not predicted better than to e^-5 of its deviation."""
 LEAST_WIDTH, LEAST_TOTAL = 1e-6, 1e-30
@@ -59,8 +59,10 @@ class Shape:
     grid: Grid | None = None
 
     def __post_init__(self) -> None:
-        if min(self.latent, self.width, self.depth, *self.sizes) < 1 or self.depth > MOST_DEPTH:
-            raise ValueError("the networks have no size, or too many layers")
+        if min(self.latent, self.width, self.depth, *self.sizes) < 1:
+            raise ValueError("the networks have no size")
+        if self.depth > MOST_DEPTH or self.latent > MOST_LATENT:
+            raise ValueError("the networks are too deep, or their latent space is too large")
         if self.grid is not None and len(self.grid.cells) != len(self.sizes):
             raise ValueError("the networks are of a grid of other columns")
 

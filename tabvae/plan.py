@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 
 from tabvae.errors import ParameterError, require_one_of, shown
+from tabvae.network import MOST_LATENT
 from tabvae.vae import Objective
 
 DEFAULT_LATENT = 8
@@ -56,8 +57,8 @@ class Settings:
     def __post_init__(self) -> None:
         require_one_of("effort", self.effort, EFFORTS)
         require_one_of("device", self.device, DEVICES)
-        if self.latent < 1:
-            raise ParameterError(f"latent must be at least 1, however: {self.latent}")
+        if not 1 <= self.latent <= MOST_LATENT:
+            raise ParameterError(f"latent must be from 1 to {MOST_LATENT}, however: {self.latent}")
         if self.min_count < 1:
             raise ParameterError(f"min_count must be at least 1, however: {self.min_count}")
         if not 0 <= self.seed < MOST_SEEDS:

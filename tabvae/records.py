@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import is_dataclass
 from enum import Enum
+from functools import cache
 from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
@@ -28,7 +29,7 @@ def from_json(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
     """
     if not isinstance(document, Mapping):
         raise ValueError(f"no {kind.__name__}")
-    hints = parameters(kind)
+    hints = parameters(kind)  # type: ignore[arg-type]  # a class can be hashed
     if unknown := [name for name in document if name not in hints or name in given]:
         raise ValueError(f"{kind.__name__} has no {unknown[0]}")
     values = {name: _value(hints[name], value, name) for name, value in document.items()}
@@ -38,6 +39,7 @@ def from_json(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
         raise ValueError(f"{kind.__name__} is incomplete") from error
 
 
+@cache
 def parameters(kind: type[Any]) -> dict[str, Any]:
     """The type of each parameter of a class."""
     hints = get_type_hints(kind.__init__)

@@ -123,6 +123,13 @@ class Column:
         ends_as_text = cells.from_seconds(ends, pa.string(), self.datetime_format)
         return [str(end) for end in ends_as_text.to_pylist()]
 
+    @property
+    def longest(self) -> int:
+        """Bytes of the longest text that it keeps."""
+        first = None if self.pattern is None else self.pattern.first
+        texts = (self.constant, self.missing_text, first)
+        return max(len((text or "").encode()) for text in texts)
+
     def values(self, array: pa.Array) -> Floats:
         """The cells of a continuous column as float64, NaN where they cannot be read."""
         if self.kind is ColumnKind.DATETIME:
@@ -219,16 +226,11 @@ class Schema:
                 return column
         raise SchemaError(f"no column {shown(name)}", suggestion(name, self.names))
 
-    def width(self, name: str) -> int:
-        """Bytes of a cell that this column writes, the model's categories aside."""
-        column = self[name]
-        texts = (
-            column.constant,
-            column.missing_text,
-            column.pattern.first if column.pattern else None,
-        )
-        longest = max(len((text or "").encode()) for text in texts)
-        return longest + _width(self.types.field(name).type)
+    @property
+    def widths(self) -> dict[str, int]:
+        """Bytes of a cell that each column writes, the model's categories aside."""
+        kinds = zip(self.columns, self.types.types, strict=True)
+        return {column.name: column.longest + _width(kind) for column, kind in kinds}
 
     def require(self, names: Collection[str]) -> None:
         """Check that a table with columns ``names`` has every modelled column.

@@ -19,7 +19,7 @@ from tabvae.errors import ModelFileError
 from tabvae.sealed import Arrays
 
 from .golden.make import FOLDER, ROWS, table
-from .helpers import tabvae
+from .helpers import assert_one_line_error, tabvae
 
 GOLDEN = str(FOLDER / "vae-11.tabvae")
 ID, GROUP, SIZE, COUNT, BIG, DAY, UNIT = range(7)
@@ -116,6 +116,8 @@ DOCUMENTS = {
     "a format that is none": from_csv(format="xls"),
     "a number that means a gap": (("na_values",), [1]),
     "gaps in one text": (("na_values",), "abc"),
+    "many texts for a gap": (("na_values",), [str(k) for k in range(2000)]),
+    "a large latent space": (("shape", "latent"), 100_000),
     "many layers": (("shape", "depth"), 200_000),
     "many networks": (("nets",), 20_000),
     "a seed that is text": (("parameters", "seed"), "x"),
@@ -185,6 +187,27 @@ def test_arrays_that_no_model_has_are_refused(
     document, arrays = golden
     array, change = ARRAYS[name]
     assert_refused(saved(document, {**arrays, array: change(arrays[array])}, tmp_path))
+
+
+def test_many_columns_are_refused_before_they_are_looked_at_one_by_one(
+    golden: tuple[dict[str, Any], Arrays], tmp_path: Path
+) -> None:
+    document = copy.deepcopy(golden[0])
+    columns, unit = document["schema"]["columns"], document["schema"]["columns"][UNIT]
+    columns.extend({**unit, "name": f"unit {number}"} for number in range(50_000))
+    texts = pa.schema([(column["name"], pa.string()) for column in columns])
+    document["schema"]["types"] = b64encode(texts.serialize().to_pybytes()).decode()
+    assert_refused(saved(document, golden[1], tmp_path))
+
+
+def test_a_table_whose_rows_are_too_large_is_refused_before_training(tmp_path: Path) -> None:
+    rows = table("vae").assign(group=["x" * 2**20, "y"] * 40)
+    rows.to_csv(tmp_path / "a.csv", index=False)
+    result = tabvae(tmp_path, "fit", "a.csv", "--effort", "fast")
+    assert_one_line_error(result, 1, "a row takes up to 1024 kB", "'group'", "--ignore")
+    for arguments in (("--seed", "9" * 30), ("--latent", "5000")):
+        result = tabvae(tmp_path, "fit", "a.csv", "--ignore", "group", *arguments)
+        assert_one_line_error(result, 2, f"{arguments[0][2:]} must be from")
 
 
 def test_a_tree_that_is_one_long_path_is_refused(
