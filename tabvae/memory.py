@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,15 +69,24 @@ def text_bytes(file: pa.NativeFile, rows_per_batch: int) -> Iterator[int]:
     """Bytes of the texts of a Parquet file, batch by batch, without making them: a dictionary of
     few bytes may stand for many."""
     schema = pq.ParquetFile(file).schema
-    leaves = (schema.column(i) for i in range(len(schema)))
+    leaves = [schema.column(i) for i in range(len(schema))]
     texts = [
-        leaf.path
+        leaf
         for leaf in leaves
         if leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type != "DECIMAL"
     ]
-    if texts:
-        source = pq.ParquetFile(file, read_dictionary=texts)
-        for batch in source.iter_batches(rows_per_batch, columns=texts):
+    yield from _of_leaves(file, [t.path for t in texts if t.path == t.name], rows_per_batch)
+    for leaf in texts:
+        # Arrow reads some dictionaries in lists and structs not at all.
+        if leaf.path != leaf.name:
+            with suppress(pa.ArrowNotImplementedError):
+                yield from _of_leaves(file, [leaf.path], rows_per_batch)
+
+
+def _of_leaves(file: pa.NativeFile, paths: list[str], rows_per_batch: int) -> Iterator[int]:
+    source = pq.ParquetFile(file, read_dictionary=paths)
+    for group in range(source.num_row_groups if paths else 0):
+        for batch in source.iter_batches(rows_per_batch, row_groups=[group], columns=paths):
             yield sum(_text_bytes(column) for column in batch.columns)
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tabvae import TabVAE
 from tabvae.errors import DataError, TabVAEError
-from tabvae.memory import limited
+from tabvae.memory import limited, text_bytes
 from tabvae.tables import read_tables
 
 from .helpers import assert_one_line_error, peak_megabytes, tabvae
@@ -260,6 +260,27 @@ def test_a_small_parquet_file_that_wants_to_be_large_is_refused(tmp_path: Path, 
         pa.set_memory_pool(everywhere)
     # Of lists of numbers the file does not say how long they are.
     assert pool.max_memory() < (1000 if name == "lists" else 100) * 2**20
+
+
+@pytest.mark.parametrize("options", [{}, {"row_group_size": 7}, {"dictionary_pagesize_limit": 9}])
+def test_texts_are_counted_where_they_stand_and_the_table_is_as_it_was(
+    tmp_path: Path, options: dict[str, int]
+) -> None:
+    words = [f"word {number % 17}" for number in range(100)]
+    pairs = pa.map_(pa.string(), pa.string())
+    table = pa.table(
+        {
+            "a.b": words,
+            "list": [[word, word] for word in words],
+            "struct": [{"x": word, "y": {"z": word}} for word in words],
+            "map": pa.array([[("k", word)] for word in words], pairs),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet", **options)
+    assert read_tables([str(tmp_path / "a.parquet")]).table.equals(table)
+    with (tmp_path / "a.parquet").open("rb") as file:
+        counted = sum(text_bytes(pa.PythonFile(file, mode="r"), 10))
+    assert counted == 6 * sum(map(len, words)) + len(words)
 
 
 def test_what_no_file_declares_is_limited_too() -> None:
