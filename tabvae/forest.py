@@ -175,8 +175,9 @@ class Forest:
                 min_samples_leaf=growth.leaf,
                 random_state=seed,
             ).fit(x, y)
-            for estimator in model.estimators_:
-                votes = model.classes_[estimator.tree_.value[:, 0].argmax(1)]
+            levels = np.random.default_rng(seed).permutation(growth.trees) + 0.5
+            for estimator, level in zip(model.estimators_, levels / growth.trees, strict=True):
+                votes = model.classes_[_at_level(estimator.tree_.value[:, 0], level)]
                 trees.append(_randomised(estimator.tree_, votes))
         if not judged:
             return cls._of(trees)
@@ -342,6 +343,17 @@ def _boosted(nodes: npt.NDArray[Any], weight: float) -> _Nodes:
         np.where(inner, _below(nodes["num_threshold"]), weight * nodes["value"]),
         np.where(inner, place[nodes["right"]], 0),
     )
+
+
+def _at_level(shares: Floats, level: float) -> Ints:
+    """(nodes,) the class at a ``level`` in 0..1 of the cumulated ``shares`` (nodes, classes): over
+    trees with levels spread evenly, a leaf's classes are voted for as often as they are in it.
+
+    If all trees voted for the commonest class, a row would decide the vote of a leaf of m rows with
+    a probability of about one over the root of m, where classes are even.
+    """
+    cumulated = np.cumsum(shares, axis=1)
+    return cast(Ints, (cumulated < level * cumulated[:, -1:]).sum(1))
 
 
 def _best_share(truth: Mask, trees: Floats, line: Floats) -> float:
