@@ -42,7 +42,7 @@ def table(name: str) -> pd.DataFrame:
 
 def results(model: TabVAE, rows: pd.DataFrame) -> dict[str, Any]:
     """What a model says of rows, as JSON values."""
-    found = model.detect(rows)
+    found = model.detect(rows, fpr=0.05)
     return {
         "filled": model.impute(rows).astype(str).to_dict("list"),
         "latents": model.embed(rows).to_numpy().tolist(),
