@@ -208,7 +208,7 @@ work_options = _bundle(
         type=click.IntRange(min=1),
         default=1,
         show_default=True,
-        help="Keep no category of fewer cells, and no number but averages of as many.",
+        help="Keep no category of fewer cells, and of numbers' values averages of as many.",
     ),
     click.option(
         "--memorise",

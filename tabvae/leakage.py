@@ -25,6 +25,8 @@ from tabvae.linear import Features
 
 MOST_MEMBERSHIP, MOST_STATED = 0.60, 0.001
 """That a model should have: AUC, and share of cells."""
+ERRORS_APART = 2.0
+"""Standard errors by which an AUC is above, to be told."""
 MOST_ROWS, MOST_COLUMNS = 1000, 30
 """That are looked at."""
 SAME_IN = 0.5
@@ -53,6 +55,11 @@ class Leakage:
     trees: float | None
     stated: float
 
+    def __post_init__(self) -> None:
+        shares = (self.networks, self.trees or 0.0, self.stated)
+        if self.rows < 1 or not all(0 <= share <= 1 for share in shares):
+            raise ValueError("a leakage that none can be")
+
     @property
     def membership(self) -> float:
         """The larger AUC of the two."""
@@ -65,8 +72,10 @@ class Leakage:
 
     @property
     def excessive(self) -> bool:
-        """More than a model should give away, by more than chance."""
-        return self.membership - self.spread > MOST_MEMBERSHIP or self.stated > MOST_STATED
+        """More than a model should give away, by more than chance: the larger of two is above by
+        its error now and then."""
+        above = self.membership - ERRORS_APART * self.spread > MOST_MEMBERSHIP
+        return above or self.stated > MOST_STATED
 
     @classmethod
     def measure(

@@ -59,6 +59,8 @@ class Settings:
         require_one_of("device", self.device, DEVICES)
         if not 1 <= self.latent <= MOST_LATENT:
             raise ParameterError(f"latent must be from 1 to {MOST_LATENT}, however: {self.latent}")
+        if not isinstance(self.memorise, bool):
+            raise ParameterError(f"memorise is true or false, however: {self.memorise!r}")
         if self.min_count < 1:
             raise ParameterError(f"min_count must be at least 1, however: {self.min_count}")
         if not 0 <= self.seed < MOST_SEEDS:

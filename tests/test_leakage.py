@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tabvae import TabVAE
+from tabvae.errors import ParameterError
 from tabvae.forest import LEAF, Forest, Growth
 from tabvae.leakage import MOST_MEMBERSHIP, Leakage
 from tabvae.network import Cells, Shape
@@ -33,8 +34,7 @@ def noise() -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def fitted(noise: pd.DataFrame) -> dict[bool, TabVAE]:
     """Models of it, by whether they memorise."""
-    with few_trees():
-        return {m: TabVAE(effort="fast", memorise=m).fit(noise) for m in (False, True)}
+    return {m: TabVAE(effort="fast", memorise=m).fit(noise) for m in (False, True)}
 
 
 def leakage_of(model: TabVAE) -> Leakage:
@@ -56,6 +56,18 @@ def test_a_membership_is_judged_by_more_than_chance() -> None:
     assert not Leakage(30, MOST_MEMBERSHIP + 0.02, None, 0.0).excessive
     assert Leakage(3000, MOST_MEMBERSHIP + 0.02, None, 0.0).excessive
     assert Leakage(3000, 0.5, 0.5, 0.1).excessive
+
+
+@pytest.mark.parametrize("wrong", [{"rows": 0}, {"networks": 1e308}, {"trees": -0.1}])
+def test_a_leakage_that_none_can_be_is_refused(wrong: dict[str, float]) -> None:
+    right = {"rows": 30, "networks": 0.5, "trees": 0.5, "stated": 0.0}
+    with pytest.raises(ValueError, match="none can be"):
+        Leakage(**{**right, **wrong})  # type: ignore[arg-type]
+
+
+def test_to_memorise_or_not_is_true_or_false(noise: pd.DataFrame) -> None:
+    with pytest.raises(ParameterError, match="true or false"):
+        TabVAE(memorise=1).fit(noise)  # type: ignore[arg-type]
 
 
 def test_without_held_out_rows_nothing_is_said() -> None:
