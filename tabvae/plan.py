@@ -21,7 +21,9 @@ MOST_MAP_STEPS = 1000
 CELLS_OF_A_SMALL_GRID, MOST_LONGER = 16, 3.0
 ELBO_SHARE = 0.15
 LEVERAGE = 0.18
-"""Of all cells of a row together; halved where ``min_count`` asks for more discretion."""
+"""Of all cells of a row together."""
+DISCREET_LEVERAGE, DISCREET_ROWS = 0.06, 0.25
+"""The same where ``min_count`` asks for more discretion; what a row counts in the next two then."""
 ROWS_PER_BIN_RATE, ROWS_PER_EMBEDDING = 40_000, 5000
 """From which on a number's bins learn like everything else; and from which on the embeddings of
 categories begin as large."""
@@ -84,7 +86,14 @@ class Settings:
         no bound."""
         if self.memorise:
             return 1.0
-        return LEVERAGE if self.min_count == 1 else LEVERAGE / 2
+        return LEVERAGE if self.min_count == 1 else DISCREET_LEVERAGE
+
+    @property
+    def row_weight(self) -> float:
+        """What a row counts when it is decided how fast networks may learn single bins."""
+        if self.memorise:
+            return math.inf
+        return 1.0 if self.min_count == 1 else DISCREET_ROWS
 
 
 @dataclass(frozen=True)
@@ -131,7 +140,7 @@ class Plan:
 
 
 def plan_for(
-    effort: str, rows: int, objective: Objective, cells: int = 0, memorise: bool = False
+    effort: str, rows: int, objective: Objective, cells: int = 0, row_weight: float = 1.0
 ) -> Plan:
     """The one dial: everything else about training follows from the table.
 
@@ -143,7 +152,7 @@ def plan_for(
         rows: rows of the table.
         objective: a plain autoencoder is one network, whose code is the latent space.
         cells: of a grid, if the table has one: there is more to learn from each row.
-        memorise: let the network learn rows by heart.
+        row_weight: see ``Settings``.
     """
     longer = min(max(cells / CELLS_OF_A_SMALL_GRID, 1.0), MOST_LONGER)
     small, medium = rows < ROWS_OF_A_SMALL_TABLE, rows < ROWS_OF_A_MEDIUM_TABLE
@@ -160,8 +169,8 @@ def plan_for(
         map_steps=round(share * min(steps, MOST_MAP_STEPS)),
         rate=2e-3 if medium else 2.5e-3,
         weight_decay=0.3 if medium else 0.01,
-        bin_rate=1.0 if memorise else min(rows / ROWS_PER_BIN_RATE, 1.0),
-        embedding=1.0 if memorise else min(math.sqrt(rows / ROWS_PER_EMBEDDING), 1.0),
+        bin_rate=min(row_weight * rows / ROWS_PER_BIN_RATE, 1.0),
+        embedding=min(math.sqrt(row_weight * rows / ROWS_PER_EMBEDDING), 1.0),
     )
 
 

@@ -61,7 +61,7 @@ def team_for(
         settings: what the user chose.
     """
     cells = 0 if settings.grid is None else math.prod(settings.grid)
-    plan = plan_for(settings.effort, len(codes), settings.objective, cells, settings.memorise)
+    plan = plan_for(settings.effort, len(codes), settings.objective, cells, settings.row_weight)
     device = settings.torch_device
     if device.type == "cuda":
         # Parts are for the cores of a processor; a device takes longer with them.

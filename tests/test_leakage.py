@@ -15,7 +15,7 @@ from tabvae.errors import ParameterError
 from tabvae.forest import LEAF, Forest, Growth
 from tabvae.leakage import MOST_MEMBERSHIP, Leakage
 from tabvae.network import Cells, Shape
-from tabvae.plan import LEVERAGE, Plan, Settings, plan_for
+from tabvae.plan import DISCREET_LEVERAGE, LEVERAGE, Plan, Settings, plan_for
 from tabvae.refine import _growth
 from tabvae.training import Trainer
 from tabvae.vae import Objective
@@ -120,7 +120,7 @@ def test_no_leaf_of_a_tree_is_of_few_rows(columns: int) -> None:
     ("settings", "leverage"),
     [
         (Settings(), LEVERAGE),
-        (Settings(min_count=10), LEVERAGE / 2),
+        (Settings(min_count=10), DISCREET_LEVERAGE),
         (Settings(memorise=True), 1.0),
     ],
 )
@@ -154,7 +154,9 @@ def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
 
 
 def test_few_rows_learn_bins_slowly_unless_they_are_to_be_memorised() -> None:
-    few, many = (plan_for("default", n, Objective()).bin_rate for n in (500, 100_000))
-    assert few < 0.05
-    assert many == 1
-    assert plan_for("default", 500, Objective(), memorise=True).bin_rate == 1
+    def rate(rows: int, settings: Settings) -> float:
+        weight = settings.row_weight
+        return plan_for("default", rows, Objective(), row_weight=weight).bin_rate
+
+    assert rate(500, Settings(min_count=10)) < rate(500, Settings()) < 0.05
+    assert rate(200_000, Settings()) == rate(500, Settings(memorise=True)) == 1
