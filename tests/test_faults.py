@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tabvae import TabVAE
+from tabvae import TabVAE, sealed
 from tabvae.checkpoint import Checkpoint
 from tabvae.frames import to_arrow
 from tabvae.output import write_table
@@ -163,18 +163,23 @@ def test_without_memory_a_run_ends_in_one_line(work: Path, error: Exception) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", ["-n 8", "-n 16", "-v 400000", "-v 800000", "-v 1200000"])
 @pytest.mark.parametrize("command", ["impute data.csv -m data.tabvae", "fit data.csv"])
-def test_under_limits_a_run_ends_well_or_in_one_line(work: Path, limit: str, command: str) -> None:
+def test_under_limits_a_run_is_whole_or_leaves_nothing(
+    work: Path, limit: str, command: str
+) -> None:
     before = {p.name for p in work.iterdir()}
     run = f"ulimit {limit} && exec {sys.executable} -m tabvae_cli.main {command} -o out --force"
     options = " --format csv" if command.startswith("impute") else " --effort fast"
     done = subprocess.run(
         ["bash", "-c", run + options], cwd=work, capture_output=True, text=True, check=False
     )
+    # The loader, OpenBLAS or torch may end a process in words of their own, or by a signal.
     assert "Traceback" not in done.stderr
-    if done.returncode:
-        assert len([line for line in done.stderr.splitlines() if line]) == 1, done.stderr
     after = {p.name for p in work.iterdir()}
     assert after - before == (set() if done.returncode else {"out"})
+    if done.returncode == 0 and command.startswith("impute"):
+        assert len(pd.read_csv(work / "out")) == len(pd.read_csv(work / "data.csv"))
+    elif done.returncode == 0:
+        sealed.read(str(work / "out"))
 
 
 def test_a_device_and_a_pipe_take_the_output(work: Path) -> None:
