@@ -84,10 +84,12 @@ def command(
         na_values=reading.na or None,
     )
     started = time.perf_counter()
+    # Before the training, so that nothing that goes wrong here can lose it.
+    source = source_of(model, data, loaded, reading.encoding)
     keeper = Checkpoint(f"{target}.checkpoint", checkpoint, resume)
     with training_progress() as progress:
         model.fit_table(loaded.table, given, progress, keeper)
-    model.source_ = source_of(model, data, loaded, reading.encoding)
+    model.source_ = source
     check_output(target, force, data)
     model.save(target)
     say(summary(model, target, time.perf_counter() - started))
@@ -107,7 +109,7 @@ def default_model_path(data: str) -> str:
 
 
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
-    """How to know again the table that ``model`` was fitted on, and its rows."""
+    """How to know again the table that ``model`` is fitted on, and its rows."""
     from tabvae.learn import unseen_rows
     from tabvae.source import Source, digest_of_rows, fingerprint
 

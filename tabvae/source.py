@@ -85,7 +85,17 @@ def digest_of_rows(rows: Ints) -> str:
     return hashlib.sha256(rows.astype("<i8").tobytes()).hexdigest()
 
 
-def _parts(array: pa.Array) -> Iterator[bytes]:
+def _parts(array: pa.Array) -> list[bytes]:
+    """What tells cells from others: their texts or, where they have none, what they are stored
+    as."""
+    try:
+        return list(_texts(array))
+    except (ValueError, LookupError, OverflowError, NotImplementedError):
+        # Of some types Arrow writes no text, and Python knows not every date.
+        return list(_stored(array))
+
+
+def _texts(array: pa.Array) -> Iterator[bytes]:
     """The lengths of cells, -1 for a null, and their bytes."""
     if not cells.has_text(array.type):
         yield repr(array.to_pylist()).encode()
@@ -96,3 +106,28 @@ def _parts(array: pa.Array) -> Iterator[bytes]:
     present = texts.drop_null()
     whole = pa.LargeListArray.from_arrays(pa.array([0, len(present)], pa.int64()), present)
     yield pc.binary_join(whole, pa.scalar(b"", pa.large_binary()))[0].as_py()
+
+
+def _stored(array: pa.Array) -> Iterator[bytes]:
+    """Which cells are null, and what the others are made of."""
+    if isinstance(array, pa.ExtensionArray):
+        array = cells.flat(array.storage)
+    yield from _parts(array.is_null())
+    present, kind = array.drop_null(), array.type
+    if pa.types.is_map(kind):
+        pairs = pa.struct([("key", kind.key_type), ("value", kind.item_type)])
+        present = present.cast(pa.list_(pairs))
+    if pa.types.is_struct(kind):
+        for child in present.flatten():
+            yield from _parts(cells.flat(child))
+    elif hasattr(present, "flatten"):
+        yield from _parts(pc.list_value_length(present))
+        yield from _parts(cells.flat(present.flatten()))
+    else:
+        yield _message(present)
+
+
+def _message(array: pa.Array) -> bytes:
+    """The bytes that Arrow sends for an array."""
+    batch = pa.record_batch([array], names=["cells"])
+    return bytes(batch.serialize().to_pybytes())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,12 +19,40 @@ from tabvae.errors import ParameterError
 from tabvae.source import Source, digest_of_rows, fingerprint
 from tabvae.tables import read_tables
 
+from .conftest import make_frame
 from .golden.make import FOLDER, table
 from .helpers import assert_one_line_error, tabvae
 from .test_types import every_type
 
 CHANGED = "it holds other names, cells or rows than then"
 UNSEEN = "rows that the networks did not train on"
+FAR = 4_000_000
+"""The number of a day beyond the year 9999."""
+TENSOR = pa.fixed_shape_tensor(pa.int32(), [2])
+PAIRS = pa.array([[1, 2], None, [3, 4]], pa.list_(pa.int32(), 2))
+
+
+def days(kind: Callable[[pa.DataType], pa.DataType]) -> pa.Array:
+    """Lists, of a kind, of days beyond those that Python knows."""
+    return pa.array([[FAR], None, [FAR + 1]], kind(pa.int32())).cast(kind(pa.date32()))
+
+
+ODD = {
+    "tensors": pa.ExtensionArray.from_storage(TENSOR, PAIRS),
+    "days that Python has not": days(pa.list_),
+    "large lists": days(pa.large_list),
+    "lists of one length": days(lambda kind: pa.list_(kind, 1)),
+    "maps": pa.array([[("x", FAR)], None, []], pa.map_(pa.string(), pa.int32())).cast(
+        pa.map_(pa.string(), pa.date32())
+    ),
+    "days in structs": pa.StructArray.from_arrays([days(pa.list_)], ["x"]),
+    "names that come twice": pa.StructArray.from_arrays([pa.array([1, 2, None])] * 2, ["x", "x"]),
+    "a wrapped list": pa.ExtensionArray.from_storage(
+        pa.opaque(pa.list_(pa.date32()), "x", "y"), days(pa.list_)
+    ),
+    "no known time zone": pa.array([1, None, 2]).cast(pa.timestamp("s", "Nowhere/There")),
+    "no text": pa.array([b"\xff", None, b"\xfe"]).view(pa.string()),
+}
 
 
 @pytest.fixture
@@ -127,6 +156,17 @@ def test_only_regular_files_that_a_model_names_are_opened(work: Path, kind: str)
         assert "reading" not in result.err
 
 
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("name", ["tensors", "days that Python has not"])
+def test_a_column_of_any_type_costs_no_training(tmp_path: Path, name: str) -> None:
+    plain = pa.Table.from_pandas(make_frame(60), preserve_index=False)
+    column = pa.concat_arrays([ODD[name]] * 20)
+    pq.write_table(plain.append_column("odd", column), tmp_path / "a.parquet")
+    result = tabvae(tmp_path, "fit", "a.parquet", "--effort", "fast")
+    assert result.code == 0, result.err
+    assert CHANGED not in tabvae(tmp_path, "embed").err
+
+
 def test_of_a_model_without_a_fingerprint_nothing_is_claimed(tmp_path: Path) -> None:
     document, arrays = sealed.read(str(FOLDER / "vae-11.tabvae"))
     document["source"] = {
@@ -187,6 +227,14 @@ def test_every_type_of_column_has_a_fingerprint(tmp_path: Path) -> None:
     for name in typed.column_names[:-1]:
         one = typed.select([name])
         assert fingerprint(one) != fingerprint(pa.concat_tables([one[1:], one[:1]])), name
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_cells_have_a_fingerprint(name: str) -> None:
+    one = pa.table({"a": ODD[name]})
+    assert fingerprint(pa.concat_tables([one[:1], one[1:2], one[2:]])) == fingerprint(one)
+    parts = [one[1:], one[:1], one[:2], pa.concat_tables([one[1:], one[:1]])]
+    assert len({fingerprint(part) for part in [one, *parts]}) == 5
 
 
 def test_a_source_that_is_none_is_refused() -> None:
