@@ -95,20 +95,26 @@ def _source(model: TabVAE) -> Source | None:
     return getattr(model, "source_", None)
 
 
-def _is_table(path: str) -> bool:
-    """A file that can be read from end to end: not a pipe or a device, which a model from a
-    stranger may name, nor a file of the kernel's, which has no size."""
+def _lack(path: str) -> str:
+    """What keeps a file from being read from end to end, if anything: a pipe or a device, which a
+    model from a stranger may name, has no end, and a file of the kernel's no size."""
+    from tabvae.tables import STDIN
+
+    if path == STDIN:
+        return "came from standard input"
     try:
         found = Path(path).stat()
     except (OSError, ValueError):
-        return False
-    return stat.S_ISREG(found.st_mode) and found.st_size > 0
+        return "is not here"
+    if not stat.S_ISREG(found.st_mode):
+        return "is no regular file"
+    return "" if found.st_size else "is a file of 0 bytes"
 
 
 def sources_of(model: TabVAE) -> list[str]:
     """The files the model was fitted on, as far as they are still there."""
     source = _source(model)
-    return [] if source is None else [path for path in source.paths if _is_table(path)]
+    return [] if source is None else [path for path in source.paths if not _lack(path)]
 
 
 def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
@@ -122,13 +128,13 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
     source = _source(model)
     if source is None:
         raise DataError("the model does not know its table", "name the file to read")
-    found = sources_of(model)
-    if gone := [path for path in source.paths if path not in found]:
-        raise DataError(
-            f"the table the model was fitted on, {shown(gone[0])}, is not here",
-            "name the file to read",
-        )
-    return found
+    for path in source.paths:
+        if lack := _lack(path):
+            raise DataError(
+                f"the table the model was fitted on, {shown(path)}, {lack}",
+                "name the file to read",
+            )
+    return list(source.paths)
 
 
 def read_files(paths: Sequence[str], reading: Reading) -> Loaded:
@@ -220,7 +226,7 @@ def unseen_rows_of(model: TabVAE, table: pa.Table, same: bool) -> Ints | None:
 
 def table_to_compare(model: TabVAE, data: str | None, reading: Reading) -> pa.Table | None:
     """The table of which new rows may hold copies: the one given, or the one the model was fitted
-    on, if it can be known to be where it was.
+    on, if it can be read and known to be as it was.
 
     Raises:
         DataError: the one given cannot be read.
@@ -229,16 +235,29 @@ def table_to_compare(model: TabVAE, data: str | None, reading: Reading) -> pa.Ta
     if data is not None:
         table = read_rows(model, [data], reading).table
     else:
-        source, found = _source(model), sources_of(model)
-        if source is None or source.fingerprint is None or len(found) < len(source.paths):
+        found = _fitted_table(model, reading)
+        if found is None:
             return None
-        loaded, same = read_fitted(model, reading)
-        if not same:
-            say("tabvae: note: no copies of its rows are looked for; --data FILE names a table")
-            return None
-        table = loaded.table
+        table = found
     model.fitted_.schema.require(table.column_names)
     return table
+
+
+def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:
+    """The table the model was fitted on, if it can be read and known to be as it was."""
+    source, found = _source(model), sources_of(model)
+    if source is None or source.fingerprint is None or len(found) < len(source.paths):
+        return None
+    try:
+        loaded, same = read_fitted(model, reading)
+    except DataError as error:
+        # Nobody asked for this file: new rows need none.
+        say(f"tabvae: note: {error}; no copies are looked for")
+        return None
+    if not same:
+        say("tabvae: note: no copies of its rows are looked for; --data FILE names a table")
+        return None
+    return loaded.table
 
 
 def text_dialect(loaded: Loaded) -> Dialect:

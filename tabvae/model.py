@@ -22,6 +22,7 @@ from tabvae.inference import FEWEST_COLUMNS, FEWEST_ROWS
 from tabvae.plan import DEFAULT_LATENT, Settings
 from tabvae.records import from_json
 from tabvae.schema import ColumnKind, Overrides
+from tabvae.source import Source
 from tabvae.team import Progress
 from tabvae.vae import Objective
 
@@ -262,6 +263,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
         self.fitted_ = Fitted.fit(table, settings, na_values, given, formats, progress, checkpoint)
+        # Of the file that an earlier table came from nothing holds any more.
+        self.source_: Source | None = None
         return self
 
     def _settings(self) -> Settings:

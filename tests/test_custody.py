@@ -14,14 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabvae import sealed
+from tabvae import TabVAE, sealed
 from tabvae.errors import ParameterError
 from tabvae.source import Source, digest_of_rows, fingerprint
 from tabvae.tables import read_tables
 
 from .conftest import make_frame
 from .golden.make import FOLDER, table
-from .helpers import assert_one_line_error, tabvae
+from .helpers import NOTE, assert_one_line_error, tabvae
 from .test_types import every_type
 
 CHANGED = "it holds other names, cells or rows than then"
@@ -141,19 +141,65 @@ def test_copies_are_counted_in_the_table_that_was_fitted_on_or_one_that_is_named
     assert_one_line_error(over, 1, "is an input")
 
 
-@pytest.mark.parametrize("kind", ["pipe", "device", "nothing", "kernel"])
+NOT_READ = {
+    "pipe": "is no regular file",
+    "device": "is no regular file",
+    "nothing": "is not here",
+    "kernel": "is a file of 0 bytes",
+    "empty": "is a file of 0 bytes",
+}
+
+
+@pytest.mark.parametrize("kind", NOT_READ)
 def test_only_regular_files_that_a_model_names_are_opened(work: Path, kind: str) -> None:
     (work / "data.csv").unlink()
     if kind == "pipe":
         os.mkfifo(work / "data.csv")
+    elif kind == "empty":
+        (work / "data.csv").touch()
     elif kind != "nothing":
         target = "/dev/zero" if kind == "device" else "/proc/self/status"
         (work / "data.csv").symlink_to(target)
     assert tabvae(work, "generate", "-n", "5").err == ""
     for command in ("impute", "evaluate"):
         result = tabvae(work, command)
-        assert_one_line_error(result, 1, "'data.csv', is not here")
+        assert_one_line_error(result, 1, f"'data.csv', {NOT_READ[kind]}")
         assert "reading" not in result.err
+
+
+def test_standard_input_is_not_read_for_the_table_that_came_from_it(work: Path) -> None:
+    document, arrays = sealed.read(str(work / "data.tabvae"))
+    document["source"]["paths"] = ["-"]
+    sealed.write(str(work / "data.tabvae"), document, arrays)
+    (work / "data.csv").rename(work / "-")
+    rows = (work / "-").read_bytes()
+    assert tabvae(work, "generate", "-n", "5", stdin=rows).err == ""
+    result = tabvae(work, "embed", stdin=rows)
+    assert_one_line_error(result, 1, "'-', came from standard input")
+
+
+@pytest.mark.parametrize("fault", ["ragged", "large"])
+def test_rows_are_generated_whatever_lies_where_the_table_was(work: Path, fault: str) -> None:
+    options = ("-n", "5") if fault == "ragged" else ("-n", "5", "--max-memory", "1kB")
+    said = "line 3" if fault == "ragged" else "takes more than 1 kB"
+    if fault == "ragged":
+        (work / "data.csv").write_text("a,b\n1,2\n3\n")
+    result = tabvae(work, "generate", *options)
+    assert (result.code, len(result.frame())) == (0, 5), result.err
+    note = result.err.splitlines()[-1]
+    assert note.startswith(NOTE)
+    assert said in note
+    assert note.endswith("; no copies are looked for")
+    assert result.out == tabvae(work, "generate", "-n", "5", "--no-check").out
+    named = tabvae(work, "generate", *options, "--data", "data.csv")
+    assert_one_line_error(named, 1, said)
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_model_fitted_anew_does_not_name_the_table_before(work: Path) -> None:
+    model = TabVAE.load(str(work / "data.tabvae"))
+    model.fit(make_frame(60, seed=1)).save(str(work / "data.tabvae"))
+    assert_one_line_error(tabvae(work, "embed"), 1, "does not know its table")
 
 
 @pytest.mark.usefixtures("quick")
