@@ -183,7 +183,9 @@ def _check_cells(fitted: Fitted) -> None:
             from_text(words, encoder.schema.types.field(column.name).type)
         else:
             codes.values[:2, j] = column.minimum, column.maximum
-    written = whole_table(encoder.schema, encoder.inverse_transform(codes))
+    # Without identifiers: a column may have no room for more, which only ``generate`` needs.
+    none_given = pa.table({})
+    written = whole_table(encoder.schema, encoder.inverse_transform(codes), none_given)
     if not encoder.transform(written).observed[:2].all():
         raise ValueError("a column that cannot read what it writes")
 

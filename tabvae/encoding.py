@@ -186,7 +186,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         present = array.filter(pa.array(~cells.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
-            known = blurred(column, values[np.isfinite(values)], self.min_count)
+            known = blurred(column, values[np.isfinite(values)], self.min_count, self.na_values)
             most = self.max_bins or int(np.clip(np.sqrt(len(array)), FEWEST_BINS, room))
             return ContinuousBins.fit(known, most, self.line)
         return CategoricalBins.fit(cells.to_text(present), room, self.min_count)

@@ -9,6 +9,7 @@ found out once, on the whole table; what is kept of it, an ``IdentifierPattern``
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +28,17 @@ WORD = 3
 MOST_DIGITS = 15
 MOST_PLACES, MOST_COUNTED = 18, 10**18
 """Of a pattern, and identifiers that they tell apart: these fit 64 bits."""
+ROOM = 10**6
+"""Identifiers for which numbers get fewer digits, where their type ends."""
+WORTH_ANOTHER_FORM = 10
+"""Times the room that fewer digits must give."""
 LENGTHS_FREE = 10
 MOST_LONGER = 1000
 RESERVED_DOMAIN = "example.com"
 """Of nobody, by RFC 2606."""
 SIGN = re.compile(r"[^\x00-/:-@\[-`{-\x7f]")
 """A letter or digit of any alphabet; all else is form."""
+WHOLE_NUMBER = re.compile(r"-?\d+")
 LETTERS = re.compile(rf"[^\x00-@\[-`{{-\x7f\d]{{{WORD},}}")
 
 
@@ -82,8 +88,8 @@ def _alphabet(character: str) -> str:
     raise ValueError(f"{character!r} cannot count")
 
 
-def fresh_identifiers(pattern: IdentifierPattern, rows: int) -> pa.Array:
-    """(rows,) identifiers from the first on.
+def fresh_identifiers(pattern: IdentifierPattern, rows: int, skipped: int = 0) -> pa.Array:
+    """(rows,) identifiers from the first on, but for those ``skipped``.
 
     >>> fresh_identifiers(IdentifierPattern("c-98", (2, 3)), 3).to_pylist()
     ['c-98', 'c-99', 'c-100']
@@ -91,7 +97,7 @@ def fresh_identifiers(pattern: IdentifierPattern, rows: int) -> pa.Array:
     size, start = prod(map(len, pattern.alphabets)), 0
     for place, alphabet in zip(pattern.places, pattern.alphabets, strict=True):
         start = start * len(alphabet) + alphabet.index(pattern.first[place])
-    numbers = [start + pattern.step * row for row in range(rows)]
+    numbers = [start + pattern.step * row for row in range(skipped, skipped + rows)]
     rest = np.array([number % size for number in numbers], dtype=np.int64)
     more = [_more(number // size, pattern.longer) for number in numbers]
     pieces = {pattern.seam: [pa.array(more, pa.string())]}
@@ -119,21 +125,45 @@ def _between(
 
 
 def identifier_pattern(
-    texts: Sequence[str], fewest_sharing: int = FEWEST_SHARING
+    texts: Sequence[str], fewest_sharing: int = FEWEST_SHARING, largest: int | None = None
 ) -> IdentifierPattern:
     """The pattern of identifiers like ``texts`` that are none of them.
 
     Args:
         texts: all identifiers of a table, no two equal.
         fewest_sharing: identifiers that must share a word for it to be kept.
+        largest: number that the column holds, if it holds numbers alone.
 
     >>> identifier_pattern([f"c-{i:04d}" for i in range(100)]).first
     'c-0100'
     """
-    if (running := _running(texts)) is not None:
-        return running
-    texts, starts = _with_one_domain(texts, fewest_sharing), _starts_of_words(texts)
-    return _made_up(texts, starts, fewest_sharing)
+    pattern = _running(texts)
+    if pattern is None:
+        alike, starts = _with_one_domain(texts, fewest_sharing), _starts_of_words(texts)
+        pattern = _made_up(alike, starts, fewest_sharing)
+    room = ROOM if largest is None else _room(pattern, largest)
+    if largest is None or room == ROOM:
+        return pattern
+    shorter = (_of_digits(texts, size) for size in range(len(str(largest)) - 1, 0, -1))
+    roomiest = max(shorter, key=lambda other: _room(other, largest), default=pattern)
+    return roomiest if _room(roomiest, largest) >= WORTH_ANOTHER_FORM * room else pattern
+
+
+def _room(pattern: IdentifierPattern, largest: int) -> int:
+    """How many of the first ``ROOM`` identifiers are numbers up to ``largest``."""
+
+    def beyond(row: int) -> bool:
+        text = fresh_identifiers(pattern, 1, row)[0].as_py()
+        return not WHOLE_NUMBER.fullmatch(text) or abs(int(text)) > largest
+
+    return bisect_left(range(ROOM), True, key=beyond)
+
+
+def _of_digits(texts: Sequence[str], size: int) -> IdentifierPattern:
+    """Counting in numbers of ``size`` digits, as far as none of ``texts`` is one."""
+    first = "1".ljust(size, "0")
+    group = [text for text in texts if len(text) == size and text.isdecimal()]
+    return _where_free(first, _last(first, range(size)), group, set(map(len, texts)))
 
 
 def _running(texts: Sequence[str]) -> IdentifierPattern | None:

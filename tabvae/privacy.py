@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvae import cells
-from tabvae.cells import Floats
+from tabvae.cells import Floats, Mask
 from tabvae.identifiers import FEWEST_SHARING, identifier_pattern
 from tabvae.schema import Column, ColumnKind, Schema
 
@@ -24,7 +24,9 @@ FEWEST_AT_AN_END, MOST_AT_AN_END = 2, 5
 FEWEST_CATEGORIES = 2
 
 
-def blurred(column: Column, values: Floats, min_count: int) -> Floats:
+def blurred(
+    column: Column, values: Floats, min_count: int, na_values: tuple[str, ...] = ()
+) -> Floats:
     """The numbers of a column, sorted, as a model may know them.
 
     Args:
@@ -32,6 +34,7 @@ def blurred(column: Column, values: Floats, min_count: int) -> Floats:
         values: (N,) its finite numbers, or moments in seconds.
         min_count: fewest cells behind any number. With 1, behind the least and the largest: one
             row in 50, from 2 to 5, and no more than one in tables of fewer than 20 rows.
+        na_values: texts that mean a missing cell; no number is averaged to one of them.
 
     Returns:
         (N,) numbers; fewer, where too few cells are left for an average of their own.
@@ -39,14 +42,40 @@ def blurred(column: Column, values: Floats, min_count: int) -> Floats:
     assert column.numbers is not None
     ordered = np.sort(values)
     if min_count > 1:
-        return column.numbers.snap(_averaged(ordered, min_count))
+        averaged = column.numbers.snap(_averaged(ordered, min_count))
+        told = ~_as_missing(column, averaged, na_values)
+        return averaged[told] if told.any() else averaged
     if len(values) >= FEWEST_ROWS:
         count = len(values) // ROWS_PER_CELL
         count = min(max(count, FEWEST_AT_AN_END), MOST_AT_AN_END)
-        for end in (slice(None, count), slice(-count, None)):
-            if ordered[end][0] != ordered[end][-1]:
-                ordered[end] = column.numbers.snap(ordered[end].mean(keepdims=True))
+        for ends in (ordered, ordered[::-1]):
+            _average_end(column, ends, count, na_values)
     return ordered
+
+
+def _average_end(column: Column, ends: Floats, count: int, na_values: tuple[str, ...]) -> None:
+    """Set the first ``count`` of ``ends`` to their mean; with more of them, or as they are, if that
+    would mean a missing cell."""
+    assert column.numbers is not None
+    for many in range(count, 2 * count):
+        if ends[0] == ends[many - 1]:
+            return
+        mean = column.numbers.snap(ends[:many].mean(keepdims=True))
+        if not _as_missing(column, mean, na_values).any():
+            ends[:many] = mean
+            return
+
+
+def _as_missing(column: Column, values: Floats, na_values: tuple[str, ...]) -> Mask:
+    """Which of ``values`` a column of text would write as a missing cell."""
+    assert column.numbers is not None
+    if not na_values or "string" not in column.type:
+        return np.zeros(len(values), np.bool_)
+    if column.kind is ColumnKind.DATETIME:
+        texts = cells.from_seconds(values, pa.string(), column.datetime_format)
+    else:
+        texts = pa.array(column.numbers.write(values), pa.string())
+    return cells.missing_mask(texts, na_values)
 
 
 def _averaged(ordered: Floats, count: int) -> Floats:
@@ -77,7 +106,7 @@ def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_co
         array = cells.flat(table.column(column.name))
         if column.kind.continuous:
             values = column.values(array.filter(pa.array(~cells.missing_mask(array, na_values))))
-            known = blurred(column, values[np.isfinite(values)], min_count)
+            known = blurred(column, values[np.isfinite(values)], min_count, na_values)
             column = replace(column, minimum=float(known[0]), maximum=float(known[-1]))
         elif column.kind.modelled and min_count > 1:
             column = _without_rare(column, array, na_values, min_count)
@@ -94,8 +123,18 @@ def _with_pattern(
     present = array.filter(pa.array(~cells.missing_mask(array, na_values)))
     padding = column.numbers.padding if column.numbers else ""
     texts = [padding + t for t in pc.utf8_trim_whitespace(cells.to_text(present)).to_pylist()]
-    pattern = identifier_pattern(texts, max(min_count, FEWEST_SHARING))
+    largest = _largest_whole(array.type)
+    pattern = identifier_pattern(texts, max(min_count, FEWEST_SHARING), largest)
     return replace(column, pattern=pattern)
+
+
+def _largest_whole(kind: pa.DataType) -> int | None:
+    """Up to which a type of numbers holds every whole one; ``None`` for text."""
+    if pa.types.is_integer(kind):
+        return int(np.iinfo(kind.to_pandas_dtype()).max)
+    if pa.types.is_floating(kind):
+        return int(2 ** (np.finfo(kind.to_pandas_dtype()).nmant + 1))
+    return int(10 ** (kind.precision - kind.scale) - 1) if pa.types.is_decimal(kind) else None
 
 
 def _without_rare(
