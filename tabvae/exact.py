@@ -19,6 +19,9 @@ WHOLE_PATTERN = r"^(0|-?[1-9]\d*)$"
 PLAIN_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)$"
 SCIENTIFIC_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
 NEGATIVE_ZERO_PATTERN = r"^-[0.]+$"
+MONTHS = {"%m", "%b", "%B"}
+OF_DAYS = MONTHS | {"%Y", "%d", "%a", "%A", "%j", "%%"}
+"""Directives that tell no time of day."""
 CERTAIN_LENGTH = 15
 """So many digits any float64 can hold."""
 
@@ -40,7 +43,8 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
     Unchanged if they do not tell the day, or are not what ``datetime_format`` would write. Nulls
     stay nulls.
     """
-    if not {"%Y", "%d"} <= set(re.findall("%.", datetime_format)):
+    used = set(re.findall("%.", datetime_format))
+    if not ({"%Y", "%d"} <= used and used & MONTHS):
         return texts
     plain = pd.Series(_without_padding(texts).to_pandas())
     moments = pd.to_datetime(plain, format=datetime_format, errors="coerce")
@@ -50,7 +54,7 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
     if not (plain.isna() | (plain == written)).all():
         return texts
     found = pa.Array.from_pandas(moments)
-    if "%H" not in datetime_format:
+    if used <= OF_DAYS:
         return pc.cast(found, pa.date32())
     zone = "UTC" if datetime_format.endswith("Z") else None
     return pc.cast(pc.cast(found, pa.timestamp("us")), pa.timestamp("us", zone))

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tabvae import cells, moments
+from tabvae import cells, exact, moments
 from tabvae.errors import SchemaError
 from tabvae.inference import infer_schema
 from tabvae.schema import ColumnKind
@@ -111,6 +111,26 @@ def test_every_number_keeps_its_value_and_what_its_text_tells(
         value, meant = Decimal(str(cell)), Decimal(text)
         assert (value, value.is_signed()) == (meant, meant.is_signed())
         assert not re.match(r"\s*[+-]?0\d|\s*\+", text)
+
+
+@pytest.mark.parametrize(
+    ("text", "written_as", "kind"),
+    [
+        ("21/01/2024 12:25 AM", "%d/%m/%Y %I:%M %p", "timestamp[us]"),
+        ("21 Jan 2024 11 PM", "%d %b %Y %I %p", "timestamp[us]"),
+        ("21 January 2024 :30", "%d %B %Y :%M", "timestamp[us]"),
+        ("Sunday, 21 January 2024", "%A, %d %B %Y", "date32[day]"),
+        ("21 Jan 2024", "%d %b %Y", "date32[day]"),
+        ("2024 21", "%Y %d", "string"),
+        ("2024 21 12:25", "%Y %d %H:%M", "string"),
+    ],
+)
+def test_a_moment_loses_no_time_and_gets_no_month(text: str, written_as: str, kind: str) -> None:
+    array = exact.as_moments(pa.array([text, None]), written_as)
+    assert str(array.type) == kind
+    (cell, none) = array.to_pylist()
+    assert none is None
+    assert (cell if kind == "string" else cell.strftime(written_as)) == text
 
 
 WITH_DAY = [f for f in moments.DATETIME_FORMATS if "%Y" in f and "%d" in f]
