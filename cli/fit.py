@@ -15,6 +15,8 @@ from .console import say, training_progress
 from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tabvae.leakage import Leakage
     from tabvae.model import TabVAE
     from tabvae.schema import ColumnKind
@@ -74,8 +76,10 @@ def command(
     from tabvae.checkpoint import Checkpoint
     from tabvae.model import TabVAE
 
+    given, formats = read_kinds(kinds, loaded.table)
     overrides = asdict(kinds)
-    given = read_kinds(overrides.pop("schema"))
+    del overrides["schema"]
+    overrides["datetime"] = (*kinds.datetime, *(f"{name}={f}" for name, f in formats.items()))
     model = TabVAE(
         **asdict(family),
         **asdict(work),
@@ -124,22 +128,32 @@ def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str
     )
 
 
-def read_kinds(path: str | None) -> dict[str, ColumnKind] | None:
-    """The kinds in a schema file.
+def read_kinds(
+    asked: options.Kinds, table: pa.Table
+) -> tuple[dict[str, ColumnKind], dict[str, str]]:
+    """The kinds in a schema file, and the datetime formats in it of columns of ``table`` that no
+    option names.
 
     Raises:
         SchemaError: the file cannot be read, or is no schema.
     """
+    from tabvae.cells import is_moment
     from tabvae.errors import SchemaError, shown
-    from tabvae.schema import kinds_from_json
+    from tabvae.schema import Overrides, formats_from_json, kinds_from_json
 
-    if path is None:
-        return None
+    if asked.schema is None:
+        return {}, {}
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(asked.schema).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise SchemaError(f"cannot read schema file {shown(path)}") from error
-    return kinds_from_json(text)
+        raise SchemaError(f"cannot read schema file {shown(asked.schema)}") from error
+    options_ = Overrides(asked.categorical, asked.numeric, asked.datetime, asked.ignore)
+    named = options_.kinds(table.column_names)
+    written = {field.name for field in table.schema if not is_moment(field.type)}
+    formats = formats_from_json(text)
+    return kinds_from_json(text), {
+        name: formats[name] for name in formats if name in written and name not in named
+    }
 
 
 def summary(model: TabVAE, target: str, seconds: float) -> str:

@@ -53,9 +53,11 @@ def command(
     loaded = read_files([file], reading)
     asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore)
     names = loaded.table.column_names
-    given = {**(read_kinds(kinds.schema) or {}), **asked.kinds(names)}
+    kinds_given, formats_given = read_kinds(kinds, loaded.table)
+    given = {**kinds_given, **asked.kinds(names)}
+    formats = {**formats_given, **asked.formats(names)}
     na_values = reading.na or DEFAULT_NA_VALUES
-    inferred = infer_schema(loaded.table, na_values, given, asked.formats(names))
+    inferred = infer_schema(loaded.table, na_values, given, formats)
     with standard_output():
         if as_json:
             click.echo(json.dumps(inferred.to_json(), indent=2))

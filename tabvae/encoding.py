@@ -178,7 +178,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             raise DataError(
                 f"a row takes up to {sum(widths.values()) // 1024} kB, more than "
                 f"{MOST_BYTES_OF_A_ROW // 1024}, most of it in column {shown(widest)}",
-                "--ignore columns of long texts",
+                "--ignore columns of long texts, drop those of long lists",
             )
 
     def _fit_column(self, column: Column, chunks: pa.ChunkedArray, room: int) -> Bins:

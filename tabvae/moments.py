@@ -43,6 +43,8 @@ DATETIME_FORMATS = (
     "%H:%M:%S",
     "%H:%M",
 )
+LONGEST_FORMAT = 64
+"""Text and directives without a width."""
 CELLS_TO_TRY = 200
 """With each format, before the whole column is read."""
 
@@ -84,10 +86,12 @@ def is_datetime_format(text: str) -> bool:
     >>> is_datetime_format("%d/%m/%Y"), is_datetime_format("%Y-%Q"), is_datetime_format("%H:%M%z")
     (True, False, False)
     """
-    example = pa.array([pd.Timestamp("2021-03-25 14:45:30").strftime(text)])
+    if len(text) > LONGEST_FORMAT:
+        return False
     try:
+        example = pa.array([pd.Timestamp("2021-03-25 14:45:30").strftime(text)])
         seconds = to_seconds(example, text)
-    except (ValueError, re.error):
+    except (ValueError, re.error):  # A text that is not Unicode is a ValueError, too.
         return False
     known = bool(np.isfinite(seconds[0]))
     return known and bool(from_seconds(seconds, pa.string(), text).equals(example))

@@ -44,15 +44,18 @@ class ColumnKind(StrEnum):
 
 
 MOST_ROWS = 10**9
-LONGEST_IDENTIFIER, LONGEST_FORMAT = 4000, 64
-"""Of moments: text and directives without a width."""
+LONGEST_IDENTIFIER = 4000
 LARGEST_FIXED = 32
-"""Bytes of a number, or of what says where a text, a list or a category is."""
+"""Bytes of what says where a text, a list or a category is."""
 LARGEST_MOMENT = 2.0**63 / 1e6
 """In seconds: Arrow has microseconds in 64 bits."""
 MODELLED_KINDS = frozenset(
     {ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.DATETIME}
 )
+DERIVED_KINDS = frozenset(
+    {ColumnKind.CONSTANT, ColumnKind.IDENTIFIER, ColumnKind.TEXT, ColumnKind.BOOLEAN}
+)
+"""They follow from the data; asking for them again changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,9 @@ class Column:
             raise ValueError("a constant column without a value, or a value without one")
         if self.pattern is not None and len(self.pattern.first) > LONGEST_IDENTIFIER:
             raise ValueError(f"an identifier of {len(self.pattern.first)} characters")
-        if self.datetime_format is not None:
-            _check_format(self.datetime_format)
+        for text in (self.datetime_format, self.rival_format):
+            if text is not None and not is_datetime_format(text):
+                raise ValueError(f"moments cannot be written like {shown(text)}")
         if self.kind.continuous:
             self._check_line()
 
@@ -135,11 +139,6 @@ class Column:
         if self.kind is ColumnKind.DATETIME:
             return cells.to_seconds(array, self.datetime_format)
         return cells.to_numbers(array)
-
-
-def _check_format(text: str) -> None:
-    if len(text) > LONGEST_FORMAT or not is_datetime_format(text):
-        raise ValueError(f"moments cannot be written like {shown(text)}")
 
 
 @dataclass(frozen=True)
@@ -294,8 +293,8 @@ def _width(kind: pa.DataType) -> int:
     parts = sum(_width(kind.field(i).type) for i in range(kind.num_fields))
     if pa.types.is_fixed_size_list(kind):
         return int(kind.list_size * parts)
-    if pa.types.is_fixed_size_binary(kind):
-        return int(kind.byte_width)
+    if pa.types.is_fixed_size_binary(kind) or pa.types.is_primitive(kind):
+        return max(1, int(kind.bit_width) // 8)
     return parts + LARGEST_FIXED
 
 
@@ -316,17 +315,33 @@ def kinds_from_json(text: str) -> dict[str, ColumnKind]:
     Raises:
         SchemaError: the text is not such a document.
     """
+    return {name: kind for name, (kind, _) in _given(text).items() if kind not in DERIVED_KINDS}
+
+
+def formats_from_json(text: str) -> dict[str, str]:
+    """Read the datetime formats out of a schema file, where it has any.
+
+    Raises:
+        SchemaError: the text is not such a document.
+    """
+    return {
+        name: str(written)
+        for name, (kind, written) in _given(text).items()
+        if kind is ColumnKind.DATETIME and written is not None
+    }
+
+
+def _given(text: str) -> dict[str, tuple[ColumnKind, Any]]:
+    """Kind and datetime format of each column of a schema file."""
     try:
         document = json.loads(text)
+        columns: Iterable[Mapping[str, Any]]
         if "columns" in document:
-            pairs: Iterable[tuple[str, str]] = ((c["name"], c["kind"]) for c in document["columns"])
+            columns = document["columns"]
         else:
-            pairs = document.items()
-        kinds = {str(name): ColumnKind(kind) for name, kind in pairs}
+            columns = [{"name": name, "kind": kind} for name, kind in document.items()]
+        return {str(c["name"]): (ColumnKind(c["kind"]), c.get("datetime_format")) for c in columns}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise SchemaError(
             f"not a schema file: {error}", "write one with 'tabvae inspect DATA --json'"
         ) from error
-    # These kinds follow from the data; asking for them again changes nothing.
-    derived = (ColumnKind.CONSTANT, ColumnKind.IDENTIFIER, ColumnKind.TEXT, ColumnKind.BOOLEAN)
-    return {name: kind for name, kind in kinds.items() if kind not in derived}

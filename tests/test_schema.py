@@ -181,6 +181,8 @@ def test_the_format_asked_for_decides() -> None:
     [
         ("day=%Q", ["'day'", "'%Q' is no datetime format"]),
         ("day=", ["'day'", "'' is no datetime format"]),
+        ("day=%Y-%m-%d" + "x" * 99, ["'day'", "is no datetime format"]),
+        ("day=%Y-%m-%d\udcff", ["'day'", "is no datetime format"]),
         ("day=%Y-%m-%d", ["'%Y-%m-%d' reads 0 of 40 cells", "'01/01/2021'"]),
         ("dya=%d/%m/%Y", ["no column 'dya'", "did you mean 'day'"]),
         ("when=%Y", ["'when'", "has no datetime format"]),
@@ -193,6 +195,12 @@ def test_a_format_that_does_not_fit_is_an_error(text: str, words: list[str]) -> 
         infer_schema(table, kinds=asked.kinds(["day"]), formats=asked.formats(["day"]))
     for word in words:
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [1000, 33_000])
+def test_a_list_takes_the_room_of_its_numbers(size: int) -> None:
+    kind = pa.list_(pa.float32(), size)
+    assert infer_schema(pa.table({"a": pa.nulls(2, kind)})).widths["a"] == 4 * size
 
 
 def test_two_formats_of_one_column_are_an_error() -> None:

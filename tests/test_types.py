@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -190,6 +191,28 @@ def test_days_that_may_be_months_are_noted_and_the_format_decides(tmp_path: Path
     assert pd.to_datetime(filled["day"], format="%d/%m/%Y").dt.month.max() <= 11
     wrong = tabvae(tmp_path, "fit", "a.csv", "--force", "--datetime", "day=%Y")
     assert_one_line_error(wrong, 1, "'day'", "'%Y' reads 0 of")
+
+
+def test_a_schema_file_keeps_the_format_of_a_date(tmp_path: Path) -> None:
+    rows = [f"{1 + i % 9:02d}/{1 + i % 5:02d}/2021,{i % 7},{i % 5}" for i in range(ROWS)]
+    (tmp_path / "a.csv").write_text("\n".join(["day,v,w", *rows]) + "\n")
+    asked = ("inspect", "a.csv", "--json", "--datetime", "day=%d/%m/%Y")
+    (tmp_path / "s.json").write_text(tabvae(tmp_path, *asked).out)
+    given = ("--schema", "s.json")
+    shown = tabvae(tmp_path, "inspect", "a.csv", "--json", *given).out
+    assert json.loads(shown)["columns"][0]["datetime_format"] == "%d/%m/%Y"
+    for options, found in (
+        ((), "%d/%m/%Y"),
+        (("--datetime", "day=%m/%d/%Y"), "%m/%d/%Y"),
+        (("--categorical", "day"), None),
+    ):
+        fit = ("fit", "a.csv", "--effort", "fast", "--force", *given, *options)
+        assert tabvae(tmp_path, *fit).code == 0
+        column = TabVAE.load(str(tmp_path / "a.tabvae")).fitted_.schema["day"]
+        assert column.datetime_format == found
+    pq.write_table(pa.table({"day": pa.array(range(ROWS), pa.date32())}), tmp_path / "a.parquet")
+    (tmp_path / "s.json").write_text(json.dumps({"columns": [json.loads(shown)["columns"][0]]}))
+    assert tabvae(tmp_path, "inspect", "a.parquet", *given).code == 0
 
 
 def test_whole_numbers_are_dates_in_the_format_asked_for() -> None:
