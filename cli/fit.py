@@ -117,7 +117,7 @@ def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str
     from tabvae.learn import unseen_rows
     from tabvae.source import Source, digest_of_rows, fingerprint
 
-    unseen = unseen_rows(loaded.table.num_rows, model.seed).numpy()
+    unseen = unseen_rows(loaded.table.num_rows, model.settings().seed).numpy()
     return Source(
         tuple(paths),
         loaded.format,

@@ -231,7 +231,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         saved = artifact.load(path)
         with sealed.damage_told(path):
             model = from_json(cls, saved.parameters)
-            model._settings()
+            model.settings()
         model.source_ = saved.source
         model.fitted_ = saved.fitted
         model.n_features_in_ = len(saved.fitted.schema.columns)
@@ -257,7 +257,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         asked = Overrides(
             tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
         )
-        settings = self._settings()
+        settings = self.settings()
         na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
         names = table.column_names
         given = {**(kinds or {}), **asked.kinds(names)}
@@ -267,7 +267,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.source_: Source | None = None
         return self
 
-    def _settings(self) -> Settings:
+    def settings(self) -> Settings:
         """How to learn, by the parameters.
 
         Raises:
