@@ -197,7 +197,10 @@ def leakage_in_words(leakage: Leakage) -> str:
     )
     if not leakage.excessive:
         return f"privacy: {told}"
-    return f"note: this file gives rows away: {told}; treat it like the table"
+    return (
+        f"note: this file gives rows away: {told}; treat it like the table, or fit with "
+        "--min-count 10 or --ignore for columns of rare values"
+    )
 
 
 def withheld_in_words(model: TabVAE) -> str:
