@@ -10,7 +10,7 @@ import click
 
 from . import options
 from .console import literal, say
-from .fit import leakage_in_words
+from .words import leakage_in_words
 
 if TYPE_CHECKING:
     from tabvae.evaluate import Evaluation

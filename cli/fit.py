@@ -13,11 +13,11 @@ import click
 from . import options
 from .console import say, training_progress
 from .session import MODEL_SUFFIX, read_files
+from .words import leakage_in_words, withheld_in_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tabvae.leakage import Leakage
     from tabvae.model import TabVAE
     from tabvae.schema import ColumnKind
     from tabvae.source import Source
@@ -186,28 +186,3 @@ def room(model: TabVAE, target: str) -> str:
     """How large the file is, and what takes the room."""
     parts = ", ".join(f"{name} {mb:.1f}" for name, mb in model.fitted_.learned.megabytes.items())
     return f"{Path(target).stat().st_size / 1e6:.1f} MB ({parts})"
-
-
-def leakage_in_words(leakage: Leakage) -> str:
-    """What an attacker who holds the file can tell, and whether that is too much."""
-    told = (
-        f"rows of the table told from {leakage.rows} held-out ones with AUC "
-        f"{leakage.membership:.2f} (0.5 is a guess, error {leakage.spread:.2f}); "
-        f"{leakage.stated:.1%} of the cells can be read from the file"
-    )
-    if not leakage.excessive:
-        return f"privacy: {told}"
-    return (
-        f"note: this file gives rows away: {told}; treat it like the table, or fit with "
-        "--min-count 10 or --ignore for columns of rare values"
-    )
-
-
-def withheld_in_words(model: TabVAE) -> str:
-    """Which columns have gaps that say what would be there, if any."""
-    from tabvae.errors import shown
-
-    fitted = model.fitted_
-    withheld = fitted.learned.selection.most_withheld(fitted.encoder)
-    listed = ", ".join(f"{shown(c)[1:-1]} where it is {what}" for c, what in withheld.items())
-    return f"missing more often: {listed}" if withheld else ""

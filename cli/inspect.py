@@ -87,7 +87,7 @@ def show_card(console: Any, model: TabVAE) -> None:
     """The model's columns, training and diagnostics."""
     from rich.table import Table
 
-    from .fit import leakage_in_words, withheld_in_words
+    from .words import leakage_in_words, withheld_in_words
 
     grid = f", grid {model.grid}" if model.grid else ""
     size = model.fitted_.learned.ensemble.latent

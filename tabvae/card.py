@@ -67,8 +67,8 @@ class Calibration:
 
     @property
     def least(self) -> float:
-        """The smallest p-value that so many rows can tell."""
-        return 1 / (1 + self.rows)
+        """The smallest p-value that so many rows can tell; a tail tells any."""
+        return 1 / (1 + self.rows) if self.tail is None else 0.0
 
     def p_values(self, scores: Floats) -> Floats:
         """(N,) the share of ordinary rows that score at least as high, the row itself counted among

@@ -278,7 +278,7 @@ class Fitted:
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
         calibration = self.card.calibrations[score]
-        if fpr < calibration.least and calibration.tail is None:
+        if fpr < calibration.least:
             warnings.warn(
                 f"p-values rest on {calibration.rows} rows and are {calibration.least:.3f} at the "
                 f"least: none is below {fpr}",
