@@ -2,49 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
-from math import prod
 
 import torch
 from torch import Tensor, nn
 
+from tabvae.gridding import Grid
+
 CHANNELS = 32
-BESIDE = -1
 SMALLEST_SIDE = 4
 MOST_HALVINGS = 3
 KERNEL, PADDING = 3, 1
 
 
-@dataclass(frozen=True)
-class Grid:
-    """Where the columns lie.
-
-    Attributes:
-        size: height, width and channels; the cells of a row go through the channels of the first
-            cell, then of the one to its right, then down.
-        cells: (columns,) number of each column's cell, ``BESIDE`` for a column beside the grid.
-    """
-
-    size: tuple[int, int, int]
-    cells: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        places = [cell for cell in self.cells if cell != BESIDE]
-        inside = all(0 <= place < prod(self.size) for place in places)
-        if min(self.size) < 1 or not inside or len(set(places)) < len(places):
-            raise ValueError("the columns are not the cells of their grid")
-
-    @property
-    def sides(self) -> list[tuple[int, int]]:
-        """Height and width after each strided convolution, the grid's own first."""
-        found = [self.size[:2]]
-        for _ in range(MOST_HALVINGS):
-            height, width = found[-1]
-            if max(height, width) <= SMALLEST_SIDE:
-                break
-            found.append((-(-height // _stride(height)), -(-width // _stride(width))))
-        return found
+def sides_of(grid: Grid) -> list[tuple[int, int]]:
+    """Height and width after each strided convolution, the grid's own first."""
+    found = [grid.size[:2]]
+    for _ in range(MOST_HALVINGS):
+        height, width = found[-1]
+        if max(height, width) <= SMALLEST_SIDE:
+            break
+        found.append((-(-height // _stride(height)), -(-width // _stride(width))))
+    return found
 
 
 def _stride(side: int) -> int:
@@ -75,7 +54,7 @@ class GridEncoder(_OnGrid):
 
     def __init__(self, grid: Grid, width: int) -> None:
         super().__init__(grid)
-        sides = grid.sides
+        sides = sides_of(grid)
         channels = [2 * grid.size[2], *(CHANNELS * 2**k for k in range(len(sides) - 1))]
         layers: list[nn.Module] = []
         for (before, after), side in zip(pairwise(channels), sides[:-1], strict=True):
@@ -105,7 +84,7 @@ class GridDecoder(_OnGrid):
 
     def __init__(self, grid: Grid, width: int) -> None:
         super().__init__(grid)
-        sides = grid.sides[::-1]
+        sides = sides_of(grid)[::-1]
         wide = [CHANNELS * 2**k for k in range(len(sides) - 1)]
         channels = [*reversed(wide), 2 * grid.size[2]]
         first = (channels[0], *sides[0])

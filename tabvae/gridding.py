@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from tabvae.errors import DataError, ParameterError, shown
-from tabvae.grid import BESIDE, Grid
 from tabvae.schema import Column, ColumnKind, Schema
 
+BESIDE = -1
 MOST_DIMENSIONS = 3
 MOST_DIGITS = 9
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Where the columns lie.
+
+    Attributes:
+        size: height, width and channels; the cells of a row go through the channels of the first
+            cell, then of the one to its right, then down.
+        cells: (columns,) number of each column's cell, ``BESIDE`` for a column beside the grid.
+    """
+
+    size: tuple[int, int, int]
+    cells: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        places = [cell for cell in self.cells if cell != BESIDE]
+        inside = all(0 <= place < math.prod(self.size) for place in places)
+        if min(self.size) < 1 or not inside or len(set(places)) < len(places):
+            raise ValueError("the columns are not the cells of their grid")
 
 
 def parse_grid(text: str) -> tuple[int, int, int]:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import embedding_bag, linear, softplus
 
-from tabvae.grid import Grid, GridDecoder, GridEncoder
+from tabvae.grid import GridDecoder, GridEncoder
+from tabvae.gridding import Grid
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 MOST_DEPTH, MOST_LATENT = 64, 1000

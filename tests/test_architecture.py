@@ -16,10 +16,12 @@ LIBRARY = Path(tabvae.__file__).parent
 PACKAGES = sorted([*LIBRARY.glob("*.py"), *Path(tabvae_cli.__file__).parent.glob("*.py")])
 FLOORS = [
     {"errors"},
-    {"cells", "identifiers", "grid", "records", "releases", "decoding", "sniffing"},
+    {"cells", "identifiers", "records", "releases", "decoding", "sniffing"},
     {"exact", "layout", "moments"},
-    {"schema", "bins", "delimited", "memory", "network", "quality", "linear"},
+    {"schema", "bins", "delimited", "memory", "quality", "linear"},
     {"inference", "privacy", "tables", "frames", "source", "likelihood", "gridding", "coordinates"},
+    {"grid"},
+    {"network"},
     {"encoding", "output"},
     {"vae", "sealed"},
     {"masking", "bounds", "plan", "descent"},

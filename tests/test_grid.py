@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from tabvae import TabVAE
 from tabvae.errors import DataError, ParameterError
-from tabvae.grid import Grid, GridDecoder, GridEncoder
-from tabvae.gridding import parse_grid
+from tabvae.grid import GridDecoder, GridEncoder
+from tabvae.gridding import Grid, parse_grid
 
 from .helpers import assert_one_line_error, tabvae
 
