@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from common import DATA, machine
 
-from tabvae import cells
-from tabvae.inference import infer_schema
-from tabvae.schema import Column, ColumnKind
+from tabvae.columns import arrow
+from tabvae.columns.infer import infer_schema
+from tabvae.columns.schema import Column, ColumnKind
 
 NAMES = (
     "penguins",
@@ -69,11 +69,11 @@ def check_cells(column: Column, old: pa.Array, new: pa.Array) -> None:
         assert np.isfinite(values).all(), column.name
         assert values.min() >= column.minimum, column.name
         assert values.max() <= column.maximum, column.name
-        if cells.is_text(new.type) and column.kind is ColumnKind.NUMERIC:
+        if arrow.is_text(new.type) and column.kind is ColumnKind.NUMERIC:
             assert new.to_pylist() == column.numbers.write(column.numbers.snap(values)), column.name
     else:
-        seen = set(cells.to_text(old).to_pylist())
-        assert set(cells.to_text(new).to_pylist()) <= seen, column.name
+        seen = set(arrow.to_text(old).to_pylist())
+        assert set(arrow.to_text(new).to_pylist()) <= seen, column.name
 
 
 def check(folder: Path, data: str) -> None:
@@ -86,16 +86,16 @@ def check(folder: Path, data: str) -> None:
     assert filled.column_names == new.column_names == table.column_names
     assert (len(filled), len(new)) == (len(table), 1000)
     for column in schema.columns:
-        old, after, made = (cells.flat(t.column(column.name)) for t in (table, filled, new))
+        old, after, made = (arrow.flat(t.column(column.name)) for t in (table, filled, new))
         assert old.type == after.type == made.type or str(old.type) in str(after.type)
-        gaps = cells.missing_mask(old, cells.DEFAULT_NA_VALUES)
+        gaps = arrow.missing_mask(old, arrow.DEFAULT_NA_VALUES)
         assert old.filter(pa.array(~gaps)).equals(after.filter(pa.array(~gaps))), column.name
         if column.kind.modelled:
-            left = cells.missing_mask(after, cells.DEFAULT_NA_VALUES)
+            left = arrow.missing_mask(after, arrow.DEFAULT_NA_VALUES)
             assert not left.any(), column.name
         observed = old.filter(pa.array(~gaps))
         check_cells(column, observed, after.filter(pa.array(gaps)))
-        made_gaps = cells.missing_mask(made, cells.DEFAULT_NA_VALUES)
+        made_gaps = arrow.missing_mask(made, arrow.DEFAULT_NA_VALUES)
         check_cells(column, observed, made.filter(pa.array(~made_gaps)))
     for command, first in (("embed", "z1"), ("detect", "score")):
         lines = run(folder, command).splitlines()

@@ -35,8 +35,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.preprocessing import QuantileTransformer
 
 from tabvae import TabVAE
-from tabvae.bins import ContinuousBins
-from tabvae.encoding import Codes
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes
 from tabvae.fitted import Fitted
 from tabvae.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
 from tabvae.frames import to_arrow

@@ -18,8 +18,8 @@ from .words import leakage_in_words, withheld_in_words
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tabvae.columns.schema import ColumnKind
     from tabvae.model import TabVAE
-    from tabvae.schema import ColumnKind
     from tabvae.source import Source
     from tabvae.tables import Loaded
 
@@ -137,9 +137,9 @@ def read_kinds(
     Raises:
         SchemaError: the file cannot be read, or is no schema.
     """
-    from tabvae.cells import is_moment
+    from tabvae.columns.arrow import is_moment
+    from tabvae.columns.schema import Overrides, formats_from_json, kinds_from_json
     from tabvae.errors import SchemaError, shown
-    from tabvae.schema import Overrides, formats_from_json, kinds_from_json
 
     if asked.schema is None:
         return {}, {}

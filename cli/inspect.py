@@ -13,8 +13,8 @@ from .console import literal
 from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
+    from tabvae.columns.schema import Schema
     from tabvae.model import TabVAE
-    from tabvae.schema import Schema
 
 
 @click.command("inspect")
@@ -44,9 +44,9 @@ def command(
             else:
                 show_card(Console(markup=False, emoji=False), model)
         return
-    from tabvae.cells import DEFAULT_NA_VALUES
-    from tabvae.inference import infer_schema
-    from tabvae.schema import Overrides
+    from tabvae.columns.arrow import DEFAULT_NA_VALUES
+    from tabvae.columns.infer import infer_schema
+    from tabvae.columns.schema import Overrides
 
     from .fit import read_kinds
 

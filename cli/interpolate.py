@@ -86,12 +86,12 @@ def row_with(table: pa.Table, text: str) -> int:
     """
     import pyarrow.compute as pc
 
-    from tabvae import cells
+    from tabvae.columns import arrow
 
     name, value = options.split_assignment("--id", text)
     if name not in table.column_names:
         raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
-    texts = pc.utf8_trim_whitespace(cells.to_text(cells.flat(table.column(name))))
+    texts = pc.utf8_trim_whitespace(arrow.to_text(arrow.flat(table.column(name))))
     number = pc.index(texts, value).as_py()
     if number < 0:
         raise DataError(f"no row in which {shown(name)} is {shown(value)}")

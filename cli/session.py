@@ -16,7 +16,7 @@ from .console import say
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tabvae.cells import Ints
+    from tabvae.columns.arrow import Ints
     from tabvae.delimited import Dialect
     from tabvae.model import TabVAE
     from tabvae.source import Source

@@ -21,28 +21,28 @@ from torch import Tensor, nn
 
 import tabvae
 from tabvae import sealed
-from tabvae.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.blending import Trust
 from tabvae.card import Calibration, Card
-from tabvae.cells import Floats, from_text
+from tabvae.columns.arrow import Floats, from_text
+from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.from_json import from_json
+from tabvae.columns.infer import require_enough
+from tabvae.columns.schema import Column, Schema
 from tabvae.embed import owners
-from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
 from tabvae.filling import whole_table
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
-from tabvae.inference import require_enough
 from tabvae.leakage import Leakage
 from tabvae.learn import Learned
 from tabvae.linear import Linear
 from tabvae.mapping import Map
 from tabvae.margins import Margins
 from tabvae.network import Shape
-from tabvae.records import from_json
 from tabvae.refine import Refiner
 from tabvae.releases import FORMAT, OLDEST, upgraded
-from tabvae.schema import Column, Schema
 from tabvae.scores import known_scores
 from tabvae.sealed import Arrays
 from tabvae.selection import Selection

@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabvae.bins import CategoricalBins
-from tabvae.cells import Floats
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats
+from tabvae.columns.bins import CategoricalBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.forest import Forest
 
 NETWORK_SHARE = 0.15

@@ -9,9 +9,9 @@ from typing import cast
 import numpy as np
 from scipy.stats import genpareto
 
-from tabvae.cells import Floats
+from tabvae.columns.arrow import Floats
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.detect import LOOKS, UNITS, residual_scales
-from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.leakage import Leakage
 from tabvae.scores import known_scores, score_rows

@@ -18,9 +18,9 @@ from typing import Any
 import torch
 
 from tabvae import sealed
-from tabvae.encoding import Codes
+from tabvae.columns.codec import Codes
+from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
-from tabvae.records import from_json
 from tabvae.training import State, Trainer
 
 KIND = "checkpoint"

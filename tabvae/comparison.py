@@ -7,8 +7,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabvae import cells
-from tabvae.bins import ContinuousBins
+from tabvae.columns import arrow
+from tabvae.columns.bins import ContinuousBins
 from tabvae.coordinates import read_coordinates
 from tabvae.embed import decode
 from tabvae.errors import DataError
@@ -108,6 +108,6 @@ def _as_frame(fitted: Fitted, table: pa.Table) -> pd.DataFrame:
         if column.kind.continuous:
             columns[column.name] = pd.Series(codes.values[:, j])
         else:
-            texts = cells.to_text(cells.flat(table.column(column.name))).to_pandas()
+            texts = arrow.to_text(arrow.flat(table.column(column.name))).to_pandas()
             columns[column.name] = texts.astype(object).mask(codes.missing[:, j])
     return pd.DataFrame(columns)

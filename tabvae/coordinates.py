@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from tabvae import cells
-from tabvae.cells import Floats
+from tabvae.columns import arrow
+from tabvae.columns.arrow import Floats
 from tabvae.errors import DataError, SchemaError, shown
 
 SMALLEST_SINE = 1e-6
@@ -37,7 +37,7 @@ def read_coordinates(latents: pa.Table, size: int) -> Floats:
             f"the model has {size} coordinates, z1 to {names[-1]}, the table has more",
             "-m names the model that wrote them",
         )
-    columns = [cells.to_numbers(cells.flat(latents.column(name))) for name in names]
+    columns = [arrow.to_numbers(arrow.flat(latents.column(name))) for name in names]
     z = np.column_stack(columns)
     wrong = np.argwhere(~np.isfinite(z))
     if len(wrong):

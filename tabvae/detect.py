@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gamma
 
-from tabvae.bins import ContinuousBins
-from tabvae.cells import Floats, Mask
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats, Mask
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, put_expected
 
 LOOKS = 32

@@ -10,9 +10,9 @@ import torch
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
-from tabvae.bins import Bins, CategoricalBins, ContinuousBins
-from tabvae.cells import Floats, Ints
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats, Ints
+from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, put_expected
 from tabvae.mapping import Landscape, Map
 

@@ -14,25 +14,16 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from tabvae.bins import ContinuousBins
 from tabvae.bounds import elbo, importance_bound, textbook_weights
-from tabvae.cells import Floats, Ints, Mask
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats, Ints, Mask
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.network import Cells
 from tabvae.vae import Autoencoder, Objective, gaussian_kl
 
 ROWS_PER_BATCH, BOUND_ROWS = 1024, 1024
 Hidden = list[Tensor]
 """Last hidden layer of each network, one (rows, width) each."""
-
-
-def cells_of(codes: Codes, dtype: torch.dtype = torch.float32) -> Cells:
-    """``codes`` as tensors."""
-    return Cells(
-        torch.from_numpy(codes.bins),
-        torch.from_numpy(codes.scores).to(dtype),
-        torch.from_numpy(codes.observed),
-    )
 
 
 class Ensemble:
@@ -61,7 +52,7 @@ class Ensemble:
     @torch.inference_mode()
     def posterior(self, codes: Codes) -> tuple[Floats, Floats]:
         """(N, latent) mean and scale of q(z | observed cells), of the first network."""
-        cells = cells_of(codes, torch.float64)
+        cells = Cells.of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
         return q.mean.numpy(), q.stddev.numpy()
 
@@ -74,7 +65,7 @@ class Ensemble:
     @torch.inference_mode()
     def kl(self, codes: Codes) -> Floats:
         """(N, latent) KL( q(z|x_o) || q(z|nothing) ) in nats, of the first network."""
-        cells = cells_of(codes, torch.float64)
+        cells = Cells.of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
         return cast(Floats, gaussian_kl(q, self._exact[0].nothing()[1]).numpy())
 
@@ -82,7 +73,7 @@ class Ensemble:
     def aggregate_kl(self, codes: Codes) -> Floats:
         """(latent,) KL in nats of the aggregate posterior, as a Gaussian of its mean and variance
         over the rows, against the prior; of the first network."""
-        cells = cells_of(codes, torch.float64)
+        cells = Cells.of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
         variance = q.mean.var(0, correction=0) + q.variance.mean(0)
         whole = Normal(q.mean.mean(0), variance.sqrt())
@@ -101,7 +92,7 @@ class Ensemble:
         for rows in batches(len(codes), BOUND_ROWS):
             if shared:
                 generator.manual_seed(seed)
-            cells = cells_of(codes[rows], torch.float64)
+            cells = Cells.of(codes[rows], torch.float64)
             shape = (samples, 1 if shared else len(cells.bins), self.latent)
             noise = torch.randn(shape, dtype=torch.float64, generator=generator)
             weights = textbook_weights(self._exact[0], cells, noise)
@@ -112,7 +103,7 @@ class Ensemble:
     @torch.inference_mode()
     def hidden(self, codes: Codes, visible: Mask) -> Hidden:
         """What the visible cells say: the decoder's last hidden layer, one (N, ...) a net."""
-        cells, seen = cells_of(codes, torch.float64), torch.from_numpy(visible)
+        cells, seen = Cells.of(codes, torch.float64), torch.from_numpy(visible)
         return [net.hidden(cells, seen) for net in self._exact]
 
     @torch.inference_mode()

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabvae.cells import Floats
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 
 ACTIVE_VARIANCE = 0.01

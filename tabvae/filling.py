@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from tabvae import cells
-from tabvae.cells import Floats
+from tabvae.columns import arrow
+from tabvae.columns.arrow import Floats
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
+from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.detect import expected
-from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.errors import DataError, shown
-from tabvae.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.sampling import Sample
-from tabvae.schema import Column, ColumnKind, Schema
 
 CELLS_SHOWN = 3
 
@@ -34,7 +34,7 @@ def fill(encoder: TableEncoder, table: pa.Table, codes: Codes, sample: Sample) -
             gaps,
             target=field.type,
         )
-        table = table.set_column(position, field, cells.choose(gaps, written, cells.flat(original)))
+        table = table.set_column(position, field, arrow.choose(gaps, written, arrow.flat(original)))
     return _fill_constants(encoder, table)
 
 
@@ -49,11 +49,11 @@ def _fill_constants(encoder: TableEncoder, table: pa.Table) -> pa.Table:
         if column.kind is not ColumnKind.CONSTANT or column.name not in table.column_names:
             continue
         position = table.column_names.index(column.name)
-        field, array = _field(encoder.schema, table, position), cells.flat(table.column(position))
-        gaps = cells.missing_mask(array, encoder.na_values)
+        field, array = _field(encoder.schema, table, position), arrow.flat(table.column(position))
+        gaps = arrow.missing_mask(array, encoder.na_values)
         if gaps.any():
-            written = cells.from_text(pa.array([column.constant] * len(array)), field.type)
-            table = table.set_column(position, field, cells.choose(gaps, written, array))
+            written = arrow.from_text(pa.array([column.constant] * len(array)), field.type)
+            table = table.set_column(position, field, arrow.choose(gaps, written, array))
     return table
 
 
@@ -61,17 +61,17 @@ def _unmodelled(schema: Schema, column: Column, rows: int, fresh: bool) -> pa.Ar
     """New cells of a column that is not modelled; identifiers only if ``fresh``."""
     target = schema.types.field(column.name).type
     if column.kind is ColumnKind.CONSTANT:
-        return cells.from_text(pa.array([column.constant] * rows), target)
+        return arrow.from_text(pa.array([column.constant] * rows), target)
     if column.pattern is not None and fresh:
         return _identifiers(column.pattern, rows, target, column.name)
-    if cells.is_text(target):
+    if arrow.is_text(target):
         return pa.array([column.missing_text] * rows, target)
     return pa.nulls(rows, target)
 
 
 def _identifiers(pattern: IdentifierPattern, rows: int, target: pa.DataType, name: str) -> pa.Array:
     try:
-        return cells.from_text(fresh_identifiers(pattern, rows), target)
+        return arrow.from_text(fresh_identifiers(pattern, rows), target)
     except pa.ArrowException as error:
         raise DataError(
             f"column {shown(name)} of type {target} has no room for {rows} identifiers "
@@ -127,5 +127,5 @@ def explain(
 
 
 def _texts(table: pa.Table) -> np.ndarray[tuple[int, int], np.dtype[np.object_]]:
-    columns = [cells.to_text(cells.flat(c)).to_numpy(zero_copy_only=False) for c in table.columns]
+    columns = [arrow.to_text(arrow.flat(c)).to_numpy(zero_copy_only=False) for c in table.columns]
     return np.stack(columns, axis=1)

@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tabvae import cells
 from tabvae.card import Card
 from tabvae.checkpoint import Checkpoint
+from tabvae.columns import arrow
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.images import grid_of, is_cell
+from tabvae.columns.infer import infer_schema, require_enough, warn_of_rivals
+from tabvae.columns.privacy import withheld
+from tabvae.columns.schema import ColumnKind, Schema
 from tabvae.coordinates import path, read_coordinates, write_coordinates
 from tabvae.detect import row_scores, surprise
 from tabvae.embed import decode, embed
-from tabvae.encoding import Codes, TableEncoder
 from tabvae.errors import (
     DataError,
     ParameterError,
@@ -28,14 +32,10 @@ from tabvae.errors import (
 from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
-from tabvae.gridding import grid_of, is_cell
 from tabvae.impute import ROWS_TO_DRAW, Imputer
-from tabvae.inference import infer_schema, require_enough, warn_of_rivals
 from tabvae.learn import Learned, learn
 from tabvae.plan import Settings
-from tabvae.privacy import withheld
 from tabvae.sampling import Sample
-from tabvae.schema import ColumnKind, Schema
 from tabvae.scores import chosen_score, score_rows
 from tabvae.team import Progress
 
@@ -59,7 +59,7 @@ class Fitted:
         cls,
         table: pa.Table,
         settings: Settings,
-        na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
+        na_values: tuple[str, ...] = arrow.DEFAULT_NA_VALUES,
         kinds: Mapping[str, ColumnKind] | None = None,
         formats: Mapping[str, str] | None = None,
         progress: Progress | None = None,

@@ -28,7 +28,7 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 
-from tabvae.cells import FARTHEST, Floats, Ints, Mask
+from tabvae.columns.arrow import FARTHEST, Floats, Ints, Mask
 from tabvae.linear import Features, Linear
 
 LEAF = -1

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabvae.cells import Mask, flat
+from tabvae.columns.arrow import Mask, flat
 from tabvae.errors import DataError, shown
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, sample_bins
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.sampling import ROWS_PER_BLOCK, Sample, sample, set_column

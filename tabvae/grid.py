@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from tabvae.gridding import Grid
+from tabvae.columns.images import Grid
 
 CHANNELS = 32
 SMALLEST_SIDE = 4

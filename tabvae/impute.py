@@ -8,10 +8,10 @@ from typing import cast
 
 import numpy as np
 
-from tabvae.bins import Bins, ContinuousBins
 from tabvae.blending import Guesses
-from tabvae.cells import Floats
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats
+from tabvae.columns.bins import Bins, ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 from tabvae.margins import Margins, beliefs, sharpened
 from tabvae.refine import Belief, Refiner

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tabvae import cells
+from tabvae.columns import arrow
 
 WRITTEN_AS = {"UNCOMPRESSED": "NONE", **{c: c for c in ("SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4")}}
 """What the codecs a file can name are called when it is written."""
@@ -85,7 +85,7 @@ class Layout:
         plain: dict[str, pa.Array] = {}
         keys: list[tuple[str, str]] = []
         for name, direction in self.keys:
-            cell = cells.flat(table.column(name))
+            cell = arrow.flat(table.column(name))
             plain |= {f"null {name}": pc.cast(pc.is_null(cell), pa.int8()), f"cell {name}": cell}
             keys += [(f"null {name}", nulls_by), (f"cell {name}", direction)]
         try:

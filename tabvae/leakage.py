@@ -15,10 +15,10 @@ from typing import Self, cast
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tabvae.bins import ContinuousBins
 from tabvae.blending import Trial
-from tabvae.cells import Floats, Mask
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats, Mask
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.forest import Forest
 from tabvae.linear import Features

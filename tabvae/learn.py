@@ -14,8 +14,8 @@ from torch import Tensor
 
 from tabvae.card import Card
 from tabvae.checkpoint import Checkpoint
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.embed import MOST_ROWS, landscape
-from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
 from tabvae.impute import guess
 from tabvae.leakage import Leakage

@@ -18,7 +18,7 @@ from sklearn.feature_selection import f_classif, f_regression
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
-from tabvae.cells import FARTHEST, LARGEST_NUMBER, Floats, Ints
+from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 
 MOST_FEATURES = 100
 """Terms of a regression, and columns that the trees of one column look at."""

@@ -21,10 +21,10 @@ import numpy as np
 from scipy.optimize.elementwise import find_root
 from scipy.special import softmax
 
-from tabvae.bins import Bins, ContinuousBins
 from tabvae.blending import Trial, Trust
-from tabvae.cells import Floats, Ints
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats, Ints
+from tabvae.columns.bins import Bins, ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, sample_bins
 from tabvae.sampling import Sample, set_column
 from tabvae.selection import Selection

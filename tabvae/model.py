@@ -12,16 +12,16 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tabvae import artifact, sealed
-from tabvae.cells import DEFAULT_NA_VALUES, Floats
 from tabvae.checkpoint import Checkpoint
+from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
+from tabvae.columns.from_json import from_json
+from tabvae.columns.images import parse_grid
+from tabvae.columns.infer import FEWEST_COLUMNS, FEWEST_ROWS
+from tabvae.columns.schema import ColumnKind, Overrides
 from tabvae.evaluate import Evaluation
 from tabvae.fitted import Fitted
 from tabvae.frames import fill_frame, to_arrow
-from tabvae.gridding import parse_grid
-from tabvae.inference import FEWEST_COLUMNS, FEWEST_ROWS
 from tabvae.plan import DEFAULT_LATENT, Settings
-from tabvae.records import from_json
-from tabvae.schema import ColumnKind, Overrides
 from tabvae.source import Source
 from tabvae.team import Progress
 from tabvae.vae import Objective

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 from torch.nn.functional import embedding_bag, linear, softplus
 
+from tabvae.columns.codec import Codes
+from tabvae.columns.images import Grid
 from tabvae.grid import GridDecoder, GridEncoder
-from tabvae.gridding import Grid
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 MOST_DEPTH, MOST_LATENT = 64, 1000
@@ -36,6 +37,12 @@ class Cells(NamedTuple):
     bins: Tensor
     scores: Tensor
     observed: Tensor
+
+    @classmethod
+    def of(cls, codes: Codes, dtype: torch.dtype = torch.float32) -> Cells:
+        """``codes`` as tensors."""
+        scores = torch.from_numpy(codes.scores).to(dtype)
+        return cls(torch.from_numpy(codes.bins), scores, torch.from_numpy(codes.observed))
 
     def rows(self, index: Tensor | slice) -> Cells:
         return Cells(self.bins[index], self.scores[index], self.observed[index])

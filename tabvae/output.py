@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, TextIO
 
 import pyarrow as pa
 
-from tabvae import cells
+from tabvae.columns import arrow
 from tabvae.delimited import CELLS_PER_CHUNK, Dialect
 from tabvae.errors import OutputError, ReaderLeftError, shown
 from tabvae.sniffing import DELIMITERS
@@ -210,9 +210,9 @@ def standard_output() -> Iterator[TextIO]:
 def _guarded(table: pa.Table) -> pa.Table:
     """``table`` with an apostrophe before each text, in cells and headers, that a spreadsheet would
     take for a formula; numbers are none."""
-    names = cells.without_formulas(pa.array(table.column_names, pa.string())).to_pylist()
+    names = arrow.without_formulas(pa.array(table.column_names, pa.string())).to_pylist()
     columns = [
-        cells.without_formulas(cells.to_text(cells.flat(c))) if cells.has_text(c.type) else c
+        arrow.without_formulas(arrow.to_text(arrow.flat(c))) if arrow.has_text(c.type) else c
         for c in table.columns
     ]
     return pa.Table.from_arrays(columns, names=names)
@@ -225,7 +225,7 @@ def _write_rows(
         dialect.layout.write(table, pa.PythonFile(file, mode="w"))
         return
     for field in table.schema:
-        if not cells.has_text(field.type):
+        if not arrow.has_text(field.type):
             raise OutputError(
                 f"column {shown(field.name)} of type {field.type} cannot be written as text",
                 "write to .parquet",
@@ -255,7 +255,7 @@ def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
     (quoting if _misleading(header) else writer).writerow(header)
     unsafe = IN_ROWS if len(header) > 1 else IN_HEADER
     for batch in table.to_batches(max(CELLS_PER_CHUNK // max(table.num_columns, 1), 1)):
-        columns = [cells.to_text(cells.flat(column)).to_pylist() for column in batch.columns]
+        columns = [arrow.to_text(arrow.flat(column)).to_pylist() for column in batch.columns]
         for row in zip(*columns, strict=True):
             quoted = any(cell is not None and unsafe.search(cell) for cell in row)
             (quoting if quoted else writer).writerow(row)

@@ -15,7 +15,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from tabvae.cells import Floats, Mask
+from tabvae.columns.arrow import Floats, Mask
 
 MISSING = "?"
 TREND_BINS = 10

@@ -23,10 +23,10 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tabvae.bins import ContinuousBins
 from tabvae.blending import LEAST, Guesses, Trial, Trust, hide, mixed, whom_to_trust
-from tabvae.cells import Mask
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Mask
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.forest import BOOSTED_TREES, Forest, Growth
 from tabvae.linear import MOST_FEATURES, Features, telling
 

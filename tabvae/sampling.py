@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabvae.bins import ContinuousBins
-from tabvae.cells import Floats, Ints, Mask
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats, Ints, Mask
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches, sample_bins
 from tabvae.selection import Selection
 

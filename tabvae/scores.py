@@ -6,10 +6,10 @@ from typing import cast
 
 import numpy as np
 
-from tabvae.bins import ContinuousBins
-from tabvae.cells import Floats
+from tabvae.columns.arrow import Floats
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
-from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 from tabvae.errors import ParameterError, shown, suggestion
 

@@ -30,9 +30,9 @@ import numpy as np
 from scipy.optimize import brentq, minimize
 from scipy.special import entr, expit, logit, logsumexp
 
-from tabvae.bins import LARGEST_SCORE, Bins, ContinuousBins
-from tabvae.cells import Floats, Mask
-from tabvae.encoding import Codes, TableEncoder
+from tabvae.columns.arrow import Floats, Mask
+from tabvae.columns.bins import LARGEST_SCORE, Bins, ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.ensemble import Ensemble, batches
 from tabvae.errors import shown
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae import cells
-from tabvae.cells import Ints
+from tabvae.columns import arrow
+from tabvae.columns.arrow import Ints
 from tabvae.delimited import Dialect
 
 ROWS_PER_PIECE = 10_000
@@ -75,7 +75,7 @@ def fingerprint(table: pa.Table) -> str:
     digest = hashlib.sha256(repr(table.column_names).encode())
     for start in range(0, table.num_rows, ROWS_PER_PIECE):
         for column in table.slice(start, ROWS_PER_PIECE).columns:
-            for part in _parts(cells.flat(column)):
+            for part in _parts(arrow.flat(column)):
                 digest.update(part)
     return digest.hexdigest()
 
@@ -97,10 +97,10 @@ def _parts(array: pa.Array) -> list[bytes]:
 
 def _texts(array: pa.Array) -> Iterator[bytes]:
     """The lengths of cells, -1 for a null, and their bytes."""
-    if not cells.has_text(array.type):
+    if not arrow.has_text(array.type):
         yield repr(array.to_pylist()).encode()
         return
-    texts = pc.cast(cells.to_text(array), pa.large_binary())
+    texts = pc.cast(arrow.to_text(array), pa.large_binary())
     lengths = pc.fill_null(pc.binary_length(texts), -1)
     yield lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes()
     present = texts.drop_null()
@@ -111,7 +111,7 @@ def _texts(array: pa.Array) -> Iterator[bytes]:
 def _stored(array: pa.Array) -> Iterator[bytes]:
     """Which cells are null, and what the others are made of."""
     if isinstance(array, pa.ExtensionArray):
-        array = cells.flat(array.storage)
+        array = arrow.flat(array.storage)
     yield from _parts(array.is_null())
     present, kind = array.drop_null(), array.type
     if pa.types.is_map(kind):
@@ -119,10 +119,10 @@ def _stored(array: pa.Array) -> Iterator[bytes]:
         present = present.cast(pa.list_(pairs))
     if pa.types.is_struct(kind):
         for child in present.flatten():
-            yield from _parts(cells.flat(child))
+            yield from _parts(arrow.flat(child))
     elif hasattr(present, "flatten"):
         yield from _parts(pc.list_value_length(present))
-        yield from _parts(cells.flat(present.flatten()))
+        yield from _parts(arrow.flat(present.flatten()))
     else:
         yield _message(present)
 

@@ -15,9 +15,8 @@ import torch
 from torch import Tensor
 
 from tabvae.checkpoint import Checkpoint
-from tabvae.encoding import Codes, TableEncoder
-from tabvae.ensemble import cells_of
-from tabvae.gridding import grid_of
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.images import grid_of
 from tabvae.network import Cells, Shape
 from tabvae.plan import Settings, plan_for
 from tabvae.training import Point, Record, Trainer
@@ -68,7 +67,7 @@ def team_for(
         plan = replace(plan, parts=1)
     grid = None if settings.grid is None else grid_of(encoder.schema, settings.grid)
     shape = Shape(tuple(encoder.sizes), settings.latent, plan.width, grid=grid)
-    rows = Cells(*(tensor.to(device) for tensor in cells_of(codes)))
+    rows = Cells(*(tensor.to(device) for tensor in Cells.of(codes)))
     missing = torch.from_numpy(codes.missing).to(device)
     positions = torch.from_numpy(encoder.positions).float()
     unseen = held_out.to(device)

@@ -79,7 +79,7 @@ class Objective:
 
     @property
     def line(self) -> str:
-        """Where the network sees numbers lie, one of ``tabvae.bins.LINES``."""
+        """Where the network sees numbers lie, one of ``tabvae.columns.bins.LINES``."""
         return LIKELIHOODS[self.likelihood]
 
     @property

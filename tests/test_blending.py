@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from tabvae.blending import ERROR_BEFORE, HIDDEN, NETWORK_SHARE, Guesses, hide, whom_to_trust
-from tabvae.encoding import Codes, TableEncoder
-from tabvae.inference import infer_schema
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.infer import infer_schema
 
 ROWS = 12_000
 

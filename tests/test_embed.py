@@ -13,10 +13,10 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
 from tabvae import TabVAE
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.infer import infer_schema
 from tabvae.embed import decode, embed, landscape, picture
-from tabvae.encoding import Codes, TableEncoder
 from tabvae.ensemble import Ensemble
-from tabvae.inference import infer_schema
 from tabvae.mapping import Map, draw_map
 from tabvae.network import Shape
 from tabvae.vae import Autoencoder

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tabvae import cells, exact, moments
+from tabvae.columns import arrow, dates, exact
+from tabvae.columns.infer import infer_schema
+from tabvae.columns.schema import ColumnKind
 from tabvae.errors import SchemaError
-from tabvae.inference import infer_schema
-from tabvae.schema import ColumnKind
 
 from .helpers import tabvae
 
@@ -65,7 +65,7 @@ def typed(texts: list[str], kind: ColumnKind) -> pa.Array:
     table = pa.table({"a": texts})
     schema = infer_schema(table, kinds={"a": kind})
     file = io.BytesIO()
-    pq.write_table(schema.typed(table, cells.DEFAULT_NA_VALUES), file)
+    pq.write_table(schema.typed(table, arrow.DEFAULT_NA_VALUES), file)
     return pq.read_table(file).column("a")
 
 
@@ -83,7 +83,7 @@ NUMBER = st.one_of(
     st.floats(allow_nan=False, allow_infinity=False).map(str),
     st.decimals(allow_nan=False, allow_infinity=False).map(str),
     st.decimals(-100, 100, places=3).map(str),
-    st.from_regex(cells.NUMBER_PATTERN[:-1] + r"\Z", alphabet="0123456789+-.eE"),
+    st.from_regex(arrow.NUMBER_PATTERN[:-1] + r"\Z", alphabet="0123456789+-.eE"),
 )
 DAY = st.datetimes().map(str)
 COLUMNS = st.one_of(
@@ -133,7 +133,7 @@ def test_a_moment_loses_no_time_and_gets_no_month(text: str, written_as: str, ki
     assert (cell if kind == "string" else cell.strftime(written_as)) == text
 
 
-WITH_DAY = [f for f in moments.DATETIME_FORMATS if "%Y" in f and "%d" in f]
+WITH_DAY = [f for f in dates.DATETIME_FORMATS if "%Y" in f and "%d" in f]
 MOMENT = st.datetimes(datetime.datetime(1700, 1, 1), datetime.datetime(2200, 1, 1))
 
 
@@ -145,7 +145,7 @@ def test_every_moment_keeps_its_text(
     texts = [moment.strftime(written_as) for moment in written]
     if not zeros:
         texts = [re.sub(r"\b0(\d)", r"\1", text, count=2) for text in texts]
-    found = (moments.find_datetime_formats(pa.array(texts), 0.95) or [""])[0]
+    found = (dates.find_datetime_formats(pa.array(texts), 0.95) or [""])[0]
     for text, cell in zip(texts, typed(texts, ColumnKind.DATETIME).to_pylist(), strict=True):
         again = cell if isinstance(cell, str) else cell.strftime(found)
         # Half a second is .5 or .500000, the same value.

@@ -12,9 +12,9 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from tabvae import TabVAE
+from tabvae.columns.images import Grid, parse_grid
 from tabvae.errors import DataError, ParameterError
 from tabvae.grid import GridDecoder, GridEncoder
-from tabvae.gridding import Grid, parse_grid
 
 from .helpers import assert_one_line_error, tabvae
 

@@ -18,14 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabvae import TabVAE, sealed
-from tabvae.identifiers import (
+from tabvae.columns.identifiers import (
     FEWEST_SHARING,
     IdentifierPattern,
     fresh_identifiers,
     identifier_pattern,
 )
+from tabvae.columns.schema import LONGEST_IDENTIFIER
 from tabvae.releases import upgraded
-from tabvae.schema import LONGEST_IDENTIFIER
 
 from .helpers import assert_one_line_error, tabvae
 

@@ -10,11 +10,11 @@ import pyarrow as pa
 import pytest
 
 from tabvae import TabVAE
-from tabvae.bins import ContinuousBins
 from tabvae.blending import Trial, Trust
-from tabvae.cells import Floats
-from tabvae.encoding import Codes, TableEncoder
-from tabvae.inference import infer_schema
+from tabvae.columns.arrow import Floats
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.infer import infer_schema
 from tabvae.margins import PLACES, Margins, sharpened
 from tabvae.sampling import Sample
 from tabvae.selection import Selection

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabvae import TabVAE, sealed
+from tabvae.columns.infer import infer_column
+from tabvae.columns.privacy import blurred
 from tabvae.frames import to_arrow
-from tabvae.inference import infer_column
-from tabvae.privacy import blurred
 
 from .conftest import make_frame
 from .helpers import hasty, tabvae

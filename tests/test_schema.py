@@ -7,9 +7,9 @@ import json
 import pyarrow as pa
 import pytest
 
+from tabvae.columns.infer import infer_schema
+from tabvae.columns.schema import ColumnKind, Overrides, Schema, kinds_from_json
 from tabvae.errors import SchemaError
-from tabvae.inference import infer_schema
-from tabvae.schema import ColumnKind, Overrides, Schema, kinds_from_json
 
 N = 40
 KINDS = {

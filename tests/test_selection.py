@@ -14,10 +14,10 @@ import pytest
 from tabvae_cli.fit import summary
 
 from tabvae import TabVAE
-from tabvae.bins import ContinuousBins
-from tabvae.cells import Floats
-from tabvae.encoding import TableEncoder
-from tabvae.inference import infer_schema
+from tabvae.columns.arrow import Floats
+from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.codec import TableEncoder
+from tabvae.columns.infer import infer_schema
 from tabvae.selection import Selection, _strong_tilt
 
 from .helpers import few_trees, tabvae

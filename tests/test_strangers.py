@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 
 from tabvae import TabVAE, sealed
+from tabvae.columns.from_json import from_json
+from tabvae.columns.schema import Column
 from tabvae.errors import ModelFileError
-from tabvae.records import from_json
-from tabvae.schema import Column
 from tabvae.sealed import Arrays
 
 from .golden.make import FOLDER, ROWS, table

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr, ndtri
 
-from tabvae.cells import FARTHEST, LARGEST_NUMBER, Floats, Ints
+from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 
 FEWEST_ROWS_PER_BIN = 5
 KNOTS = 9

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, ParameterError, shown
-from tabvae.schema import Column, ColumnKind, Schema
 
 BESIDE = -1
 MOST_DIMENSIONS = 3

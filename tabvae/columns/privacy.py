@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae import cells
-from tabvae.cells import Floats, Mask
-from tabvae.identifiers import FEWEST_SHARING, identifier_pattern
-from tabvae.schema import Column, ColumnKind, Schema
+from tabvae.columns import arrow
+from tabvae.columns.arrow import Floats, Mask
+from tabvae.columns.identifiers import FEWEST_SHARING, identifier_pattern
+from tabvae.columns.schema import Column, ColumnKind, Schema
 
 FEWEST_ROWS, ROWS_PER_CELL = 20, 50
 FEWEST_AT_AN_END, MOST_AT_AN_END = 2, 5
@@ -72,10 +72,10 @@ def _as_missing(column: Column, values: Floats, na_values: tuple[str, ...]) -> M
     if not na_values or "string" not in column.type:
         return np.zeros(len(values), np.bool_)
     if column.kind is ColumnKind.DATETIME:
-        texts = cells.from_seconds(values, pa.string(), column.datetime_format)
+        texts = arrow.from_seconds(values, pa.string(), column.datetime_format)
     else:
         texts = pa.array(column.numbers.write(values), pa.string())
-    return cells.missing_mask(texts, na_values)
+    return arrow.missing_mask(texts, na_values)
 
 
 def _averaged(ordered: Floats, count: int) -> Floats:
@@ -103,9 +103,9 @@ def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_co
     """
     columns = []
     for column in schema.columns:
-        array = cells.flat(table.column(column.name))
+        array = arrow.flat(table.column(column.name))
         if column.kind.continuous:
-            values = column.values(array.filter(pa.array(~cells.missing_mask(array, na_values))))
+            values = column.values(array.filter(pa.array(~arrow.missing_mask(array, na_values))))
             known = blurred(column, values[np.isfinite(values)], min_count, na_values)
             column = replace(column, minimum=float(known[0]), maximum=float(known[-1]))
         elif column.kind.modelled and min_count > 1:
@@ -120,9 +120,9 @@ def _with_pattern(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
     """A column of identifiers with the pattern of others, which are nobody's."""
-    present = array.filter(pa.array(~cells.missing_mask(array, na_values)))
+    present = array.filter(pa.array(~arrow.missing_mask(array, na_values)))
     padding = column.numbers.padding if column.numbers else ""
-    texts = [padding + t for t in pc.utf8_trim_whitespace(cells.to_text(present)).to_pylist()]
+    texts = [padding + t for t in pc.utf8_trim_whitespace(arrow.to_text(present)).to_pylist()]
     largest = _largest_whole(array.type)
     pattern = identifier_pattern(texts, max(min_count, FEWEST_SHARING), largest)
     return replace(column, pattern=pattern)
@@ -140,7 +140,7 @@ def _largest_whole(kind: pa.DataType) -> int | None:
 def _without_rare(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
-    present = array.filter(pa.array(~cells.missing_mask(array, na_values)))
+    present = array.filter(pa.array(~arrow.missing_mask(array, na_values)))
     counts = np.asarray(pc.value_counts(present).field("counts"))
     if (counts >= min_count).sum() < FEWEST_CATEGORIES:
         reason = f"fewer than two of its values occur {min_count} times"

@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae import cells, moments
-from tabvae.cells import NumberFormat
+from tabvae.columns import arrow, dates
+from tabvae.columns.arrow import NumberFormat
+from tabvae.columns.schema import LONGEST_IDENTIFIER, Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
-from tabvae.schema import LONGEST_IDENTIFIER, Column, ColumnKind, Schema
 
 FEWEST_ROWS = 2
 FEWEST_COLUMNS, MOST_COLUMNS, MOST_COLUMNS_IN_ALL = 2, 3000, 20_000
@@ -37,7 +37,7 @@ BOOLEAN_WORDS = (
 
 def infer_schema(
     table: pa.Table,
-    na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
+    na_values: tuple[str, ...] = arrow.DEFAULT_NA_VALUES,
     kinds: Mapping[str, ColumnKind] | None = None,
     formats: Mapping[str, str] | None = None,
 ) -> Schema:
@@ -59,7 +59,7 @@ def infer_schema(
     columns = [
         infer_column(
             name,
-            cells.flat(array),
+            arrow.flat(array),
             array.type,
             na_values,
             asked.get(name),
@@ -78,17 +78,17 @@ def _settled(
     if column.datetime_format is None or column.rival_format is None:
         return column
     sure = {
-        moments.date_order(other.datetime_format)
+        dates.date_order(other.datetime_format)
         for other in columns
         if other.datetime_format is not None and other.rival_format is None
     }
     both = (column.datetime_format, column.rival_format)
-    known = [one for one in both if moments.date_order(one) in sure]
+    known = [one for one in both if dates.date_order(one) in sure]
     if len(known) != 1:
         return column
     array = table.column(column.name)
     kind = ColumnKind.DATETIME
-    found = infer_column(column.name, cells.flat(array), array.type, na_values, kind, known[0])
+    found = infer_column(column.name, arrow.flat(array), array.type, na_values, kind, known[0])
     return replace(found, reason=f"date or time, {known[0]} as in other columns")
 
 
@@ -106,7 +106,7 @@ def infer_column(
     datetime_format: str | None = None,
 ) -> Column:
     """Decide what one column is; ``asked`` and its format override what its cells suggest."""
-    missing = cells.missing_mask(array, na_values)
+    missing = arrow.missing_mask(array, na_values)
     observed = array.filter(pa.array(~missing))
     base = Column(
         name=name,
@@ -126,7 +126,7 @@ def infer_column(
         return replace(base, reason="all cells are missing")
     base = replace(base, distinct=int(pc.count_distinct(observed).as_py()))
     if base.distinct == 1 and asked is None:
-        only = cells.to_text(observed.slice(0, 1))[0].as_py()
+        only = arrow.to_text(observed.slice(0, 1))[0].as_py()
         return replace(
             base, kind=ColumnKind.CONSTANT, reason="one value in every cell", constant=only
         )
@@ -137,15 +137,15 @@ def infer_column(
 
 def _readable(kind: pa.DataType) -> bool:
     return (
-        cells.is_text(kind)
-        or cells.is_number(kind)
-        or cells.is_moment(kind)
+        arrow.is_text(kind)
+        or arrow.is_number(kind)
+        or arrow.is_moment(kind)
         or bool(pa.types.is_boolean(kind))
     )
 
 
 def _most_common_text(missing: pa.Array) -> str:
-    if not cells.is_text(missing.type) or missing.null_count == len(missing):
+    if not arrow.is_text(missing.type) or missing.null_count == len(missing):
         return ""
     counted = pc.value_counts(missing.drop_null())
     most = int(np.argmax(counted.field("counts").to_numpy()))
@@ -164,7 +164,7 @@ def _as_asked(
     else:
         column = _datetime(base, observed, SHARE_ASKED_FOR)
     if column is None:
-        example = cells.to_text(observed.slice(0, 1))[0].as_py()
+        example = arrow.to_text(observed.slice(0, 1))[0].as_py()
         raise SchemaError(
             f"column {shown(base.name)} cannot be {asked}: its cells are like {shown(example)}",
             "--datetime COL=FORMAT names a format" if asked is ColumnKind.DATETIME else "",
@@ -175,16 +175,16 @@ def _as_asked(
 def _in_format(base: Column, observed: pa.Array, datetime_format: str) -> Column:
     """A column of moments in a format that was asked for."""
     name = shown(base.name)
-    if cells.is_moment(observed.type):
+    if arrow.is_moment(observed.type):
         raise SchemaError(f"column {name} of type {observed.type} has no datetime format")
-    if not moments.is_datetime_format(datetime_format):
+    if not dates.is_datetime_format(datetime_format):
         raise SchemaError(
             f"column {name}: {shown(datetime_format)} is no datetime format",
             "such as %d/%m/%Y or '%Y-%m-%d %H:%M:%S', without time zones",
         )
-    read = moments.share_read(cells.to_text(observed), datetime_format)
+    read = dates.share_read(arrow.to_text(observed), datetime_format)
     if read < SHARE_ASKED_FOR:
-        example = cells.to_text(observed.slice(0, 1))[0].as_py()
+        example = arrow.to_text(observed.slice(0, 1))[0].as_py()
         raise SchemaError(
             f"column {name}: {shown(datetime_format)} reads {read * len(observed):.0f} of "
             f"{len(observed)} cells, which are like {shown(example)}"
@@ -193,18 +193,18 @@ def _in_format(base: Column, observed: pa.Array, datetime_format: str) -> Column
 
 
 def _inferred(base: Column, observed: pa.Array) -> Column:
-    if cells.is_moment(observed.type):
+    if arrow.is_moment(observed.type):
         return _datetime(base, observed, SHARE_THAT_DECIDES) or base
-    texts = cells.to_text(observed)
+    texts = arrow.to_text(observed)
     if (boolean := _boolean(base, texts)) is not None:
         return boolean
     if base.type.startswith("dictionary"):
         return replace(base, kind=ColumnKind.CATEGORICAL, reason="stored as a dictionary")
-    if cells.is_number(observed.type):
+    if arrow.is_number(observed.type):
         numeric = _numeric(base, observed, SHARE_THAT_DECIDES)
         return _identifier_number(numeric, len(observed)) if numeric else base
     stripped = pc.utf8_trim_whitespace(texts)
-    if not pc.any(pc.match_substring_regex(stripped, cells.LEADING_ZERO_PATTERN)).as_py():
+    if not pc.any(pc.match_substring_regex(stripped, arrow.LEADING_ZERO_PATTERN)).as_py():
         if (numeric := _numeric(base, observed, SHARE_THAT_DECIDES)) is not None:
             return _identifier_number(numeric, len(observed))
         if (moment := _datetime(base, observed, SHARE_THAT_DECIDES)) is not None:
@@ -223,11 +223,11 @@ def _boolean(base: Column, texts: pa.Array) -> Column | None:
 
 
 def _numeric(base: Column, observed: pa.Array, share: float) -> Column | None:
-    values = cells.to_numbers(observed)
+    values = arrow.to_numbers(observed)
     known = np.isfinite(values)
     if not known.any() or known.mean() < share:
         return None
-    numbers = cells.number_format(observed, values)
+    numbers = arrow.number_format(observed, values)
     whole = numbers.decimals == 0
     digits = "many" if numbers.decimals is None else str(numbers.decimals)
     what = "integers" if whole else f"numbers with {digits} decimals"
@@ -262,9 +262,9 @@ def _identifier_number(column: Column, rows: int) -> Column:
 
 
 def _datetime(base: Column, observed: pa.Array, share: float) -> Column | None:
-    if cells.is_moment(observed.type):
+    if arrow.is_moment(observed.type):
         return _moments(base, observed, None)
-    found = moments.find_datetime_formats(cells.to_text(observed), share)
+    found = dates.find_datetime_formats(arrow.to_text(observed), share)
     return _moments(base, observed, *found[:2]) if found else None
 
 
@@ -272,9 +272,9 @@ def _moments(
     base: Column, observed: pa.Array, datetime_format: str | None, rival: str | None = None
 ) -> Column:
     """A column of moments that ``datetime_format`` reads, and a ``rival`` as well."""
-    seconds = cells.to_seconds(observed, datetime_format)
+    seconds = arrow.to_seconds(observed, datetime_format)
     known = np.isfinite(seconds)
-    step, origin = cells.grid(seconds[known], decimals=6)
+    step, origin = arrow.grid(seconds[known], decimals=6)
     column = replace(
         base,
         kind=ColumnKind.DATETIME,

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae import cells
+from tabvae.columns import arrow
 
 WHOLE_PATTERN = r"^(0|-?[1-9]\d*)$"
 PLAIN_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)$"
@@ -85,10 +85,10 @@ def _integers(texts: pa.Array) -> pa.Array | None:
 def _floats(texts: pa.Array) -> pa.Array | None:
     if not _all_match(texts, SCIENTIFIC_PATTERN):
         return None
-    values = cells.to_numbers(texts)
-    known = cells.as_mask(pc.is_valid(texts))
+    values = arrow.to_numbers(texts)
+    known = arrow.as_mask(pc.is_valid(texts))
     short = pc.less_equal(pc.utf8_length(texts), CERTAIN_LENGTH)
-    certain = cells.as_mask(pc.and_(short, pc.match_substring_regex(texts, PLAIN_PATTERN)))
+    certain = arrow.as_mask(pc.and_(short, pc.match_substring_regex(texts, PLAIN_PATTERN)))
     asked = known & ~certain
     for text, value in zip(texts.filter(pa.array(asked)).to_pylist(), values[asked], strict=True):
         if Decimal(text) != Decimal(repr(float(value))):

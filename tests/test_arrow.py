@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabvae import cells, moments
+from tabvae.columns import arrow, dates
 
 
 @pytest.mark.parametrize(
@@ -18,23 +18,23 @@ from tabvae import cells, moments
     [("7", 7.0), (" 7 ", 7.0), ("-1.50", -1.5), ("+3", 3.0), ("1e5", 1e5), (".5", 0.5)],
 )
 def test_numbers_are_read_as_people_write_them(text: str, value: float) -> None:
-    assert cells.to_numbers(pa.array([text]))[0] == value
+    assert arrow.to_numbers(pa.array([text]))[0] == value
 
 
 @pytest.mark.parametrize("text", ["1,234", "abc", "0x10", "1_000", "inf", "1e400", "--1", "1 2"])
 def test_what_is_no_finite_number_is_nan(text: str) -> None:
-    assert np.isnan(cells.to_numbers(pa.array([text]))[0])
+    assert np.isnan(arrow.to_numbers(pa.array([text]))[0])
 
 
 def test_missing_is_null_nan_or_a_stripped_marker() -> None:
     texts = pa.array(["", " ? ", "NA", None, "NAN", "x", "0"])
-    found = cells.missing_mask(texts, cells.DEFAULT_NA_VALUES)
+    found = arrow.missing_mask(texts, arrow.DEFAULT_NA_VALUES)
     assert found.tolist() == [True, True, True, True, False, False, False]
-    assert cells.missing_mask(pa.array([1.0, np.nan, None]), ()).tolist() == [False, True, True]
+    assert arrow.missing_mask(pa.array([1.0, np.nan, None]), ()).tolist() == [False, True, True]
 
 
 def test_only_the_markers_given_are_missing() -> None:
-    assert cells.missing_mask(pa.array(["NA", "", "-9"]), ("-9",)).tolist() == [False, False, True]
+    assert arrow.missing_mask(pa.array(["NA", "", "-9"]), ("-9",)).tolist() == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -54,33 +54,33 @@ def test_a_number_is_written_in_the_columns_format(
     texts: list[str], value: float, written: str
 ) -> None:
     array = pa.array(texts)
-    numbers = cells.number_format(array, cells.to_numbers(array))
+    numbers = arrow.number_format(array, arrow.to_numbers(array))
     assert numbers.write(numbers.snap(np.array([value]))) == [written]
 
 
 @given(st.lists(st.decimals(-10_000, 10_000, places=2), min_size=1))
 def test_numbers_of_a_column_survive_the_way_to_text(values: list[object]) -> None:
     array = pa.array([str(v) for v in values])
-    numbers = cells.to_numbers(array)
-    written = cells.number_format(array, numbers).write(numbers)
-    assert np.array_equal(cells.to_numbers(pa.array(written)), numbers)
+    numbers = arrow.to_numbers(array)
+    written = arrow.number_format(array, numbers).write(numbers)
+    assert np.array_equal(arrow.to_numbers(pa.array(written)), numbers)
 
 
-@pytest.mark.parametrize("datetime_format", moments.DATETIME_FORMATS)
+@pytest.mark.parametrize("datetime_format", dates.DATETIME_FORMATS)
 def test_every_datetime_format_is_found_and_written_back(datetime_format: str) -> None:
     import pandas as pd
 
     days = pd.Timestamp("2021-03-25 14:45:30") + pd.to_timedelta(np.arange(40) * 1.7, "D")
     texts = pa.array(days.strftime(datetime_format))
-    (found,) = moments.find_datetime_formats(texts, 0.95)
-    seconds = cells.to_seconds(texts, found)
-    assert cells.from_seconds(seconds, pa.string(), found).to_pylist() == texts.to_pylist()
+    (found,) = dates.find_datetime_formats(texts, 0.95)
+    seconds = arrow.to_seconds(texts, found)
+    assert arrow.from_seconds(seconds, pa.string(), found).to_pylist() == texts.to_pylist()
 
 
 def test_typed_and_text_moments_are_the_same_seconds() -> None:
     text = pa.array(["2020-02-29", "1969-12-31"])
     typed = text.cast(pa.date32())
-    assert cells.to_seconds(text, "%Y-%m-%d").tolist() == cells.to_seconds(typed, None).tolist()
+    assert arrow.to_seconds(text, "%Y-%m-%d").tolist() == arrow.to_seconds(typed, None).tolist()
 
 
 @pytest.mark.parametrize("text", ["23:59:60", "23:59:61", "24:00:00", "12:60:00"])
@@ -90,7 +90,7 @@ def test_a_moment_that_no_clock_shows_is_not_understood(text: str) -> None:
         (f"2016-12-31 {text}", "%Y-%m-%d %H:%M:%S"),
         (f"2016-12-31T{text}.5", "%Y-%m-%dT%H:%M:%S.%f"),
     ):
-        assert np.isnan(cells.to_seconds(pa.array([cell]), datetime_format)[0])
+        assert np.isnan(arrow.to_seconds(pa.array([cell]), datetime_format)[0])
 
 
 DAYS = st.lists(st.dates(datetime.date(1000, 1, 1)), min_size=1, max_size=60)
@@ -99,9 +99,9 @@ DAYS = st.lists(st.dates(datetime.date(1000, 1, 1)), min_size=1, max_size=60)
 @given(DAYS, st.sampled_from(["%d/%m/%Y", "%m/%d/%Y"]))
 def test_no_other_format_reads_more_cells(days: list[datetime.date], written: str) -> None:
     texts = pa.array([f"{day:{written}}" for day in days])
-    first, *rivals = moments.find_datetime_formats(texts, 0.95)
-    shares = [moments.share_read(texts, f) for f in moments.DATETIME_FORMATS]
-    assert moments.share_read(texts, first) == max(shares) == 1
+    first, *rivals = dates.find_datetime_formats(texts, 0.95)
+    shares = [dates.share_read(texts, f) for f in dates.DATETIME_FORMATS]
+    assert dates.share_read(texts, first) == max(shares) == 1
     assert first == written or written in rivals or all(d.day == d.month for d in days)
 
 
@@ -109,8 +109,8 @@ def test_no_other_format_reads_more_cells(days: list[datetime.date], written: st
     "text", ["", "%", "%q", "%Y %Y", "%d/%m/%Y %z", "mixed", "ISO8601", "%-d", "%Y" * 5000]
 )
 def test_what_does_not_read_what_it_writes_is_no_format(text: str) -> None:
-    assert not moments.is_datetime_format(text)
+    assert not dates.is_datetime_format(text)
 
 
 def test_every_known_format_is_one() -> None:
-    assert all(moments.is_datetime_format(f) for f in moments.DATETIME_FORMATS)
+    assert all(dates.is_datetime_format(f) for f in dates.DATETIME_FORMATS)

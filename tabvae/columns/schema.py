@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tabvae import cells, exact
-from tabvae.cells import Floats, NumberFormat
+from tabvae.columns import arrow, exact
+from tabvae.columns.arrow import Floats, NumberFormat
+from tabvae.columns.dates import is_datetime_format
+from tabvae.columns.from_json import from_json
+from tabvae.columns.identifiers import IdentifierPattern
 from tabvae.errors import SchemaError, shown, suggestion
-from tabvae.identifiers import IdentifierPattern
-from tabvae.moments import is_datetime_format
-from tabvae.records import from_json
 
 
 class ColumnKind(StrEnum):
@@ -110,7 +110,7 @@ class Column:
             self._check_line()
 
     def _check_line(self) -> None:
-        most = LARGEST_MOMENT if self.kind is ColumnKind.DATETIME else cells.LARGEST_NUMBER
+        most = LARGEST_MOMENT if self.kind is ColumnKind.DATETIME else arrow.LARGEST_NUMBER
         if self.numbers is None or self.minimum is None or self.maximum is None:
             raise ValueError(f"a {self.kind} column without numbers")
         if not -most <= self.minimum <= self.maximum <= most:
@@ -124,7 +124,7 @@ class Column:
         if self.kind is ColumnKind.NUMERIC:
             return [f"{self.minimum:g}", f"{self.maximum:g}"]
         ends = np.array([self.minimum, self.maximum])
-        ends_as_text = cells.from_seconds(ends, pa.string(), self.datetime_format)
+        ends_as_text = arrow.from_seconds(ends, pa.string(), self.datetime_format)
         return [str(end) for end in ends_as_text.to_pylist()]
 
     @property
@@ -137,8 +137,8 @@ class Column:
     def values(self, array: pa.Array) -> Floats:
         """The cells of a continuous column as float64, NaN where they cannot be read."""
         if self.kind is ColumnKind.DATETIME:
-            return cells.to_seconds(array, self.datetime_format)
-        return cells.to_numbers(array)
+            return arrow.to_seconds(array, self.datetime_format)
+        return arrow.to_numbers(array)
 
 
 @dataclass(frozen=True)
@@ -251,11 +251,11 @@ class Schema:
         Missing cells become null. What a type cannot hold exactly stays text.
         """
         for position, field in enumerate(table.schema):
-            if not cells.is_text(field.type):
+            if not arrow.is_text(field.type):
                 continue
-            array = cells.flat(table.column(position))
-            missing = cells.missing_mask(array, na_values)
-            array = cells.choose(~missing, array, pa.scalar(None, array.type))
+            array = arrow.flat(table.column(position))
+            missing = arrow.missing_mask(array, na_values)
+            array = arrow.choose(~missing, array, pa.scalar(None, array.type))
             if field.name in self.names:
                 array = _typed(self[field.name], array)
             table = table.set_column(position, field.name, array)

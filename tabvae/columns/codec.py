@@ -16,12 +16,12 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
-from tabvae import cells
-from tabvae.bins import Bins, CategoricalBins, ContinuousBins
-from tabvae.cells import Floats, Ints, Mask
+from tabvae.columns import arrow
+from tabvae.columns.arrow import Floats, Ints, Mask
+from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.columns.privacy import blurred
+from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown, suggestion
-from tabvae.privacy import blurred
-from tabvae.schema import Column, ColumnKind, Schema
 
 FEWEST_BINS, MOST_BINS = 16, 256
 MOST_NA_VALUES = 1000
@@ -105,8 +105,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         na_values: texts that mean a missing cell.
         max_bins: most bins of a column; ``None`` for the square root of the number of rows,
             within 16..256.
-        line: one of ``tabvae.bins.LINES``: where the network sees numbers lie.
-        min_count: fewest cells behind any number or category it keeps, see ``tabvae.privacy``.
+        line: one of ``tabvae.columns.bins.LINES``: where the network sees numbers lie.
+        min_count: fewest cells behind any number or category it keeps, see
+            ``tabvae.columns.privacy``.
 
     Attributes:
         columns_: the modelled columns, in table order.
@@ -119,7 +120,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         schema: Schema,
-        na_values: tuple[str, ...] = cells.DEFAULT_NA_VALUES,
+        na_values: tuple[str, ...] = arrow.DEFAULT_NA_VALUES,
         max_bins: int | None = None,
         line: str = "normal",
         min_count: int = 1,
@@ -182,29 +183,29 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             )
 
     def _fit_column(self, column: Column, chunks: pa.ChunkedArray, room: int) -> Bins:
-        array = cells.flat(chunks)
-        present = array.filter(pa.array(~cells.missing_mask(array, self.na_values)))
+        array = arrow.flat(chunks)
+        present = array.filter(pa.array(~arrow.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
             known = blurred(column, values[np.isfinite(values)], self.min_count, self.na_values)
             most = self.max_bins or int(np.clip(np.sqrt(len(array)), FEWEST_BINS, room))
             return ContinuousBins.fit(known, most, self.line)
-        return CategoricalBins.fit(cells.to_text(present), room, self.min_count)
+        return CategoricalBins.fit(arrow.to_text(present), room, self.min_count)
 
     def transform(self, table: pa.Table) -> Codes:
         """Encode the modelled columns of ``table``, whatever its column order."""
         codes = Codes.empty(table.num_rows, len(self.sizes))
         for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
-            self._encode_column(codes, j, column, bins, cells.flat(table.column(column.name)))
+            self._encode_column(codes, j, column, bins, arrow.flat(table.column(column.name)))
         return codes
 
     def _encode_column(
         self, codes: Codes, j: int, column: Column, bins: Bins, array: pa.Array
     ) -> None:
-        missing = cells.missing_mask(array, self.na_values)
+        missing = arrow.missing_mask(array, self.na_values)
         codes.missing[:, j] = missing
         if isinstance(bins, CategoricalBins):
-            index = bins.encode(cells.to_text(array))
+            index = bins.encode(arrow.to_text(array))
             observed = (index >= 0) & ~missing
             codes.bins[:, j] = np.where(observed, index, 0)
         else:
@@ -293,17 +294,17 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         target = self.schema.types.field(column.name).type if target is None else target
         if isinstance(coder, CategoricalBins):
             words = coder.decode(np.where(observed, bins, 0), levels)
-            cells_ = cells.from_text(pa.array(words, pa.string()), target)
+            cells_ = arrow.from_text(pa.array(words, pa.string()), target)
         else:
             assert column.numbers is not None
             snapped = self.snap(j, np.where(observed, values, coder.center))
             if column.kind is ColumnKind.DATETIME:
-                cells_ = cells.from_seconds(snapped, target, column.datetime_format)
+                cells_ = arrow.from_seconds(snapped, target, column.datetime_format)
             else:
-                cells_ = cells.from_numbers(snapped, target, column.numbers)
+                cells_ = arrow.from_numbers(snapped, target, column.numbers)
         gap = (
             pa.scalar(column.missing_text or None, target)
-            if cells.is_text(target)
+            if arrow.is_text(target)
             else (pa.scalar(None, target))
         )
-        return cells.choose(observed, cells_, gap)
+        return arrow.choose(observed, cells_, gap)

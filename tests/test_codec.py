@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.exceptions import NotFittedError
 
-from tabvae.bins import CategoricalBins, ContinuousBins
-from tabvae.encoding import TableEncoder
+from tabvae.columns.bins import CategoricalBins, ContinuousBins
+from tabvae.columns.codec import TableEncoder
+from tabvae.columns.infer import infer_schema
+from tabvae.columns.schema import Schema
 from tabvae.errors import SchemaError
 from tabvae.frames import to_arrow
-from tabvae.inference import infer_schema
-from tabvae.schema import Schema
 
 VALUES = arrays(np.float64, st.integers(2, 300), elements=st.floats(-1e6, 1e6, width=32))
 

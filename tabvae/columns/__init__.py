@@ -1,0 +1,1 @@
+"""Columns of a table: what their cells say, what kind each is, and its codes."""
