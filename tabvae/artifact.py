@@ -40,7 +40,8 @@ from tabvae.learn import Learned
 from tabvae.linear import Linear
 from tabvae.mapping import Map
 from tabvae.margins import Margins
-from tabvae.network import Shape
+from tabvae.network.autoencoder import Autoencoder, Objective
+from tabvae.network.layers import Shape
 from tabvae.refine import Refiner
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.scores import known_scores
@@ -48,7 +49,6 @@ from tabvae.sealed import Arrays
 from tabvae.selection import Selection
 from tabvae.source import Source
 from tabvae.training import Record
-from tabvae.vae import Autoencoder, Objective
 
 MOST_NETS, LARGEST_WEIGHT = 64, 1e6
 """Weights beyond any that training reaches, with which every result is still finite."""

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from tabvae.bounds import elbo, importance_bound, textbook_weights
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.network import Cells
-from tabvae.vae import Autoencoder, Objective, gaussian_kl
+from tabvae.network.autoencoder import Autoencoder, Objective, gaussian_kl
+from tabvae.network.bounds import elbo, importance_bound, textbook_weights
+from tabvae.network.layers import Cells
 
 ROWS_PER_BATCH, BOUND_ROWS = 1024, 1024
 Hidden = list[Tensor]

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from tabvae.descent import AdamW
-from tabvae.network import Block
+from tabvae.network.layers import Block
 from tabvae.plan import schedule
 
 WIDTH, DEPTH = 128, 2

@@ -8,8 +8,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from tabvae.network import Cells
-from tabvae.vae import Autoencoder
+from tabvae.network.autoencoder import Autoencoder
+from tabvae.network.layers import Cells
 
 NOTHING_VISIBLE = 0.1
 """Share of rows that train with every cell hidden: what a generated row starts from."""

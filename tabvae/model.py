@@ -21,10 +21,10 @@ from tabvae.columns.schema import ColumnKind, Overrides
 from tabvae.evaluate import Evaluation
 from tabvae.fitted import Fitted
 from tabvae.frames import fill_frame, to_arrow
+from tabvae.network.autoencoder import Objective
 from tabvae.plan import DEFAULT_LATENT, Settings
 from tabvae.source import Source
 from tabvae.team import Progress
-from tabvae.vae import Objective
 
 
 class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from tabvae.errors import ParameterError, require_one_of, shown
-from tabvae.network import MOST_LATENT
-from tabvae.vae import Objective
+from tabvae.network.autoencoder import Objective
+from tabvae.network.layers import MOST_LATENT
 
 DEFAULT_LATENT = 8
 MOST_SEEDS = 2**63

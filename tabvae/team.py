@@ -17,10 +17,10 @@ from torch import Tensor
 from tabvae.checkpoint import Checkpoint
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.images import grid_of
-from tabvae.network import Cells, Shape
+from tabvae.network.autoencoder import Autoencoder
+from tabvae.network.layers import Cells, Shape
 from tabvae.plan import Settings, plan_for
 from tabvae.training import Point, Record, Trainer
-from tabvae.vae import Autoencoder
 
 TURN = 0.5
 """Seconds between two looks at whether Ctrl-C came."""

@@ -16,9 +16,9 @@ from torch import Tensor
 from tabvae.descent import AdamW
 from tabvae.errors import DataError
 from tabvae.masking import Batch, Masking
-from tabvae.network import Cells, Shape
+from tabvae.network.autoencoder import Autoencoder, Loss, Objective
+from tabvae.network.layers import Cells, Shape
 from tabvae.plan import Plan, schedule
-from tabvae.vae import Autoencoder, Loss, Objective
 
 MOST_RECOVERIES = 10
 SMALLEST_COUNT = 0.1

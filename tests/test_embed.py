@@ -18,8 +18,8 @@ from tabvae.columns.infer import infer_schema
 from tabvae.embed import decode, embed, landscape, picture
 from tabvae.ensemble import Ensemble
 from tabvae.mapping import Map, draw_map
-from tabvae.network import Shape
-from tabvae.vae import Autoencoder
+from tabvae.network.autoencoder import Autoencoder
+from tabvae.network.layers import Shape
 
 ROWS, KINDS = 600, 6
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal, Normal
 
 from tabvae import TabVAE
-from tabvae.bounds import elbo, importance_bound, log_weights
+from tabvae.network.bounds import elbo, importance_bound, log_weights
 from tabvae.quality import compare
 
 from .helpers import assert_one_line_error, tabvae

@@ -13,8 +13,8 @@ from torch.distributions import Normal, kl_divergence
 from tabvae import TabVAE
 from tabvae.errors import ParameterError
 from tabvae.masking import Masking
-from tabvae.network import Cells, Shape
-from tabvae.vae import Autoencoder, Objective, gaussian_kl
+from tabvae.network.autoencoder import Autoencoder, Objective, gaussian_kl
+from tabvae.network.layers import Cells, Shape
 
 from .helpers import assert_one_line_error, tabvae
 

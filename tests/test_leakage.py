@@ -14,11 +14,11 @@ from tabvae import TabVAE
 from tabvae.errors import ParameterError
 from tabvae.forest import LEAF, Forest, Growth
 from tabvae.leakage import MOST_MEMBERSHIP, Leakage
-from tabvae.network import Cells, Shape
+from tabvae.network.autoencoder import Objective
+from tabvae.network.layers import Cells, Shape
 from tabvae.plan import DISCREET_LEVERAGE, LEVERAGE, Plan, Settings, plan_for
 from tabvae.refine import _growth
 from tabvae.training import Trainer
-from tabvae.vae import Objective
 
 from .helpers import few_trees, tabvae
 

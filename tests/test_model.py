@@ -17,9 +17,9 @@ from sklearn.exceptions import NotFittedError
 
 from tabvae import TabVAE, TabVAEWarning
 from tabvae.errors import DataError, ParameterError, SchemaError
+from tabvae.network.autoencoder import Objective
 from tabvae.plan import plan_for
 from tabvae.team import Step
-from tabvae.vae import Objective
 
 MODELLED = ["group", "size", "count", "big", "day"]
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tabvae.masking import Batch, hold_out
-from tabvae.network import Cells, Shape
+from tabvae.network.autoencoder import Objective
+from tabvae.network.layers import Cells, Shape
 from tabvae.plan import EFFORTS, Plan, plan_for
 from tabvae.training import Point, Trainer
-from tabvae.vae import Objective
 
 SHAPE = Shape(sizes=(4, 4), latent=2, width=32)
 POSITIONS = torch.zeros(10)

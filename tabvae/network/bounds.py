@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal
 
-from tabvae.network import Cells
-from tabvae.vae import Autoencoder
+from tabvae.network.autoencoder import Autoencoder
+from tabvae.network.layers import Cells
 
 
 def log_weights(

@@ -14,7 +14,7 @@ from torch.nn.functional import embedding_bag, linear, softplus
 
 from tabvae.columns.codec import Codes
 from tabvae.columns.images import Grid
-from tabvae.grid import GridDecoder, GridEncoder
+from tabvae.network.convolution import GridDecoder, GridEncoder
 
 HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 MOST_DEPTH, MOST_LATENT = 64, 1000

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from tabvae.errors import ParameterError, require_one_of
-from tabvae.likelihood import BinnedCells
-from tabvae.network import Cells, Decoder, Encoder, Shape, TextbookLogits
+from tabvae.network.layers import Cells, Decoder, Encoder, Shape, TextbookLogits
+from tabvae.network.likelihood import BinnedCells
 
 MODELS = ("vae", "ae", "dae")
 LIKELIHOODS = {

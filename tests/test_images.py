@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 from tabvae import TabVAE
 from tabvae.columns.images import Grid, parse_grid
 from tabvae.errors import DataError, ParameterError
-from tabvae.grid import GridDecoder, GridEncoder
+from tabvae.network.convolution import GridDecoder, GridEncoder
 
 from .helpers import assert_one_line_error, tabvae
 

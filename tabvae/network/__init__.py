@@ -1,0 +1,1 @@
+"""The networks: layers, the likelihood of cells, the model and its objective."""
