@@ -29,7 +29,7 @@ from sklearn.metrics import roc_auc_score
 
 from tabvae import TabVAE
 from tabvae.comparison import losses
-from tabvae.frames import to_arrow
+from tabvae.files.frames import to_arrow
 from tabvae.quality import as_codes, detection_auc, nearest_distances
 
 METHODS = ("ae", "dae", "vae", "ctgan")

@@ -37,9 +37,9 @@ from sklearn.preprocessing import QuantileTransformer
 from tabvae import TabVAE
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes
+from tabvae.files.frames import to_arrow
 from tabvae.fitted import Fitted
 from tabvae.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
-from tabvae.frames import to_arrow
 from tabvae.quality import as_codes, nearest_distances
 from tabvae.scores import known_scores, score_rows
 

@@ -56,7 +56,7 @@ def command(
     Losses and bounds are in nats; smaller losses and larger bounds are better. With --synthetic,
     DATA judges a synthetic table: how well it can be told from DATA, whether it repeats its rows.
     """
-    from tabvae.output import standard_output
+    from tabvae.files.writer import standard_output
 
     from . import session
 

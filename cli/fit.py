@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tabvae.columns.schema import ColumnKind
+    from tabvae.files.reader import Loaded
+    from tabvae.files.source import Source
     from tabvae.model import TabVAE
-    from tabvae.source import Source
-    from tabvae.tables import Loaded
 
 INTERRUPTED = 130
 
@@ -68,7 +68,7 @@ def command(
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
     goes on with --resume, and ends as if nothing had happened.
     """
-    from tabvae.output import check_output, destination
+    from tabvae.files.writer import check_output, destination
 
     target = destination(output or default_model_path(data[0]))
     check_output(target, force, data)
@@ -114,8 +114,8 @@ def default_model_path(data: str) -> str:
 
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
     """How to know again the table that ``model`` is fitted on, and its rows."""
+    from tabvae.files.source import Source, digest_of_rows, fingerprint
     from tabvae.learn import unseen_rows
-    from tabvae.source import Source, digest_of_rows, fingerprint
 
     unseen = unseen_rows(loaded.table.num_rows, model.settings().seed).numpy()
     return Source(

@@ -32,7 +32,7 @@ def command(
     """Show what each column of a table is taken for and why, or the card of a model."""
     from rich.console import Console
 
-    from tabvae.output import standard_output
+    from tabvae.files.writer import standard_output
 
     if file.endswith(MODEL_SUFFIX):
         from tabvae.model import TabVAE

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tabvae.columns.arrow import Ints
-    from tabvae.delimited import Dialect
+    from tabvae.files.csv_reader import Dialect
+    from tabvae.files.reader import Loaded
+    from tabvae.files.source import Source
     from tabvae.model import TabVAE
-    from tabvae.source import Source
-    from tabvae.tables import Loaded
 
     from .options import Reading, Target
 
@@ -45,7 +45,7 @@ class Output:
         Raises:
             OutputError: it cannot.
         """
-        from tabvae.output import check_output, destination, output_format
+        from tabvae.files.writer import check_output, destination, output_format
 
         chosen = output_format(target.output, target.fmt)
         path = None if target.output is None else destination(target.output)
@@ -54,7 +54,7 @@ class Output:
         return cls(path, chosen, target.force, target.safe_csv)
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
-        from tabvae.output import check_output, write_table
+        from tabvae.files.writer import check_output, write_table
 
         if self.path is not None:
             check_output(self.path, self.force)
@@ -80,11 +80,11 @@ def find_model(given: str | None) -> str:
 
 def load_model(given: str | None) -> TabVAE:
     """Load the model ``find_model`` finds."""
-    from tabvae import sealed
+    from tabvae.files import container
 
     path = find_model(given)
     # Damage is told at once: loading torch takes longer than reading most models.
-    sealed.read(path)
+    container.read(path)
     from tabvae.model import TabVAE
 
     return TabVAE.load(path)
@@ -98,7 +98,7 @@ def _source(model: TabVAE) -> Source | None:
 def _lack(path: str) -> str:
     """What keeps a file from being read from end to end, if anything: a pipe or a device, which a
     model from a stranger may name, has no end, and a file of the kernel's no size."""
-    from tabvae.tables import STDIN
+    from tabvae.files.reader import STDIN
 
     if path == STDIN:
         return "came from standard input"
@@ -139,8 +139,8 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
 
 def read_files(paths: Sequence[str], reading: Reading) -> Loaded:
     """Read files of which no model knows anything yet."""
-    from tabvae.delimited import Dialect
-    from tabvae.tables import read_tables
+    from tabvae.files.csv_reader import Dialect
+    from tabvae.files.reader import read_tables
 
     return read_tables(paths, Dialect(reading.delimiter, reading.encoding), reading.max_memory)
 
@@ -172,7 +172,7 @@ def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
 
 
 def _read(model: TabVAE, paths: Sequence[str], reading: Reading, delimiter: str | None) -> Loaded:
-    from tabvae.tables import read_tables
+    from tabvae.files.reader import read_tables
 
     if reading.na:
         model.fitted_.encoder.set_params(na_values=reading.na)
@@ -267,7 +267,7 @@ def text_dialect(loaded: Loaded) -> Dialect:
 
 def fitted_dialect(model: TabVAE) -> Dialect:
     """The dialect of the table the model was fitted on."""
-    from tabvae.delimited import Dialect
+    from tabvae.files.csv_reader import Dialect
 
     source = _source(model)
     return Dialect() if source is None else source.dialect

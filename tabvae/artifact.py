@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 import tabvae
-from tabvae import sealed
 from tabvae.blending import Trust
 from tabvae.card import Calibration, Card
 from tabvae.columns.arrow import Floats, from_text
@@ -32,6 +31,9 @@ from tabvae.columns.schema import Column, Schema
 from tabvae.embed import owners
 from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
+from tabvae.files import container
+from tabvae.files.container import Arrays
+from tabvae.files.source import Source
 from tabvae.filling import whole_table
 from tabvae.fitted import Fitted
 from tabvae.forest import Forest
@@ -45,9 +47,7 @@ from tabvae.network.layers import Shape
 from tabvae.refine import Refiner
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.scores import known_scores
-from tabvae.sealed import Arrays
 from tabvae.selection import Selection
-from tabvae.source import Source
 from tabvae.training import Record
 
 MOST_NETS, LARGEST_WEIGHT = 64, 1e6
@@ -76,7 +76,7 @@ def save(path: str, saved: Saved) -> None:
         OutputError: the file system refuses.
     """
     document, arrays = _contents(saved)
-    sealed.write(path, {**document, "versions": _versions()}, arrays)
+    container.write(path, {**document, "versions": _versions()}, arrays)
 
 
 def load(path: str) -> Saved:
@@ -85,9 +85,9 @@ def load(path: str) -> Saved:
     Raises:
         ModelFileError: the file is not a model, is damaged, or comes from another release.
     """
-    _check_format(path, sealed.read_document(path))
-    document, arrays = sealed.read(path)
-    with sealed.damage_told(path):
+    _check_format(path, container.read_document(path))
+    document, arrays = container.read(path)
+    with container.damage_told(path):
         document = upgraded(document)
         source = document["source"]
         source = None if source is None else from_json(Source, source)
@@ -100,7 +100,7 @@ def load(path: str) -> Saved:
 def _check_format(path: str, document: Mapping[str, Any]) -> None:
     version = document.get("format")
     if type(version) is not int:
-        raise sealed.damaged(path, "it names no format")
+        raise container.damaged(path, "it names no format")
     if version > FORMAT:
         raise ModelFileError(
             f"{shown(path)} has format {version}, this release reads up to {FORMAT}",
@@ -287,7 +287,7 @@ def _of_module(prefix: str, module: nn.Module) -> Arrays:
 
 
 def _weights(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
-    own = sealed.part(arrays, prefix)
+    own = container.part(arrays, prefix)
     if not all((np.abs(array) <= LARGEST_WEIGHT).all() for array in own.values()):
         raise ValueError("a network has weights that are too large")
     return {name: torch.tensor(array) for name, array in own.items()}

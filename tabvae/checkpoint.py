@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 
-from tabvae import sealed
 from tabvae.columns.codec import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
+from tabvae.files import container
 from tabvae.training import State, Trainer
 
 KIND = "checkpoint"
@@ -54,16 +54,16 @@ class Checkpoint:
         self._fingerprint = _fingerprint(codes, settings)
         if not self.resume or not Path(self.path).exists():
             return
-        document, arrays = sealed.read(self.path)
+        document, arrays = container.read(self.path)
         if document.get("kind") != KIND or document.get("fingerprint") != self._fingerprint:
             raise DataError(
                 f"{shown(self.path)} is of another table or other options",
                 "without --resume, fit begins anew",
             )
-        with sealed.damage_told(self.path):
+        with container.damage_told(self.path):
             numbers = {str(net): net for net in range(len(team))}
             for name, parts in document["nets"].items():
-                own = sealed.part(arrays, f"net.{name}.").items()
+                own = container.part(arrays, f"net.{name}.").items()
                 tensors = {key: torch.tensor(array) for key, array in own}
                 state = from_json(State, parts, tensors=tensors)
                 team[numbers[name]].resume(state)
@@ -90,14 +90,14 @@ class Checkpoint:
 
     def _write(self) -> None:
         nets: dict[str, Any] = {}
-        arrays: sealed.Arrays = {}
+        arrays: container.Arrays = {}
         for net, state in self._states.items():
             nets[str(net)] = asdict(replace(state, tensors={}))
             del nets[str(net)]["tensors"]
             for name, tensor in state.tensors.items():
                 arrays[f"net.{net}.{name}"] = tensor.cpu().numpy()
         document = {"kind": KIND, "fingerprint": self._fingerprint, "nets": nets}
-        sealed.write(self.path, document, arrays)
+        container.write(self.path, document, arrays)
 
 
 def _fingerprint(codes: Codes, settings: object) -> str:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tabvae import artifact, sealed
+from tabvae import artifact
 from tabvae.checkpoint import Checkpoint
 from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
 from tabvae.columns.from_json import from_json
@@ -19,11 +19,12 @@ from tabvae.columns.images import parse_grid
 from tabvae.columns.infer import FEWEST_COLUMNS, FEWEST_ROWS
 from tabvae.columns.schema import ColumnKind, Overrides
 from tabvae.evaluate import Evaluation
+from tabvae.files import container
+from tabvae.files.frames import fill_frame, to_arrow
+from tabvae.files.source import Source
 from tabvae.fitted import Fitted
-from tabvae.frames import fill_frame, to_arrow
 from tabvae.network.autoencoder import Objective
 from tabvae.plan import DEFAULT_LATENT, Settings
-from tabvae.source import Source
 from tabvae.team import Progress
 
 
@@ -229,7 +230,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             ModelFileError: the file is not a model, is damaged, or comes from a newer release.
         """
         saved = artifact.load(path)
-        with sealed.damage_told(path):
+        with container.damage_told(path):
             model = from_json(cls, saved.parameters)
             model.settings()
         model.source_ = saved.source

@@ -15,10 +15,11 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from tabvae import TabVAE, sealed
+from tabvae import TabVAE
 from tabvae.errors import ModelFileError
+from tabvae.files import container
+from tabvae.files.container import Arrays
 from tabvae.releases import FORMAT
-from tabvae.sealed import Arrays
 
 from .helpers import assert_one_line_error, peak_megabytes
 
@@ -32,9 +33,9 @@ def path(model: TabVAE, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rewritten(path: Path, tmp_path: Path, **changes: object) -> str:
     """A copy of the model with other values in its header, sealed again."""
-    document, arrays = sealed.read(str(path))
+    document, arrays = container.read(str(path))
     copy = str(tmp_path / "b.tabvae")
-    sealed.write(copy, {**document, **changes}, arrays)
+    container.write(copy, {**document, **changes}, arrays)
     return copy
 
 
@@ -129,7 +130,7 @@ def test_a_header_that_does_not_fit_is_refused(
 def test_an_absurd_size_is_refused_before_it_is_made(
     path: Path, tmp_path: Path, name: str, size: object
 ) -> None:
-    shape = dict(sealed.read_document(str(path))["shape"])
+    shape = dict(container.read_document(str(path))["shape"])
     shape[name] = [size, *shape[name][1:]] if name == "sizes" else size
     with pytest.raises(ModelFileError, match="damaged"):
         TabVAE.load(rewritten(path, tmp_path, shape=shape))
@@ -142,7 +143,7 @@ def test_an_absurd_size_is_refused_before_it_is_made(
 def test_a_vocabulary_that_does_not_fit_is_refused(
     path: Path, tmp_path: Path, changes: dict[str, object]
 ) -> None:
-    columns = sealed.read_document(str(path))["columns"]
+    columns = container.read_document(str(path))["columns"]
     columns[0] = {**columns[0], **changes}
     with pytest.raises(ModelFileError, match="damaged"):
         TabVAE.load(rewritten(path, tmp_path, columns=columns))
@@ -206,9 +207,9 @@ def _no_such_category(arrays: Arrays) -> None:
 def test_tensors_that_do_not_fit_are_refused_though_sealed(
     path: Path, tmp_path: Path, spoil: Callable[[Arrays], None]
 ) -> None:
-    document, arrays = sealed.read(str(path))
+    document, arrays = container.read(str(path))
     spoil(arrays)
-    sealed.write(str(tmp_path / "b.tabvae"), document, arrays)
+    container.write(str(tmp_path / "b.tabvae"), document, arrays)
     with pytest.raises(ModelFileError, match="damaged"):
         TabVAE.load(str(tmp_path / "b.tabvae"))
 
@@ -235,18 +236,18 @@ def test_overlapping_tensors_are_refused(path: Path, tmp_path: Path) -> None:
 
 def test_an_array_is_read_as_it_was_whatever_its_place_in_memory(tmp_path: Path) -> None:
     written = {"transposed": np.arange(6.0).reshape(2, 3).T, "every_other": np.arange(6)[::2]}
-    sealed.write(str(tmp_path / "b.tabvae"), {"format": FORMAT}, written)
-    for name, array in sealed.read(str(tmp_path / "b.tabvae"))[1].items():
+    container.write(str(tmp_path / "b.tabvae"), {"format": FORMAT}, written)
+    for name, array in container.read(str(tmp_path / "b.tabvae"))[1].items():
         np.testing.assert_array_equal(array, written[name])
 
 
 def test_a_key_that_comes_twice_is_refused(path: Path, tmp_path: Path) -> None:
     with safe_open(path, framework="pt") as file:
-        text = file.metadata()[sealed.DOCUMENT]
+        text = file.metadata()[container.DOCUMENT]
     twice = text[:-1] + ', "format": 5}'
     copy = tmp_path / "b.tabvae"
-    arrays = sealed.read(str(path))[1]
-    copy.write_bytes(sealed.save_arrays(arrays, {sealed.DOCUMENT: twice}))
+    arrays = container.read(str(path))[1]
+    copy.write_bytes(container.save_arrays(arrays, {container.DOCUMENT: twice}))
     with pytest.raises(ModelFileError, match="no JSON"):
         TabVAE.load(str(copy))
 

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabvae import TabVAE, sealed
+from tabvae import TabVAE
 from tabvae.checkpoint import Checkpoint
 from tabvae.errors import DataError, ModelFileError
-from tabvae.frames import to_arrow
+from tabvae.files import container
+from tabvae.files.frames import to_arrow
 
 from .conftest import make_frame
 from .helpers import tabvae
@@ -80,7 +81,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         )
 
 
-SPOILED: dict[str, Callable[[dict[str, Any], sealed.Arrays], object]] = {
+SPOILED: dict[str, Callable[[dict[str, Any], container.Arrays], object]] = {
     "no state": lambda d, a: d.update(nets=5),
     "a network that is none": lambda d, a: d["nets"].update({"7": d["nets"]["0"]}),
     "a network before the first": lambda d, a: d["nets"].update({"-1": d["nets"].pop("0")}),
@@ -105,16 +106,16 @@ SPOILED: dict[str, Callable[[dict[str, Any], sealed.Arrays], object]] = {
 def test_a_checkpoint_that_says_what_none_says_is_refused(tmp_path: Path) -> None:
     frame = make_frame(120)
     checkpoint = str(killed_fit(tmp_path / "checkpoint", frame, 2))
-    document, arrays = sealed.read(checkpoint)
+    document, arrays = container.read(checkpoint)
     for name, spoil in SPOILED.items():
         changed, others = copy.deepcopy(document), dict(arrays)
         spoil(changed, others)
-        sealed.write(checkpoint, changed, others)
+        container.write(checkpoint, changed, others)
         with pytest.raises(ModelFileError, match="is damaged"):
             TabVAE(effort="fast").fit_table(
                 to_arrow(frame), checkpoint=Checkpoint(checkpoint, resume=True)
             )
-        assert sealed.read(checkpoint)[0] == changed, name
+        assert container.read(checkpoint)[0] == changed, name
 
 
 def test_a_fit_that_ends_leaves_no_checkpoint(folder: Path, tmp_path: Path) -> None:

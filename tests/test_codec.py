@@ -16,7 +16,7 @@ from tabvae.columns.codec import TableEncoder
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.schema import Schema
 from tabvae.errors import SchemaError
-from tabvae.frames import to_arrow
+from tabvae.files.frames import to_arrow
 
 VALUES = arrays(np.float64, st.integers(2, 300), elements=st.floats(-1e6, 1e6, width=32))
 

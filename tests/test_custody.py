@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabvae import TabVAE, sealed
+from tabvae import TabVAE
 from tabvae.errors import ParameterError
-from tabvae.source import Source, digest_of_rows, fingerprint
-from tabvae.tables import read_tables
+from tabvae.files import container
+from tabvae.files.reader import read_tables
+from tabvae.files.source import Source, digest_of_rows, fingerprint
 
 from .conftest import make_frame
 from .golden.make import FOLDER, table
@@ -168,9 +169,9 @@ def test_only_regular_files_that_a_model_names_are_opened(work: Path, kind: str)
 
 
 def test_standard_input_is_not_read_for_the_table_that_came_from_it(work: Path) -> None:
-    document, arrays = sealed.read(str(work / "data.tabvae"))
+    document, arrays = container.read(str(work / "data.tabvae"))
     document["source"]["paths"] = ["-"]
-    sealed.write(str(work / "data.tabvae"), document, arrays)
+    container.write(str(work / "data.tabvae"), document, arrays)
     (work / "data.csv").rename(work / "-")
     rows = (work / "-").read_bytes()
     assert tabvae(work, "generate", "-n", "5", stdin=rows).err == ""
@@ -214,14 +215,14 @@ def test_a_column_of_any_type_costs_no_training(tmp_path: Path, name: str) -> No
 
 
 def test_of_a_model_without_a_fingerprint_nothing_is_claimed(tmp_path: Path) -> None:
-    document, arrays = sealed.read(str(FOLDER / "vae-11.tabvae"))
+    document, arrays = container.read(str(FOLDER / "vae-11.tabvae"))
     document["source"] = {
         "paths": ["data.csv"],
         "format": "csv",
         "delimiter": ",",
         "encoding": None,
     }
-    sealed.write(str(tmp_path / "m.tabvae"), document, arrays)
+    container.write(str(tmp_path / "m.tabvae"), document, arrays)
     table("vae").to_csv(tmp_path / "data.csv", index=False)
     assert tabvae(tmp_path, "generate", "-n", "5").err == ""
     result = tabvae(tmp_path, "evaluate", "--json")
@@ -232,9 +233,9 @@ def test_of_a_model_without_a_fingerprint_nothing_is_claimed(tmp_path: Path) -> 
 
 def test_the_name_of_a_table_is_escaped(work: Path) -> None:
     name = "\x1b[31m\u202e.csv"
-    document, arrays = sealed.read(str(work / "data.tabvae"))
+    document, arrays = container.read(str(work / "data.tabvae"))
     document["source"]["paths"] = [name]
-    sealed.write(str(work / "data.tabvae"), document, arrays)
+    container.write(str(work / "data.tabvae"), document, arrays)
     (work / "data.csv").rename(work / name)
     result = tabvae(work, "embed")
     assert result.code == 0

@@ -21,10 +21,11 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tabvae import TabVAE, sealed
+from tabvae import TabVAE
 from tabvae.checkpoint import Checkpoint
-from tabvae.frames import to_arrow
-from tabvae.output import write_table
+from tabvae.files import container
+from tabvae.files.frames import to_arrow
+from tabvae.files.writer import write_table
 
 from .conftest import make_frame
 from .helpers import NOTE, assert_one_line_error, tabvae
@@ -134,7 +135,7 @@ def test_a_checkpoint_follows_no_link(work: Path) -> None:
 
 def test_a_pipe_that_became_a_file_is_not_written_to(work: Path) -> None:
     (work / "pipe").write_bytes(b"old")
-    with mock.patch("tabvae.output._is_ordinary", return_value=False):
+    with mock.patch("tabvae.files.writer._is_ordinary", return_value=False):
         result = tabvae(work, "embed", "data.csv", "-o", "pipe", "--format", "csv")
     assert_one_line_error(result, 1, "'pipe'", "exists")
     assert (work / "pipe").read_bytes() == b"old"
@@ -179,7 +180,7 @@ def test_under_limits_a_run_is_whole_or_leaves_nothing(
     if done.returncode == 0 and command.startswith("impute"):
         assert len(pd.read_csv(work / "out")) == len(pd.read_csv(work / "data.csv"))
     elif done.returncode == 0:
-        sealed.read(str(work / "out"))
+        container.read(str(work / "out"))
 
 
 def test_a_device_and_a_pipe_take_the_output(work: Path) -> None:
@@ -225,7 +226,9 @@ def test_control_characters_do_not_reach_the_terminal(work: Path) -> None:
             assert "x" * 81 not in shown
 
 
-@pytest.mark.parametrize("place", ["tabvae.tables.read_csv", "tabvae.output._write_csv"])
+@pytest.mark.parametrize(
+    "place", ["tabvae.files.reader.read_csv", "tabvae.files.writer._write_csv"]
+)
 def test_ctrl_c_anywhere_is_one_line(work: Path, place: str) -> None:
     with mock.patch(place, side_effect=KeyboardInterrupt):
         result = tabvae(work, "impute", "-o", "out.csv")

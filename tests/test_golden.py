@@ -53,11 +53,11 @@ def test_there_is_a_golden_model_of_every_kind() -> None:
 def test_a_golden_model_is_saved_again_as_it_was_but_for_versions(
     path: Path, tmp_path: Path
 ) -> None:
-    from tabvae import sealed
+    from tabvae.files import container
 
     TabVAE.load(str(path)).save(str(tmp_path / "again.tabvae"))
-    document, arrays = sealed.read(str(path))
-    again, same = sealed.read(str(tmp_path / "again.tabvae"))
+    document, arrays = container.read(str(path))
+    again, same = container.read(str(tmp_path / "again.tabvae"))
     assert {**upgraded(document), "versions": 0} == {**again, "versions": 0}
     assert arrays.keys() == same.keys()
     assert all(np.array_equal(arrays[name], same[name]) for name in arrays)

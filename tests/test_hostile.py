@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from tabvae import TabVAE
 from tabvae.errors import DataError, TabVAEError
-from tabvae.memory import limited, text_bytes
-from tabvae.tables import read_tables
+from tabvae.files.memory import limited, text_bytes
+from tabvae.files.reader import read_tables
 
 from .helpers import assert_one_line_error, peak_megabytes, tabvae
 

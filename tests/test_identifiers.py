@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabvae import TabVAE, sealed
+from tabvae import TabVAE
 from tabvae.columns.identifiers import (
     FEWEST_SHARING,
     IdentifierPattern,
@@ -25,6 +25,7 @@ from tabvae.columns.identifiers import (
     identifier_pattern,
 )
 from tabvae.columns.schema import LONGEST_IDENTIFIER
+from tabvae.files import container
 from tabvae.releases import upgraded
 
 from .helpers import assert_one_line_error, tabvae
@@ -217,7 +218,7 @@ def test_a_pattern_that_cannot_count_is_refused(pattern: dict[str, object]) -> N
 
 
 def golden() -> dict[str, object]:
-    return sealed.read(str(GOLDEN / "vae-11.tabvae"))[0]
+    return container.read(str(GOLDEN / "vae-11.tabvae"))[0]
 
 
 @pytest.mark.parametrize(
@@ -248,9 +249,9 @@ def test_identifiers_of_format_11_count_on_as_they_did(
 def test_a_strangers_identifier_of_any_length_is_handled(
     tmp_path: Path, text: str, length: int
 ) -> None:
-    document, arrays = sealed.read(str(GOLDEN / "vae-11.tabvae"))
+    document, arrays = container.read(str(GOLDEN / "vae-11.tabvae"))
     document["schema"]["columns"][0]["fresh_identifier"] = (text * length)[:length]
-    sealed.write(str(tmp_path / "a.tabvae"), document, arrays)
+    container.write(str(tmp_path / "a.tabvae"), document, arrays)
     made = tabvae(tmp_path, "generate", "-n", "5")
     if length > LONGEST_IDENTIFIER:
         assert_one_line_error(made, 1, "is damaged", "an identifier of")
@@ -263,11 +264,11 @@ def test_a_strangers_identifier_of_any_length_is_handled(
 def test_a_strangers_pattern_that_is_none_is_refused(
     tmp_path: Path, pattern: dict[str, object]
 ) -> None:
-    document, arrays = sealed.read(str(GOLDEN / "vae-11.tabvae"))
+    document, arrays = container.read(str(GOLDEN / "vae-11.tabvae"))
     document = upgraded(document)
     column = document["schema"]["columns"][0]
     column["pattern"] = {**column["pattern"], **pattern} if pattern else {"first": "a"}
-    sealed.write(str(tmp_path / "a.tabvae"), document, arrays)
+    container.write(str(tmp_path / "a.tabvae"), document, arrays)
     assert_one_line_error(tabvae(tmp_path, "generate", "-n", "5"), 1, "is damaged")
 
 
@@ -288,7 +289,7 @@ def test_a_model_file_and_its_rows_hold_no_identifier_and_no_word_of_one(
     names = [column.name for column in kinds.columns if column.kind == "identifier"]
     assert len(names) == len(KINDS)
     model.save(str(tmp_path / "a.tabvae"))
-    document = sealed.read_document(str(tmp_path / "a.tabvae"))
+    document = container.read_document(str(tmp_path / "a.tabvae"))
     text = json.dumps(document, ensure_ascii=False)
     made = model.generate(100)
     for name in names:

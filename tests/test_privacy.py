@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabvae import TabVAE, sealed
+from tabvae import TabVAE
 from tabvae.columns.infer import infer_column
 from tabvae.columns.privacy import blurred
-from tabvae.frames import to_arrow
+from tabvae.files import container
+from tabvae.files.frames import to_arrow
 
 from .conftest import make_frame
 from .helpers import hasty, tabvae
@@ -24,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("quick")
 
 def numbers(path: Path) -> np.ndarray:
     """Every number in a model file."""
-    document, arrays = sealed.read(str(path))
+    document, arrays = container.read(str(path))
     stored = [
         float(c[k]) for c in document["schema"]["columns"] for k in ("minimum", "maximum") if c[k]
     ]
@@ -89,7 +90,7 @@ def test_a_rare_category_is_kept_unless_asked_otherwise(saved: Path, guarded: Pa
 
 
 def test_min_count_keeps_no_number_of_fewer_cells(odd: pd.DataFrame, guarded: Path) -> None:
-    knots = sealed.read(str(guarded))[1]
+    knots = container.read(str(guarded))[1]
     names = [c.name for c in TabVAE.load(str(guarded)).fitted_.schema.modelled]
     income = knots[f"column.{names.index('income')}.knots"]
     counts = odd["income"].value_counts()

@@ -14,11 +14,12 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tabvae import TabVAE, sealed
+from tabvae import TabVAE
 from tabvae.columns.from_json import from_json
 from tabvae.columns.schema import Column
 from tabvae.errors import ModelFileError
-from tabvae.sealed import Arrays
+from tabvae.files import container
+from tabvae.files.container import Arrays
 
 from .golden.make import FOLDER, ROWS, table
 from .helpers import assert_one_line_error, tabvae
@@ -31,12 +32,12 @@ CSV = {"paths": ["data.csv"], "format": "csv", "delimiter": ",", "encoding": Non
 
 @pytest.fixture(scope="module")
 def golden() -> tuple[dict[str, Any], Arrays]:
-    return sealed.read(GOLDEN)
+    return container.read(GOLDEN)
 
 
 @pytest.fixture(scope="module")
 def newest() -> tuple[dict[str, Any], Arrays]:
-    return sealed.read(NEWEST)
+    return container.read(NEWEST)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +150,7 @@ DOCUMENTS = {
 
 def saved(document: dict[str, Any], arrays: Arrays, folder: Path) -> str:
     path = str(folder / "stranger.tabvae")
-    sealed.write(path, document, arrays)
+    container.write(path, document, arrays)
     return path
 
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from tabvae import TabVAE
-from tabvae.output import write_table
-from tabvae.tables import read_tables
+from tabvae.files.reader import read_tables
+from tabvae.files.writer import write_table
 
 from .helpers import assert_one_line_error, hasty, tabvae
 

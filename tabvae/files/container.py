@@ -22,7 +22,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from tabvae.errors import ModelFileError, lacks_memory, one_line, shown
-from tabvae.output import whole_file
+from tabvae.files.writer import whole_file
 
 DOCUMENT = "tabvae"
 SEALED = re.compile(r'\{"sha256": "([0-9a-f]{64})", (.*)', re.DOTALL)

@@ -20,10 +20,10 @@ from typing import IO, BinaryIO, TextIO
 import pyarrow as pa
 
 from tabvae.columns import arrow
-from tabvae.delimited import CELLS_PER_CHUNK, Dialect
 from tabvae.errors import OutputError, ReaderLeftError, shown
-from tabvae.sniffing import DELIMITERS
-from tabvae.tables import STDIN
+from tabvae.files.csv_reader import CELLS_PER_CHUNK, Dialect
+from tabvae.files.reader import STDIN
+from tabvae.files.sniffing import DELIMITERS
 
 FORMATS = ("csv", "tsv", "parquet")
 BYTE_ORDER_MARK = "\ufeff"

@@ -15,10 +15,10 @@ from typing import BinaryIO, Self
 
 import pyarrow as pa
 
-from tabvae.decoding import check_encoding, find_encoding, undecodable_line
 from tabvae.errors import DataError, ParameterError, one_line, shown
-from tabvae.layout import Layout
-from tabvae.sniffing import DELIMITERS, Sample, find_delimiter
+from tabvae.files.decoding import check_encoding, find_encoding, undecodable_line
+from tabvae.files.parquet_layout import Layout
+from tabvae.files.sniffing import DELIMITERS, Sample, find_delimiter
 
 CELLS_PER_CHUNK = 200_000
 """A table becomes Arrow arrays, and text again, by so many cells at a time."""

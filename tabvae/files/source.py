@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Ints
-from tabvae.delimited import Dialect
+from tabvae.files.csv_reader import Dialect
 
 ROWS_PER_PIECE = 10_000
 FORMATS = ("csv", "parquet")

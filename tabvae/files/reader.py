@@ -16,10 +16,10 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabvae.delimited import Dialect, check_header, read_csv
 from tabvae.errors import DataError, one_line, shown, suggestion
-from tabvae.layout import Layout
-from tabvae.memory import Room, limited, text_bytes
+from tabvae.files.csv_reader import Dialect, check_header, read_csv
+from tabvae.files.memory import Room, limited, text_bytes
+from tabvae.files.parquet_layout import Layout
 
 STDIN = "-"
 MOST_BYTES = 2**30

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tabvae.delimited import Dialect
 from tabvae.errors import DataError, OutputError, ParameterError
-from tabvae.output import check_output, output_format, write_table
-from tabvae.sniffing import DELIMITERS
-from tabvae.tables import read_tables
+from tabvae.files.csv_reader import Dialect
+from tabvae.files.reader import read_tables
+from tabvae.files.sniffing import DELIMITERS
+from tabvae.files.writer import check_output, output_format, write_table
 
 AWKWARD = 'id,text,n\n007,1.10,18446744073709551615\n8, Private,1e5\n9,"two\nlines",\n'
 
