@@ -22,9 +22,9 @@ import torch
 from common import halves, machine
 from torch.utils._python_dispatch import TorchDispatchMode
 
-import tabvae.descent
+import tabvae.training.optimizer
 from tabvae import TabVAE
-from tabvae.training import Trainer
+from tabvae.training.trainer import Trainer
 
 STEPS, WARM = 50, 60
 PRODUCTS = ("aten::mm", "aten::addmm")
@@ -90,8 +90,8 @@ def parts(one: Trainer) -> pd.Series:
         (one, "_batch", "masks and noise"),
         (one.vae, "loss", "loss"),
         (torch.autograd, "grad", "backward"),
-        (tabvae.descent, "clip_grad_norm_", "clip"),
-        (tabvae.descent, "adamw", "optimiser"),
+        (tabvae.training.optimizer, "clip_grad_norm_", "clip"),
+        (tabvae.training.optimizer, "adamw", "optimiser"),
         (torch, "_foreach_lerp_", "average"),
     )
     patches = [mock.patch.object(p, n, timed(name, getattr(p, n))) for p, n, name in places]

@@ -13,7 +13,7 @@ from tabvae.errors import printable
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from tabvae.team import Step
+    from tabvae.training.parallel import Step
 
 MOST_SHOWN = 200
 

@@ -73,8 +73,8 @@ def command(
     target = destination(output or default_model_path(data[0]))
     check_output(target, force, data)
     loaded = read_files(data, reading)
-    from tabvae.checkpoint import Checkpoint
     from tabvae.model import TabVAE
+    from tabvae.training.checkpoint import Checkpoint
 
     given, formats = read_kinds(kinds, loaded.table)
     overrides = asdict(kinds)

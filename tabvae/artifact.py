@@ -48,7 +48,7 @@ from tabvae.refine import Refiner
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.scores import known_scores
 from tabvae.selection import Selection
-from tabvae.training import Record
+from tabvae.training.trainer import Record
 
 MOST_NETS, LARGEST_WEIGHT = 64, 1e6
 """Weights beyond any that training reaches, with which every result is still finite."""

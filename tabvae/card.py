@@ -15,7 +15,7 @@ from tabvae.detect import LOOKS, UNITS, residual_scales
 from tabvae.ensemble import Ensemble
 from tabvae.leakage import Leakage
 from tabvae.scores import known_scores, score_rows
-from tabvae.training import Record
+from tabvae.training.trainer import Record
 
 ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""

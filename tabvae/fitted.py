@@ -11,7 +11,6 @@ import numpy as np
 import pyarrow as pa
 
 from tabvae.card import Card
-from tabvae.checkpoint import Checkpoint
 from tabvae.columns import arrow
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.images import grid_of, is_cell
@@ -34,10 +33,11 @@ from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
 from tabvae.impute import ROWS_TO_DRAW, Imputer
 from tabvae.learn import Learned, learn
-from tabvae.plan import Settings
 from tabvae.sampling import Sample
 from tabvae.scores import chosen_score, score_rows
-from tabvae.team import Progress
+from tabvae.training.checkpoint import Checkpoint
+from tabvae.training.config import Settings
+from tabvae.training.parallel import Progress
 
 ROWS_PER_BLOCK = 8192
 

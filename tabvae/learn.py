@@ -13,7 +13,6 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tabvae.card import Card
-from tabvae.checkpoint import Checkpoint
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.embed import MOST_ROWS, landscape
 from tabvae.ensemble import Ensemble
@@ -21,11 +20,12 @@ from tabvae.impute import guess
 from tabvae.leakage import Leakage
 from tabvae.mapping import Landscape, Map, draw_map
 from tabvae.margins import Margins
-from tabvae.masking import hold_out
-from tabvae.plan import Settings, plan_for
 from tabvae.refine import Refiner
 from tabvae.selection import Selection
-from tabvae.team import Progress, team_for, train
+from tabvae.training.checkpoint import Checkpoint
+from tabvae.training.config import Settings, plan_for
+from tabvae.training.masking import hold_out
+from tabvae.training.parallel import Progress, team_for, train
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from tabvae.descent import AdamW
 from tabvae.network.layers import Block
-from tabvae.plan import schedule
+from tabvae.training.config import schedule
+from tabvae.training.optimizer import AdamW
 
 WIDTH, DEPTH = 128, 2
 PAIRS = 256

@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tabvae import artifact
-from tabvae.checkpoint import Checkpoint
 from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
 from tabvae.columns.from_json import from_json
 from tabvae.columns.images import parse_grid
@@ -24,8 +23,9 @@ from tabvae.files.frames import fill_frame, to_arrow
 from tabvae.files.source import Source
 from tabvae.fitted import Fitted
 from tabvae.network.autoencoder import Objective
-from tabvae.plan import DEFAULT_LATENT, Settings
-from tabvae.team import Progress
+from tabvae.training.checkpoint import Checkpoint
+from tabvae.training.config import DEFAULT_LATENT, Settings
+from tabvae.training.parallel import Progress
 
 
 class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]

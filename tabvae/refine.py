@@ -89,7 +89,7 @@ class Refiner:
                 column; the trees that are kept learn from them as well.
             guess: the network's guesses for rows.
             seed: of the choice of rows and of the splits.
-            leverage: see ``tabvae.plan.Settings``.
+            leverage: see ``tabvae.training.config.Settings``.
         """
         codes = Codes.joined(seen.at_most(MOST_ROWS, seed), unseen)
         columns = codes.bins.shape[1]

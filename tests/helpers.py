@@ -44,7 +44,7 @@ def few_trees() -> Iterator[None]:
 @contextlib.contextmanager
 def hasty() -> Iterator[None]:
     """Fits take few steps, too: for tests that do not ask how good they are at all."""
-    with mock.patch("tabvae.plan.FEWEST_STEPS", 40), few_trees():
+    with mock.patch("tabvae.training.config.FEWEST_STEPS", 40), few_trees():
         yield
 
 

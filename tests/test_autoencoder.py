@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.distributions import Categorical, Laplace, Normal
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from tabvae.masking import draw_visible, show_gaps
 from tabvae.network.autoencoder import Autoencoder, Objective
 from tabvae.network.layers import Cells, Shape, TextbookLogits, tilt_of_mean
+from tabvae.training.masking import draw_visible, show_gaps
 
 SHAPE = Shape(sizes=(3, 5, 2), latent=4, width=16)
 POSITIONS = torch.tensor([0, 0, 0, 0, -1.2, -0.5, 0.1, 0.5, 1.2, 0, 0, 0, 0])

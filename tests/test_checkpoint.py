@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 
 from tabvae import TabVAE
-from tabvae.checkpoint import Checkpoint
 from tabvae.errors import DataError, ModelFileError
 from tabvae.files import container
 from tabvae.files.frames import to_arrow
+from tabvae.training.checkpoint import Checkpoint
 
 from .conftest import make_frame
 from .helpers import tabvae

@@ -12,9 +12,9 @@ from torch.distributions import Normal, kl_divergence
 
 from tabvae import TabVAE
 from tabvae.errors import ParameterError
-from tabvae.masking import Masking
 from tabvae.network.autoencoder import Autoencoder, Objective, gaussian_kl
 from tabvae.network.layers import Cells, Shape
+from tabvae.training.masking import Masking
 
 from .helpers import assert_one_line_error, tabvae
 

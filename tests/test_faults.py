@@ -22,10 +22,10 @@ import pyarrow as pa
 import pytest
 
 from tabvae import TabVAE
-from tabvae.checkpoint import Checkpoint
 from tabvae.files import container
 from tabvae.files.frames import to_arrow
 from tabvae.files.writer import write_table
+from tabvae.training.checkpoint import Checkpoint
 
 from .conftest import make_frame
 from .helpers import NOTE, assert_one_line_error, tabvae

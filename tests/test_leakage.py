@@ -16,9 +16,9 @@ from tabvae.forest import LEAF, Forest, Growth
 from tabvae.leakage import MOST_MEMBERSHIP, Leakage
 from tabvae.network.autoencoder import Objective
 from tabvae.network.layers import Cells, Shape
-from tabvae.plan import DISCREET_LEVERAGE, LEVERAGE, Plan, Settings, plan_for
 from tabvae.refine import _growth
-from tabvae.training import Trainer
+from tabvae.training.config import DISCREET_LEVERAGE, LEVERAGE, Plan, Settings, plan_for
+from tabvae.training.trainer import Trainer
 
 from .helpers import few_trees, tabvae
 

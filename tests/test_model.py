@@ -18,8 +18,8 @@ from sklearn.exceptions import NotFittedError
 from tabvae import TabVAE, TabVAEWarning
 from tabvae.errors import DataError, ParameterError, SchemaError
 from tabvae.network.autoencoder import Objective
-from tabvae.plan import plan_for
-from tabvae.team import Step
+from tabvae.training.config import plan_for
+from tabvae.training.parallel import Step
 
 MODELLED = ["group", "size", "count", "big", "day"]
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tabvae.masking import Batch, hold_out
 from tabvae.network.autoencoder import Objective
 from tabvae.network.layers import Cells, Shape
-from tabvae.plan import EFFORTS, Plan, plan_for
-from tabvae.training import Point, Trainer
+from tabvae.training.config import EFFORTS, Plan, plan_for
+from tabvae.training.masking import Batch, hold_out
+from tabvae.training.trainer import Point, Trainer
 
 SHAPE = Shape(sizes=(4, 4), latent=2, width=32)
 POSITIONS = torch.zeros(10)

@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from tabvae import TabVAE
-from tabvae.plan import plan_for
 from tabvae.releases import FORMAT
+from tabvae.training.config import plan_for
 
 from ..conftest import make_frame
 from ..helpers import hasty
@@ -58,7 +58,7 @@ def main() -> None:
         return replace(plan_for(*arguments), width=WIDTH)
 
     for name, parameters in MODELS.items():
-        with hasty(), mock.patch("tabvae.team.plan_for", narrow):
+        with hasty(), mock.patch("tabvae.training.parallel.plan_for", narrow):
             model = TabVAE(effort="fast", **parameters).fit(table(name))
         path = FOLDER / f"{name}-{FORMAT}.tabvae"
         model.save(str(path))

@@ -21,7 +21,7 @@ from tabvae.columns.codec import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
 from tabvae.files import container
-from tabvae.training import State, Trainer
+from tabvae.training.trainer import State, Trainer
 
 KIND = "checkpoint"
 

@@ -13,12 +13,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from tabvae.descent import AdamW
 from tabvae.errors import DataError
-from tabvae.masking import Batch, Masking
 from tabvae.network.autoencoder import Autoencoder, Loss, Objective
 from tabvae.network.layers import Cells, Shape
-from tabvae.plan import Plan, schedule
+from tabvae.training.config import Plan, schedule
+from tabvae.training.masking import Batch, Masking
+from tabvae.training.optimizer import AdamW
 
 MOST_RECOVERIES = 10
 SMALLEST_COUNT = 0.1

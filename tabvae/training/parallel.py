@@ -14,13 +14,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from tabvae.checkpoint import Checkpoint
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.images import grid_of
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.layers import Cells, Shape
-from tabvae.plan import Settings, plan_for
-from tabvae.training import Point, Record, Trainer
+from tabvae.training.checkpoint import Checkpoint
+from tabvae.training.config import Settings, plan_for
+from tabvae.training.trainer import Point, Record, Trainer
 
 TURN = 0.5
 """Seconds between two looks at whether Ctrl-C came."""
