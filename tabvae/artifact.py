@@ -29,7 +29,6 @@ from tabvae.columns.from_json import from_json
 from tabvae.columns.infer import require_enough
 from tabvae.columns.schema import Column, Schema
 from tabvae.embed import owners
-from tabvae.ensemble import Ensemble
 from tabvae.errors import ModelFileError, shown
 from tabvae.files import container
 from tabvae.files.container import Arrays
@@ -44,10 +43,11 @@ from tabvae.mapping import Map
 from tabvae.margins import Margins
 from tabvae.network.autoencoder import Autoencoder, Objective
 from tabvae.network.layers import Shape
+from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.missingness import Selection
 from tabvae.refine import Refiner
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.scores import known_scores
-from tabvae.selection import Selection
 from tabvae.training.trainer import Record
 
 MOST_NETS, LARGEST_WEIGHT = 64, 1e6

@@ -12,8 +12,8 @@ from scipy.stats import genpareto
 from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.detect import LOOKS, UNITS, residual_scales
-from tabvae.ensemble import Ensemble
 from tabvae.leakage import Leakage
+from tabvae.predict.ensemble import Ensemble
 from tabvae.scores import known_scores, score_rows
 from tabvae.training.trainer import Record
 

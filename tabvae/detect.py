@@ -18,7 +18,7 @@ from scipy.special import gamma
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, batches, put_expected
+from tabvae.predict.ensemble import Ensemble, batches, put_expected
 
 LOOKS = 32
 """How many sets of cells are hidden."""

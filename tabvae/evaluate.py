@@ -8,7 +8,7 @@ import numpy as np
 
 from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, batches
+from tabvae.predict.ensemble import Ensemble, batches
 
 ACTIVE_VARIANCE = 0.01
 """A latent dimension whose mean varies less than this over the rows is not in use (Burda et al.

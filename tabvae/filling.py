@@ -11,9 +11,9 @@ from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.detect import expected
-from tabvae.ensemble import Ensemble
 from tabvae.errors import DataError, shown
-from tabvae.sampling import Sample
+from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.sampling import Sample
 
 CELLS_SHOWN = 3
 

@@ -33,7 +33,7 @@ from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
 from tabvae.impute import ROWS_TO_DRAW, Imputer
 from tabvae.learn import Learned, learn
-from tabvae.sampling import Sample
+from tabvae.predict.sampling import Sample
 from tabvae.scores import chosen_score, score_rows
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings

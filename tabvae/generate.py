@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, batches, sample_bins
 from tabvae.errors import SchemaError, shown, suggestion
-from tabvae.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
+from tabvae.predict.ensemble import Ensemble, batches, sample_bins
+from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
 
 
 def generate(

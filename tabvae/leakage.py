@@ -19,9 +19,9 @@ from tabvae.blending import Trial
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.ensemble import Ensemble
 from tabvae.forest import Forest
 from tabvae.linear import Features
+from tabvae.predict.ensemble import Ensemble
 
 MOST_MEMBERSHIP, MOST_STATED = 0.60, 0.001
 """That a model should have: AUC, and share of cells."""

@@ -25,9 +25,9 @@ from tabvae.blending import Trial, Trust
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, sample_bins
-from tabvae.sampling import Sample, set_column
-from tabvae.selection import Selection
+from tabvae.predict.ensemble import Ensemble, sample_bins
+from tabvae.predict.missingness import Selection
+from tabvae.predict.sampling import Sample, set_column
 
 PLACES = 101
 CELLS_BEFORE = 200

@@ -10,8 +10,8 @@ from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
-from tabvae.ensemble import Ensemble, batches
 from tabvae.errors import ParameterError, shown, suggestion
+from tabvae.predict.ensemble import Ensemble, batches
 
 SCORES = ("surprise", "likelihood", "reconstruction", "latent")
 NEED_A_DISTRIBUTION = ("likelihood", "latent")

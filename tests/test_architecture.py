@@ -33,9 +33,6 @@ ORDER = [
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
 PLANNED = {
-    "ensemble": "predict",
-    "selection": "predict",
-    "sampling": "predict",
     "linear": "imputation",
     "forest": "imputation",
     "blending": "imputation",

@@ -16,10 +16,10 @@ from tabvae import TabVAE
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.infer import infer_schema
 from tabvae.embed import decode, embed, landscape, picture
-from tabvae.ensemble import Ensemble
 from tabvae.mapping import Map, draw_map
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.layers import Shape
+from tabvae.predict.ensemble import Ensemble
 
 ROWS, KINDS = 600, 6
 

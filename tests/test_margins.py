@@ -16,8 +16,8 @@ from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.infer import infer_schema
 from tabvae.margins import PLACES, Margins, sharpened
-from tabvae.sampling import Sample
-from tabvae.selection import Selection
+from tabvae.predict.missingness import Selection
+from tabvae.predict.sampling import Sample
 
 ROWS, DRAWS = 4000, 60
 TRUST = Trust(np.zeros(3), np.ones(3))

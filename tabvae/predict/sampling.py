@@ -14,8 +14,8 @@ import numpy as np
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, batches, sample_bins
-from tabvae.selection import Selection
+from tabvae.predict.ensemble import Ensemble, batches, sample_bins
+from tabvae.predict.missingness import Selection
 
 ROWS_PER_BLOCK = 512
 

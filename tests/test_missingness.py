@@ -18,7 +18,7 @@ from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableEncoder
 from tabvae.columns.infer import infer_schema
-from tabvae.selection import Selection, _strong_tilt
+from tabvae.predict.missingness import Selection, _strong_tilt
 
 from .helpers import few_trees, tabvae
 

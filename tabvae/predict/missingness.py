@@ -33,8 +33,8 @@ from scipy.special import entr, expit, logit, logsumexp
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import LARGEST_SCORE, Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.ensemble import Ensemble, batches
 from tabvae.errors import shown
+from tabvae.predict.ensemble import Ensemble, batches
 
 MOST_ROWS, MOST_COLUMNS = 1500, 100
 """Rows the network has learned from, beside those it has not; wider tables are not judged."""

@@ -1,0 +1,1 @@
+"""What trained networks say of cells that they were not shown."""
