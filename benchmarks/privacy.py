@@ -39,7 +39,7 @@ from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes
 from tabvae.files.frames import to_arrow
 from tabvae.fitted import Fitted
-from tabvae.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
+from tabvae.imputation.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
 from tabvae.quality import as_codes, nearest_distances
 from tabvae.scores import known_scores, score_rows
 

@@ -20,7 +20,6 @@ import torch
 from torch import Tensor, nn
 
 import tabvae
-from tabvae.blending import Trust
 from tabvae.card import Calibration, Card
 from tabvae.columns.arrow import Floats, from_text
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
@@ -35,17 +34,18 @@ from tabvae.files.container import Arrays
 from tabvae.files.source import Source
 from tabvae.filling import whole_table
 from tabvae.fitted import Fitted
-from tabvae.forest import Forest
+from tabvae.imputation.draws import Margins
+from tabvae.imputation.forest import Forest
+from tabvae.imputation.linear import Linear
+from tabvae.imputation.refiner import Refiner
+from tabvae.imputation.stacking import Trust
 from tabvae.leakage import Leakage
 from tabvae.learn import Learned
-from tabvae.linear import Linear
 from tabvae.mapping import Map
-from tabvae.margins import Margins
 from tabvae.network.autoencoder import Autoencoder, Objective
 from tabvae.network.layers import Shape
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import Selection
-from tabvae.refine import Refiner
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.scores import known_scores
 from tabvae.training.trainer import Record

@@ -31,7 +31,7 @@ from tabvae.errors import (
 from tabvae.evaluate import Evaluation, evaluate
 from tabvae.filling import explain, fill, whole_table
 from tabvae.generate import generate, rows_where
-from tabvae.impute import ROWS_TO_DRAW, Imputer
+from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.learn import Learned, learn
 from tabvae.predict.sampling import Sample
 from tabvae.scores import chosen_score, score_rows

@@ -15,12 +15,12 @@ from typing import Self, cast
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tabvae.blending import Trial
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.forest import Forest
-from tabvae.linear import Features
+from tabvae.imputation.forest import Forest
+from tabvae.imputation.linear import Features
+from tabvae.imputation.stacking import Trial
 from tabvae.predict.ensemble import Ensemble
 
 MOST_MEMBERSHIP, MOST_STATED = 0.60, 0.001

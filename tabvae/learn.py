@@ -15,13 +15,13 @@ from torch import Tensor
 from tabvae.card import Card
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.embed import MOST_ROWS, landscape
-from tabvae.impute import guess
+from tabvae.imputation.draws import Margins
+from tabvae.imputation.impute import guess
+from tabvae.imputation.refiner import Refiner
 from tabvae.leakage import Leakage
 from tabvae.mapping import Landscape, Map, draw_map
-from tabvae.margins import Margins
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import Selection
-from tabvae.refine import Refiner
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.masking import hold_out

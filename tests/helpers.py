@@ -33,10 +33,10 @@ class Result:
 def few_trees() -> Iterator[None]:
     """Fits grow few trees: for tests that do not ask how well gaps are filled."""
     with (
-        mock.patch("tabvae.refine.MOST_TREES", 4),
-        mock.patch("tabvae.refine.FEWEST_TREES", 4),
-        mock.patch("tabvae.refine.FEWEST_BOOSTED", 4),
-        mock.patch("tabvae.refine.MOST_BOOSTED", 0),
+        mock.patch("tabvae.imputation.refiner.MOST_TREES", 4),
+        mock.patch("tabvae.imputation.refiner.FEWEST_TREES", 4),
+        mock.patch("tabvae.imputation.refiner.FEWEST_BOOSTED", 4),
+        mock.patch("tabvae.imputation.refiner.MOST_BOOSTED", 0),
     ):
         yield
 

@@ -33,12 +33,6 @@ ORDER = [
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
 PLANNED = {
-    "linear": "imputation",
-    "forest": "imputation",
-    "blending": "imputation",
-    "refine": "imputation",
-    "margins": "imputation",
-    "impute": "imputation",
     "embed": "tasks",
     "mapping": "tasks",
     "coordinates": "tasks",

@@ -237,7 +237,7 @@ def test_ctrl_c_anywhere_is_one_line(work: Path, place: str) -> None:
     assert not list(work.glob(".tabvae-*"))
 
 
-@pytest.mark.parametrize("place", ["tabvae.refine.Refiner.fit", "tabvae.artifact.save"])
+@pytest.mark.parametrize("place", ["tabvae.imputation.refiner.Refiner.fit", "tabvae.artifact.save"])
 def test_ctrl_c_after_training_is_one_line_too(work: Path, place: str) -> None:
     before = (work / "data.tabvae").read_bytes()
     with mock.patch(place, side_effect=KeyboardInterrupt):

@@ -10,14 +10,14 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 
-from tabvae.forest import (
+from tabvae.imputation.forest import (
     BOOSTED_LEAVES,
     BOOSTED_TREES,
     ROWS_PER_BOOSTED_TREE,
     Forest,
     Growth,
 )
-from tabvae.linear import MOST_FEATURES, Features, Linear
+from tabvae.imputation.linear import MOST_FEATURES, Features, Linear
 
 NUMBERS = np.zeros(4, dtype=np.int64)
 """Four columns of numbers."""

@@ -23,12 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tabvae.blending import LEAST, Guesses, Trial, Trust, hide, mixed, whom_to_trust
 from tabvae.columns.arrow import Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.forest import BOOSTED_TREES, Forest, Growth
-from tabvae.linear import MOST_FEATURES, Features, telling
+from tabvae.imputation.forest import BOOSTED_TREES, Forest, Growth
+from tabvae.imputation.linear import MOST_FEATURES, Features, telling
+from tabvae.imputation.stacking import LEAST, Guesses, Trial, Trust, hide, mixed, whom_to_trust
 
 ROUNDS, MANY_GAPS = 3, 0.1
 """Rounds of quick trees before the trees that are kept, in a table with at least that share of its

@@ -21,10 +21,10 @@ import numpy as np
 from scipy.optimize.elementwise import find_root
 from scipy.special import softmax
 
-from tabvae.blending import Trial, Trust
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.imputation.stacking import Trial, Trust
 from tabvae.predict.ensemble import Ensemble, sample_bins
 from tabvae.predict.missingness import Selection
 from tabvae.predict.sampling import Sample, set_column

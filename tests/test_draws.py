@@ -10,12 +10,12 @@ import pyarrow as pa
 import pytest
 
 from tabvae import TabVAE
-from tabvae.blending import Trial, Trust
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.infer import infer_schema
-from tabvae.margins import PLACES, Margins, sharpened
+from tabvae.imputation.draws import PLACES, Margins, sharpened
+from tabvae.imputation.stacking import Trial, Trust
 from tabvae.predict.missingness import Selection
 from tabvae.predict.sampling import Sample
 
@@ -134,7 +134,7 @@ def test_draws_spread_as_hidden_numbers_did(
         p @ coder.deviations(coder.means) if isinstance(coder, ContinuousBins) else p
         for coder, p in zip(encoder.bins_, found, strict=True)
     ]
-    with mock.patch("tabvae.margins.beliefs", return_value=[(p, p) for p in found]):
+    with mock.patch("tabvae.imputation.draws.beliefs", return_value=[(p, p) for p in found]):
         margins = Margins.fit(
             mock.Mock(),
             encoder,

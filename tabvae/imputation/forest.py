@@ -29,7 +29,7 @@ from sklearn.ensemble import (
 )
 
 from tabvae.columns.arrow import FARTHEST, Floats, Ints, Mask
-from tabvae.linear import Features, Linear
+from tabvae.imputation.linear import Features, Linear
 
 LEAF = -1
 MOST_TREES, DEEPEST = 1000, 1000

@@ -6,9 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tabvae.blending import ERROR_BEFORE, HIDDEN, NETWORK_SHARE, Guesses, hide, whom_to_trust
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.infer import infer_schema
+from tabvae.imputation.stacking import (
+    ERROR_BEFORE,
+    HIDDEN,
+    NETWORK_SHARE,
+    Guesses,
+    hide,
+    whom_to_trust,
+)
 
 ROWS = 12_000
 

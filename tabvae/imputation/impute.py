@@ -8,15 +8,15 @@ from typing import cast
 
 import numpy as np
 
-from tabvae.blending import Guesses
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.margins import Margins, beliefs, sharpened
+from tabvae.imputation.draws import Margins, beliefs, sharpened
+from tabvae.imputation.refiner import Belief, Refiner
+from tabvae.imputation.stacking import Guesses
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.missingness import Selection
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample
-from tabvae.refine import Belief, Refiner
 
 ROWS_TO_DRAW = 4 * ROWS_PER_BLOCK
 """At a time: each of their missing cells has a distribution of its own."""

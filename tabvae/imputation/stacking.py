@@ -16,7 +16,7 @@ import numpy as np
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import CategoricalBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.forest import Forest
+from tabvae.imputation.forest import Forest
 
 NETWORK_SHARE = 0.15
 """Of a guess, before anything is known."""

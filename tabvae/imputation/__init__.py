@@ -1,0 +1,1 @@
+"""Gaps filled: trees over the guesses of the networks, and draws that follow both."""
