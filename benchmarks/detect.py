@@ -24,7 +24,7 @@ from common import DATA, HERE, PEERS, Results, machine, progress
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from tabvae import TabVAE
-from tabvae.scores import SCORES
+from tabvae.tasks.scores import SCORES
 
 SETS = (
     "annthyroid",

@@ -30,7 +30,7 @@ from sklearn.metrics import roc_auc_score
 from tabvae import TabVAE
 from tabvae.comparison import losses
 from tabvae.files.frames import to_arrow
-from tabvae.quality import as_codes, detection_auc, nearest_distances
+from tabvae.tasks.quality import as_codes, detection_auc, nearest_distances
 
 METHODS = ("ae", "dae", "vae", "ctgan")
 GAPS, SWAPPED, PATHS, STEPS, ROWS = 0.3, 0.2, 100, 11, 3000

@@ -7,7 +7,7 @@ training half, the floor.
 
     auc          AUC of gradient boosting that tells them from the untouched half
     auc_train    the same against the training half
-    shape, trend mean error of columns and of pairs of columns; ``tabvae.quality`` defines them
+    shape, trend mean error of columns and of pairs of columns, see ``tabvae.tasks.quality``
     closer       share of rows nearer to a training row than to an untouched one; 0.5 is ideal
     copies       share of rows that are exact copies of a training row
     downstream   AUC or R2, on the untouched half, of gradient boosting trained on the rows
@@ -30,7 +30,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import r2_score, roc_auc_score
 
 from tabvae import TabVAE
-from tabvae.quality import (
+from tabvae.tasks.quality import (
     as_codes,
     copies,
     detection_auc,

@@ -40,8 +40,8 @@ from tabvae.columns.codec import Codes
 from tabvae.files.frames import to_arrow
 from tabvae.fitted import Fitted
 from tabvae.imputation.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
-from tabvae.quality import as_codes, nearest_distances
-from tabvae.scores import known_scores, score_rows
+from tabvae.tasks.quality import as_codes, nearest_distances
+from tabvae.tasks.scores import known_scores, score_rows
 
 TABLES = ("wine_white", "california", "bike", "adult", "adult_categories", "shoppers", "obesity")
 """Numeric, numeric with a category, mixed (3), categories alone, mixed."""

@@ -13,8 +13,8 @@ from .console import literal, say
 from .words import leakage_in_words
 
 if TYPE_CHECKING:
-    from tabvae.evaluate import Evaluation
     from tabvae.model import TabVAE
+    from tabvae.tasks.evaluate import Evaluation
 
 NEAR_AUC, FAR_AUC = 0.6, 0.75
 SMALL_ERROR = 0.02

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tabvae.leakage import Leakage
     from tabvae.model import TabVAE
+    from tabvae.tasks.leakage import Leakage
 
 
 def leakage_in_words(leakage: Leakage) -> str:

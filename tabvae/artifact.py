@@ -20,34 +20,34 @@ import torch
 from torch import Tensor, nn
 
 import tabvae
-from tabvae.card import Calibration, Card
 from tabvae.columns.arrow import Floats, from_text
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.from_json import from_json
 from tabvae.columns.infer import require_enough
 from tabvae.columns.schema import Column, Schema
-from tabvae.embed import owners
 from tabvae.errors import ModelFileError, shown
 from tabvae.files import container
 from tabvae.files.container import Arrays
 from tabvae.files.source import Source
-from tabvae.filling import whole_table
 from tabvae.fitted import Fitted
 from tabvae.imputation.draws import Margins
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.linear import Linear
 from tabvae.imputation.refiner import Refiner
 from tabvae.imputation.stacking import Trust
-from tabvae.leakage import Leakage
 from tabvae.learn import Learned
-from tabvae.mapping import Map
 from tabvae.network.autoencoder import Autoencoder, Objective
 from tabvae.network.layers import Shape
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import Selection
 from tabvae.releases import FORMAT, OLDEST, upgraded
-from tabvae.scores import known_scores
+from tabvae.tasks.assemble import whole_table
+from tabvae.tasks.card import Calibration, Card
+from tabvae.tasks.embed import owners
+from tabvae.tasks.leakage import Leakage
+from tabvae.tasks.projection import Map
+from tabvae.tasks.scores import known_scores
 from tabvae.training.trainer import Record
 
 MOST_NETS, LARGEST_WEIGHT = 64, 1e6

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 
 from tabvae.columns import arrow
 from tabvae.columns.bins import ContinuousBins
-from tabvae.coordinates import read_coordinates
-from tabvae.embed import decode
 from tabvae.errors import DataError
 from tabvae.fitted import Fitted
-from tabvae.quality import compare
+from tabvae.tasks.coordinates import read_coordinates
+from tabvae.tasks.embed import decode
+from tabvae.tasks.quality import compare
 
 BYTES_OF_A_COORDINATE = 4
 FEWEST_ROWS = 10
@@ -73,7 +73,7 @@ def bytes_per_row(fitted: Fitted, table: pa.Table) -> tuple[int, float]:
 
 
 def compare_synthetic(fitted: Fitted, real: pa.Table, synthetic: pa.Table) -> dict[str, float]:
-    """Scores of a synthetic table against real rows; see ``tabvae.quality.compare``.
+    """Scores of a synthetic table against real rows; see ``tabvae.tasks.quality.compare``.
 
     Raises:
         SchemaError: one of them lacks a column of the model.

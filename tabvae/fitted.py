@@ -10,16 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tabvae.card import Card
 from tabvae.columns import arrow
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.images import grid_of, is_cell
 from tabvae.columns.infer import infer_schema, require_enough, warn_of_rivals
 from tabvae.columns.privacy import withheld
 from tabvae.columns.schema import ColumnKind, Schema
-from tabvae.coordinates import path, read_coordinates, write_coordinates
-from tabvae.detect import row_scores, surprise
-from tabvae.embed import decode, embed
 from tabvae.errors import (
     DataError,
     ParameterError,
@@ -28,13 +24,17 @@ from tabvae.errors import (
     shown,
     suggestion,
 )
-from tabvae.evaluate import Evaluation, evaluate
-from tabvae.filling import explain, fill, whole_table
-from tabvae.generate import generate, rows_where
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.learn import Learned, learn
 from tabvae.predict.sampling import Sample
-from tabvae.scores import chosen_score, score_rows
+from tabvae.tasks.assemble import explain, fill, whole_table
+from tabvae.tasks.card import Card
+from tabvae.tasks.coordinates import path, read_coordinates, write_coordinates
+from tabvae.tasks.detect import row_scores, surprise
+from tabvae.tasks.embed import decode, embed
+from tabvae.tasks.evaluate import Evaluation, evaluate
+from tabvae.tasks.generate import generate, rows_where
+from tabvae.tasks.scores import chosen_score, score_rows
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
 from tabvae.training.parallel import Progress
@@ -263,7 +263,7 @@ class Fitted:
         Args:
             table: rows.
             fpr: share of ordinary rows that may be called outliers.
-            score: one of ``tabvae.scores.SCORES``; ``None`` for the one that suits the model.
+            score: one of ``tabvae.tasks.scores.SCORES``; ``None`` for the one that suits the model.
 
         Returns:
             ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
@@ -344,7 +344,7 @@ class Fitted:
                 )
 
     def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
-        """How well the model knows rows; see ``tabvae.evaluate``.
+        """How well the model knows rows; see ``tabvae.tasks.evaluate``.
 
         Raises:
             ParameterError: ``samples`` is not positive.

@@ -12,16 +12,16 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from tabvae.card import Card
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.embed import MOST_ROWS, landscape
 from tabvae.imputation.draws import Margins
 from tabvae.imputation.impute import guess
 from tabvae.imputation.refiner import Refiner
-from tabvae.leakage import Leakage
-from tabvae.mapping import Landscape, Map, draw_map
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import Selection
+from tabvae.tasks.card import Card
+from tabvae.tasks.embed import MOST_ROWS, landscape
+from tabvae.tasks.leakage import Leakage
+from tabvae.tasks.projection import Landscape, Map, draw_map
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.masking import hold_out

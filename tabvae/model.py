@@ -17,12 +17,12 @@ from tabvae.columns.from_json import from_json
 from tabvae.columns.images import parse_grid
 from tabvae.columns.infer import FEWEST_COLUMNS, FEWEST_ROWS
 from tabvae.columns.schema import ColumnKind, Overrides
-from tabvae.evaluate import Evaluation
 from tabvae.files import container
 from tabvae.files.frames import fill_frame, to_arrow
 from tabvae.files.source import Source
 from tabvae.fitted import Fitted
 from tabvae.network.autoencoder import Objective
+from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import DEFAULT_LATENT, Settings
 from tabvae.training.parallel import Progress
@@ -153,7 +153,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return cast(pd.DataFrame, found.to_pandas())
 
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
-        """How well the model knows rows; see ``tabvae.evaluate``."""
+        """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
         return self._fitted().evaluate(to_arrow(self._frame(X)), samples, self.seed)
 
     def transform(self, X: Any) -> Floats:

@@ -33,17 +33,6 @@ ORDER = [
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
 PLANNED = {
-    "embed": "tasks",
-    "mapping": "tasks",
-    "coordinates": "tasks",
-    "generate": "tasks",
-    "detect": "tasks",
-    "scores": "tasks",
-    "leakage": "tasks",
-    "card": "tasks",
-    "evaluate": "tasks",
-    "quality": "tasks",
-    "filling": "tasks",
     "model": "estimator",
     "fitted": "model",
     "learn": "fit",

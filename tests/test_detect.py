@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from tabvae import TabVAE
-from tabvae.card import Calibration, as_of_new_rows
-from tabvae.detect import LOOKS, blame, looks, row_scores
 from tabvae.errors import ParameterError
-from tabvae.scores import SCORES
+from tabvae.tasks.card import Calibration, as_of_new_rows
+from tabvae.tasks.detect import LOOKS, blame, looks, row_scores
+from tabvae.tasks.scores import SCORES
 
 
 @pytest.mark.parametrize("columns", [2, 5, 32, 33, 400])

@@ -15,11 +15,11 @@ from sklearn.neighbors import KNeighborsClassifier
 from tabvae import TabVAE
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.infer import infer_schema
-from tabvae.embed import decode, embed, landscape, picture
-from tabvae.mapping import Map, draw_map
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.layers import Shape
 from tabvae.predict.ensemble import Ensemble
+from tabvae.tasks.embed import decode, embed, landscape, picture
+from tabvae.tasks.projection import Map, draw_map
 
 ROWS, KINDS = 600, 6
 

@@ -11,10 +11,10 @@ from scipy.stats import genpareto
 
 from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.detect import LOOKS, UNITS, residual_scales
-from tabvae.leakage import Leakage
 from tabvae.predict.ensemble import Ensemble
-from tabvae.scores import known_scores, score_rows
+from tabvae.tasks.detect import LOOKS, UNITS, residual_scales
+from tabvae.tasks.leakage import Leakage
+from tabvae.tasks.scores import known_scores, score_rows
 from tabvae.training.trainer import Record
 
 ACTIVE_NATS = 0.01

@@ -9,9 +9,9 @@ import numpy as np
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
 from tabvae.errors import ParameterError, shown, suggestion
 from tabvae.predict.ensemble import Ensemble, batches
+from tabvae.tasks.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
 
 SCORES = ("surprise", "likelihood", "reconstruction", "latent")
 NEED_A_DISTRIBUTION = ("likelihood", "latent")
@@ -53,9 +53,9 @@ def score_rows(
 ) -> Floats:
     """(N,) how odd each row is; larger is odder.
 
-    ``surprise``: see ``tabvae.detect``. ``likelihood``: minus a bound on the log-density of the
-    row, numbers in deviations (Burda et al. 2016). ``reconstruction``: mean error of the cells as
-    restored from the mean of z, squared deviations or minus log-probability. ``latent``: KL
+    ``surprise``: see ``tabvae.tasks.detect``. ``likelihood``: minus a bound on the log-density of
+    the row, numbers in deviations (Burda et al. 2016). ``reconstruction``: mean error of the cells
+    as restored from the mean of z, squared deviations or minus log-probability. ``latent``: KL
     divergence of q(z | row) from the prior.
 
     Args:
@@ -63,7 +63,7 @@ def score_rows(
         ensemble: the networks; all but ``surprise`` use the first.
         encoder: knows the bins of each column.
         codes: (N, columns) rows.
-        scales: for ``surprise``, see ``tabvae.detect.residual_scales``.
+        scales: for ``surprise``, see ``tabvae.tasks.detect.residual_scales``.
     """
     if kind == "surprise":
         return row_scores(surprise(ensemble, encoder, codes, scales).cells)

@@ -10,10 +10,10 @@ from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.schema import Column, ColumnKind, Schema
-from tabvae.detect import expected
 from tabvae.errors import DataError, shown
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.sampling import Sample
+from tabvae.tasks.detect import expected
 
 CELLS_SHOWN = 3
 

@@ -13,8 +13,8 @@ from sklearn.neighbors import NearestNeighbors
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.mapping import Landscape, Map
 from tabvae.predict.ensemble import Ensemble, batches, put_expected
+from tabvae.tasks.projection import Landscape, Map
 
 MOST_ROWS = 10_000
 """Rows that a map is drawn from."""
