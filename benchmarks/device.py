@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from common import halves, machine, progress
 
-import tabvae.learn
+import tabvae.fit
 from tabvae import TabVAE
 
 DEVICES = "cpu", "cuda"
@@ -33,9 +33,9 @@ def fitted(train: pd.DataFrame, device: str) -> dict[str, float]:
         spent.append(time.perf_counter() - started)
         return found
 
-    original = tabvae.learn.train
+    original = tabvae.fit.train
     started = time.perf_counter()
-    with mock.patch("tabvae.learn.train", timed):
+    with mock.patch("tabvae.fit.train", timed):
         model = TabVAE(device=device).fit(train)
     whole = time.perf_counter() - started
     record = model.fitted_.card.records[0]

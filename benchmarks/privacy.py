@@ -38,8 +38,8 @@ from tabvae import TabVAE
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes
 from tabvae.files.frames import to_arrow
-from tabvae.fitted import Fitted
 from tabvae.imputation.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
+from tabvae.model import Fitted
 from tabvae.tasks.quality import as_codes, nearest_distances
 from tabvae.tasks.scores import known_scores, score_rows
 

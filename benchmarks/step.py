@@ -53,7 +53,7 @@ def trainer() -> Trainer:
         caught.extend(team)
         raise InterruptedError
 
-    with mock.patch("tabvae.learn.train", catch):
+    with mock.patch("tabvae.fit.train", catch):
         try:
             TabVAE().fit(halves("adult")[0])
         except InterruptedError:

@@ -10,7 +10,7 @@ from . import options
 from .console import say
 
 if TYPE_CHECKING:
-    from tabvae.model import TabVAE
+    from tabvae.estimator import TabVAE
 
 
 @click.command("decode")

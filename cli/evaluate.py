@@ -13,7 +13,7 @@ from .console import literal, say
 from .words import leakage_in_words
 
 if TYPE_CHECKING:
-    from tabvae.model import TabVAE
+    from tabvae.estimator import TabVAE
     from tabvae.tasks.evaluate import Evaluation
 
 NEAR_AUC, FAR_AUC = 0.6, 0.75

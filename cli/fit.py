@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tabvae.columns.schema import ColumnKind
+    from tabvae.estimator import TabVAE
     from tabvae.files.reader import Loaded
     from tabvae.files.source import Source
-    from tabvae.model import TabVAE
 
 INTERRUPTED = 130
 
@@ -73,7 +73,7 @@ def command(
     target = destination(output or default_model_path(data[0]))
     check_output(target, force, data)
     loaded = read_files(data, reading)
-    from tabvae.model import TabVAE
+    from tabvae.estimator import TabVAE
     from tabvae.training.checkpoint import Checkpoint
 
     given, formats = read_kinds(kinds, loaded.table)
@@ -115,7 +115,7 @@ def default_model_path(data: str) -> str:
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
     """How to know again the table that ``model`` is fitted on, and its rows."""
     from tabvae.files.source import Source, digest_of_rows, fingerprint
-    from tabvae.learn import unseen_rows
+    from tabvae.fit import unseen_rows
 
     unseen = unseen_rows(loaded.table.num_rows, model.settings().seed).numpy()
     return Source(

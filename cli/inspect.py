@@ -14,7 +14,7 @@ from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
     from tabvae.columns.schema import Schema
-    from tabvae.model import TabVAE
+    from tabvae.estimator import TabVAE
 
 
 @click.command("inspect")
@@ -35,7 +35,7 @@ def command(
     from tabvae.files.writer import standard_output
 
     if file.endswith(MODEL_SUFFIX):
-        from tabvae.model import TabVAE
+        from tabvae.estimator import TabVAE
 
         model = TabVAE.load(file)
         with standard_output():

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tabvae.columns.arrow import Ints
+    from tabvae.estimator import TabVAE
     from tabvae.files.csv_reader import Dialect
     from tabvae.files.reader import Loaded
     from tabvae.files.source import Source
-    from tabvae.model import TabVAE
 
     from .options import Reading, Target
 
@@ -85,7 +85,7 @@ def load_model(given: str | None) -> TabVAE:
     path = find_model(given)
     # Damage is told at once: loading torch takes longer than reading most models.
     container.read(path)
-    from tabvae.model import TabVAE
+    from tabvae.estimator import TabVAE
 
     return TabVAE.load(path)
 
@@ -215,7 +215,7 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
 def unseen_rows_of(model: TabVAE, table: pa.Table, same: bool) -> Ints | None:
     """The numbers of the rows of ``table`` that no network trained on, where that is known: it is
     the ``same`` as was fitted on."""
-    from tabvae.learn import unseen_rows
+    from tabvae.fit import unseen_rows
 
     source, rows = _source(model), model.fitted_.schema.rows
     if source is None or not same or table.num_rows != rows:

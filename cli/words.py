@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tabvae.model import TabVAE
+    from tabvae.estimator import TabVAE
     from tabvae.tasks.leakage import Leakage
 
 

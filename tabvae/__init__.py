@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tabvae.errors import TabVAEWarning as TabVAEWarning
-    from tabvae.model import TabVAE as TabVAE
+    from tabvae.estimator import TabVAE as TabVAE
 
 # OpenMP's threads spin for milliseconds while they wait for each other. On a machine that is busy
 # with something else that makes boosting on both cores up to ten times slower. Networks are trained
@@ -21,7 +21,7 @@ __all__ = ["TabVAE", "TabVAEWarning", "__version__"]
 def __getattr__(name: str) -> object:
     # torch loads when the estimator is first touched, not when the package is imported.
     if name == "TabVAE":
-        from tabvae.model import TabVAE
+        from tabvae.estimator import TabVAE
 
         return TabVAE
     if name == "TabVAEWarning":

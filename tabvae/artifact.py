@@ -30,13 +30,13 @@ from tabvae.errors import ModelFileError, shown
 from tabvae.files import container
 from tabvae.files.container import Arrays
 from tabvae.files.source import Source
-from tabvae.fitted import Fitted
+from tabvae.fit import Learned
 from tabvae.imputation.draws import Margins
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.linear import Linear
 from tabvae.imputation.refiner import Refiner
 from tabvae.imputation.stacking import Trust
-from tabvae.learn import Learned
+from tabvae.model import Fitted
 from tabvae.network.autoencoder import Autoencoder, Objective
 from tabvae.network.layers import Shape
 from tabvae.predict.ensemble import Ensemble

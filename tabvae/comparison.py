@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from tabvae.columns import arrow
 from tabvae.columns.bins import ContinuousBins
 from tabvae.errors import DataError
-from tabvae.fitted import Fitted
+from tabvae.model import Fitted
 from tabvae.tasks.coordinates import read_coordinates
 from tabvae.tasks.embed import decode
 from tabvae.tasks.quality import compare

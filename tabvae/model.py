@@ -1,188 +1,220 @@
-"""TabVAE, the estimator users import: parameters and pandas frames around a fitted model."""
+"""A fitted model on Arrow tables: encode rows, run a task, write the result as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self, cast
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tabvae import artifact
-from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
-from tabvae.columns.from_json import from_json
-from tabvae.columns.images import parse_grid
-from tabvae.columns.infer import FEWEST_COLUMNS, FEWEST_ROWS
-from tabvae.columns.schema import ColumnKind, Overrides
-from tabvae.files import container
-from tabvae.files.frames import fill_frame, to_arrow
-from tabvae.files.source import Source
-from tabvae.fitted import Fitted
-from tabvae.network.autoencoder import Objective
-from tabvae.tasks.evaluate import Evaluation
+from tabvae.columns import arrow
+from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.images import grid_of, is_cell
+from tabvae.columns.infer import infer_schema, require_enough, warn_of_rivals
+from tabvae.columns.privacy import withheld
+from tabvae.columns.schema import ColumnKind, Schema
+from tabvae.errors import (
+    DataError,
+    ParameterError,
+    SchemaError,
+    TabVAEWarning,
+    shown,
+    suggestion,
+)
+from tabvae.fit import Learned, learn
+from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
+from tabvae.predict.sampling import Sample
+from tabvae.tasks.assemble import explain, fill, whole_table
+from tabvae.tasks.card import Card
+from tabvae.tasks.coordinates import path, read_coordinates, write_coordinates
+from tabvae.tasks.detect import row_scores, surprise
+from tabvae.tasks.embed import decode, embed
+from tabvae.tasks.evaluate import Evaluation, evaluate
+from tabvae.tasks.generate import generate, rows_where
+from tabvae.tasks.scores import chosen_score, score_rows
 from tabvae.training.checkpoint import Checkpoint
-from tabvae.training.config import DEFAULT_LATENT, Settings
+from tabvae.training.config import Settings
 from tabvae.training.parallel import Progress
 
+ROWS_PER_BLOCK = 8192
 
-class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A variational autoencoder for tables with gaps and mixed types.
 
-    Args:
-        model: ``vae``, a plain autoencoder ``ae``, or a denoising one ``dae``.
-        effort: ``fast``, ``default`` or ``best``: how long ``fit`` works.
-        latent: dimensions of the latent space; ``None`` for 8.
-        beta: weight of the KL term of ``vae``; 1 is the evidence lower bound.
-        warmup: share of the steps over which that weight rises from 0.
-        free_nats: KL of a latent dimension, in nats, that costs nothing.
-        noise: of ``dae``: deviation of what is added to numbers, in normal scores, and the share
-            of categories that are swapped.
-        likelihood: of numbers: ``binned``, or the textbook's ``gaussian``, ``laplace`` or
-            ``bernoulli``.
-        grid: such as ``8x8``, ``28x28x3`` or ``64``: the numeric columns in their order are the
-            cells of an image (channels last) or a spectrum, and the network convolves.
-        seed: of all randomness; the same seed gives the same model on one machine.
-        device: ``auto``, ``cpu`` or ``cuda``, for training.
-        categorical: columns that hold categories, whatever they look like.
-        numeric: columns that hold numbers.
-        datetime: columns that hold dates or times, as ``name`` or ``name=format``, such as
-            ``day=%d/%m/%Y``.
-        ignore: columns to carry through and not to model.
-        na_values: texts that mean a missing cell; ``None`` for the usual ones.
-        min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
-        memorise: let networks and trees learn single rows by heart: small tables are imputed
-            better, and their rows can be read from the model.
+@dataclass(frozen=True)
+class Fitted:
+    """Everything learned from a table.
 
     Attributes:
-        fitted_: schema, encoder, networks, trees and card, for use on Arrow tables.
-
-    Examples:
-        >>> import pandas as pd
-        >>> frame = pd.DataFrame({"a": [1, 2, None, 4] * 9, "b": list("xyxy") * 9})
-        >>> model = TabVAE(effort="fast").fit(frame)
-        >>> int(model.impute(frame)["a"].isna().sum())
-        0
+        encoder: the kinds and bins of its columns.
+        learned: networks, trees, map and card.
     """
 
-    fitted_: Fitted
+    encoder: TableEncoder
+    learned: Learned
 
-    def __init__(
-        self,
-        *,
-        model: str = "vae",
-        effort: str = "default",
-        latent: int | None = None,
-        beta: float = 1.0,
-        warmup: float = 0.0,
-        free_nats: float = 0.0,
-        noise: float = 0.2,
-        likelihood: str = "binned",
-        grid: str | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        categorical: tuple[str, ...] = (),
-        numeric: tuple[str, ...] = (),
-        datetime: tuple[str, ...] = (),
-        ignore: tuple[str, ...] = (),
-        na_values: tuple[str, ...] | None = None,
-        min_count: int = 1,
-        memorise: bool = False,
-    ) -> None:
-        self.model = model
-        self.effort = effort
-        self.latent = latent
-        self.beta = beta
-        self.warmup = warmup
-        self.free_nats = free_nats
-        self.noise = noise
-        self.likelihood = likelihood
-        self.grid = grid
-        self.seed = seed
-        self.device = device
-        self.categorical = categorical
-        self.numeric = numeric
-        self.datetime = datetime
-        self.ignore = ignore
-        self.na_values = na_values
-        self.min_count = min_count
-        self.memorise = memorise
-
-    # pandas in, pandas out
-
-    def fit(self, X: Any, y: object = None) -> Self:
+    @classmethod
+    def fit(
+        cls,
+        table: pa.Table,
+        settings: Settings,
+        na_values: tuple[str, ...] = arrow.DEFAULT_NA_VALUES,
+        kinds: Mapping[str, ColumnKind] | None = None,
+        formats: Mapping[str, str] | None = None,
+        progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Fitted:
         """Learn a table.
 
         Args:
-            X: (rows, columns) frame or array with gaps.
-            y: ignored.
+            table: text columns (CSV) or typed ones.
+            settings: how to learn.
+            na_values: texts that mean a missing cell.
+            kinds: kinds that are given.
+            formats: datetime formats that are given.
+            progress: called several times while training.
+            checkpoint: keeps the state of training.
 
         Raises:
             DataError: the table is too small, or nothing in it can be modelled.
-            SchemaError: a column named in a parameter does not exist or cannot be of that kind.
-            ParameterError: a parameter has a value outside its domain.
+            SchemaError: a given column does not exist or cannot be of that kind or format.
         """
-        frame = self._frame(X, reset=True)
-        self.n_features_in_ = frame.shape[1]
-        if isinstance(X, pd.DataFrame):
-            self.feature_names_in_ = np.array([str(c) for c in X.columns], dtype=object)
-        return self.fit_table(to_arrow(frame))
+        schema = infer_schema(table, na_values, kinds, formats)
+        if settings.grid is not None:
+            flags = [c.name for c in schema.columns if is_cell(c) and not c.kind.continuous]
+            numeric = dict.fromkeys(flags, ColumnKind.NUMERIC)
+            schema = infer_schema(table, na_values, {**(kinds or {}), **numeric}, formats)
+            grid_of(schema, settings.grid)
+        schema = withheld(schema, table, na_values, settings.min_count)
+        require_enough(schema)
+        warn_of_rivals(schema)
+        line = settings.objective.line
+        encoder = TableEncoder(schema, na_values, line=line, min_count=settings.min_count)
+        encoder.fit(table)
+        codes = encoder.transform(table)
+        return cls(encoder, learn(encoder, codes, settings, progress, checkpoint))
 
-    def embed(self, X: Any) -> pd.DataFrame:
-        """(rows, latent) coordinates ``z1..zk`` of each row, on the index of ``X``."""
-        frame = self._frame(X)
-        table = self._fitted().embed(to_arrow(frame))
-        return table.to_pandas().set_index(frame.index)
+    @property
+    def card(self) -> Card:
+        """What is known of the model beyond its weights."""
+        return self.learned.card
 
-    def decode(self, latents: Any) -> pd.DataFrame:
-        """The rows at coordinates (rows, latent), a frame ``z1..zk`` or an array."""
-        if not isinstance(latents, pd.DataFrame):
-            array = np.asarray(latents)
-            latents = pd.DataFrame(array, columns=[f"z{k + 1}" for k in range(array.shape[1])])
-        table = self._fitted().decode(to_arrow(latents))
-        return table.to_pandas().set_index(latents.index)
+    @property
+    def schema(self) -> Schema:
+        """What each column is."""
+        schema: Schema = self.encoder.schema
+        return schema
 
-    def interpolate(
-        self, X: Any, first: int, last: int, n: int = 10, *, spherical: bool = False
-    ) -> pd.DataFrame:
-        """``n`` rows on the way between two rows of ``X``; see ``Fitted.interpolate``."""
-        table = to_arrow(self._frame(X))
-        found = self._fitted().interpolate(table, first, last, n, spherical=spherical)
-        return cast(pd.DataFrame, found.to_pandas())
+    def embed(self, table: pa.Table) -> pa.Table:
+        """``z1..zk``, one row per input row."""
+        chart, ensemble = self.learned.chart, self.learned.ensemble
+        # One array for all blocks: results kept between the blocks' working memory would leave
+        # holes in it that nothing fits in again. Column by column, as Arrow has it.
+        z = np.empty((table.num_rows, ensemble.latent), order="F")
+        start = 0
+        for rows, codes in self._blocks(table):
+            z[start : start + len(codes)] = embed(chart, ensemble, self.encoder, codes)
+            start += rows.num_rows
+        return write_coordinates(z)
 
-    def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
-        """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
-        return self._fitted().evaluate(to_arrow(self._frame(X)), samples, self.seed)
-
-    def transform(self, X: Any) -> Floats:
-        """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""
-        return cast(Floats, self.embed(X).to_numpy())
-
-    def impute(self, X: Any, draws: int | None = None) -> pd.DataFrame:
-        """``X`` with its gaps filled, every observed cell unchanged.
+    def decode(self, latents: pa.Table) -> pa.Table:
+        """The rows at coordinates ``z1..zk``: the way back from ``embed``.
 
         Args:
-            X: (rows, columns) rows, with the columns of the table fitted on.
-            draws: give that many completed tables instead, each a draw from the posterior
-                predictive distribution, below each other with the number in a column ``draw``.
-        """
-        frame = self._frame(X)
-        table = to_arrow(frame)
-        if draws is None:
-            return fill_frame(frame, table, self._fitted().impute(table))
-        filled = self._fitted().draw(table, draws, self.seed)
-        frames = [fill_frame(frame, table, one) for one in filled]
-        for number, one in enumerate(frames, start=1):
-            one.insert(0, "draw", number)
-        return pd.concat(frames)
+            latents: columns z1..zk; columns of the table that are not modelled are kept, others
+                are of no interest.
 
-    def probabilities(self, X: Any, column: str) -> pd.DataFrame:
-        """How probable each value of a categorical column is; see ``Fitted.probabilities``."""
-        frame = self._frame(X)
-        table = self._fitted().probabilities(to_arrow(frame), column)
-        return table.to_pandas().set_index(frame.index)
+        Raises:
+            SchemaError: a coordinate is missing, or there are more of them than the model has.
+            DataError: a coordinate is not a finite number.
+        """
+        z = read_coordinates(latents, self.learned.ensemble.latent)
+        codes = decode(self.learned.chart, self.learned.ensemble, self.encoder, z)
+        modelled = self.encoder.inverse_transform(codes)
+        return whole_table(self.schema, modelled, latents)
+
+    def interpolate(
+        self, table: pa.Table, first: int, last: int, n: int, *, spherical: bool = False
+    ) -> pa.Table:
+        """``n`` rows on the way from one row to another, both ends included.
+
+        Args:
+            table: rows.
+            first: number of the row to begin with, from 0.
+            last: number of the row to end with.
+            n: how many rows, at least 2.
+            spherical: walk on an arc about the origin (Shoemake 1985) instead of a straight line.
+
+        Returns:
+            A column ``t`` from 0 to 1, then the columns of the table.
+
+        Raises:
+            DataError: the table has no such row.
+            ParameterError: ``n`` is below 2.
+        """
+        if n < 2:
+            raise ParameterError(f"a path has at least 2 rows, however: {n}", "-n 10")
+        for row in (first, last):
+            if not 0 <= row < table.num_rows:
+                raise DataError(f"no row {row + 1}: the table has {table.num_rows} rows")
+        ends = self.embed(table.take([first, last]))
+        z = read_coordinates(ends, self.learned.ensemble.latent)
+        t = np.linspace(0, 1, n)
+        decoded = self.decode(write_coordinates(path(z[0], z[1], t, spherical)))
+        return decoded.add_column(0, "t", pa.array(t))
+
+    def impute(self, table: pa.Table) -> pa.Table:
+        """The same table with its gaps filled."""
+        parts = []
+        for rows, codes in self._blocks(table):
+            filled = self._imputer.impute(codes)
+            sample = Sample(filled, np.zeros(filled.bins.shape))
+            parts.append(fill(self.encoder, rows, codes, sample))
+        return pa.concat_tables(parts).unify_dictionaries()
+
+    def probabilities(self, table: pa.Table, name: str) -> pa.Table:
+        """How probable each value of a categorical column is in each row.
+
+        Args:
+            table: rows; where the column is observed, its value is certain.
+            name: of the column.
+
+        Returns:
+            A column ``name=value`` for each value, the most frequent first; rare values of a column
+            with more than 256 share the last.
+
+        Raises:
+            SchemaError: there is no such column, or it holds no categories.
+        """
+        names = [column.name for column in self.encoder.columns_]
+        if name not in self.schema.names:
+            raise SchemaError(f"no column {shown(name)}", suggestion(name, names))
+        kind = self.schema[name].kind
+        if name not in names or kind.continuous:
+            raise SchemaError(f"column {shown(name)} is {kind}, it has no classes")
+        j = names.index(name)
+        coder = self.encoder.bins_[j]
+        found = self._imputer.probabilities(self.encode(table), j)
+        values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
+        return pa.table({f"{name}={v}": found[:, k] for k, v in enumerate(values)})
+
+    def draw(self, table: pa.Table, draws: int, seed: int = 0) -> list[pa.Table]:
+        """``draws`` completed tables.
+
+        Raises:
+            ParameterError: ``draws`` is not positive.
+        """
+        if draws < 1:
+            raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
+        parts: list[list[pa.Table]] = [[] for _ in range(draws)]
+        start = 0
+        for rows, codes in self._blocks(table, ROWS_TO_DRAW):
+            samples = self._imputer.draw(codes, draws, seed, start)
+            for own, sample in zip(parts, samples, strict=True):
+                own.append(fill(self.encoder, rows, codes, sample))
+            start += rows.num_rows
+        return [pa.concat_tables(own).unify_dictionaries() for own in parts]
 
     def generate(
         self,
@@ -192,127 +224,132 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         one_shot: bool = False,
         complete: bool = False,
         temperature: float = 1.0,
-        seed: int | None = None,
-    ) -> pd.DataFrame:
-        """``n`` new rows; see ``Fitted.generate``."""
-        table = self._fitted().generate(
-            n,
-            where=where,
-            one_shot=one_shot,
-            complete=complete,
-            temperature=temperature,
-            seed=self.seed if seed is None else seed,
-        )
-        return cast(pd.DataFrame, table.to_pandas())
-
-    def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
-        """How odd each row is, and why, on the index of ``X``; see ``Fitted.detect``."""
-        frame = self._frame(X)
-        table = self._fitted().detect(to_arrow(frame), fpr, score)
-        return table.to_pandas().set_index(frame.index)
-
-    # files
-
-    def save(self, path: str) -> None:
-        """Write the model to ``path``, whole or not at all; a link that is there is replaced.
-
-        Raises:
-            OutputError: the file system refuses.
-        """
-        source = getattr(self, "source_", None)
-        artifact.save(path, artifact.Saved(self._fitted(), self.get_params(), source))
-
-    @classmethod
-    def load(cls, path: str) -> Self:
-        """Read a model that ``save`` wrote. Nothing in the file is executed.
-
-        Raises:
-            ModelFileError: the file is not a model, is damaged, or comes from a newer release.
-        """
-        saved = artifact.load(path)
-        with container.damage_told(path):
-            model = from_json(cls, saved.parameters)
-            model.settings()
-        model.source_ = saved.source
-        model.fitted_ = saved.fitted
-        model.n_features_in_ = len(saved.fitted.schema.columns)
-        model.feature_names_in_ = np.array(saved.fitted.schema.names, dtype=object)
-        return model
-
-    def fit_table(
-        self,
-        table: pa.Table,
-        kinds: Mapping[str, ColumnKind] | None = None,
-        progress: Progress | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> Self:
-        """Learn an Arrow table; ``fit`` for tables that come from files.
+        seed: int = 0,
+    ) -> pa.Table:
+        """``n`` new rows with the columns, types and formats of the table fitted on.
 
         Args:
-            table: text columns (CSV) or typed ones.
-            kinds: kinds that are given, from a schema file; the parameters go before them.
-            progress: called several times while training.
-            checkpoint: keeps the state of training in a file, and brings back that of an earlier
-                run.
-        """
-        asked = Overrides(
-            tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
-        )
-        settings = self.settings()
-        na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
-        names = table.column_names
-        given = {**(kinds or {}), **asked.kinds(names)}
-        formats = asked.formats(names)
-        self.fitted_ = Fitted.fit(table, settings, na_values, given, formats, progress, checkpoint)
-        # Of the file that an earlier table came from nothing holds any more.
-        self.source_: Source | None = None
-        return self
-
-    def settings(self) -> Settings:
-        """How to learn, by the parameters.
+            n: how many rows.
+            where: cells to set, by column; the others are drawn given them.
+            one_shot: draw z from the prior and decode all cells at once: faster, less faithful.
+            complete: leave no gaps; by default gaps come as often as in the table fitted on.
+            temperature: below 1 gives more typical rows, above 1 more varied ones.
+            seed: of the draws.
 
         Raises:
-            ParameterError: one of them has a value outside its domain.
+            ParameterError: ``n`` or ``temperature`` is not positive, or the model is ``ae`` or
+                ``dae``.
+            SchemaError: ``where`` names an unknown column, or a value the model has not seen.
         """
-        noise = self.noise if self.model == "dae" else 0.0
-        return Settings(
-            self.effort,
-            DEFAULT_LATENT if self.latent is None else self.latent,
-            Objective(self.model, self.beta, self.warmup, self.free_nats, noise, self.likelihood),
-            self.seed,
-            self.device,
-            None if self.grid is None else parse_grid(self.grid),
-            self.min_count,
-            self.memorise,
+        if n < 1:
+            raise ParameterError(f"the number of rows must be at least 1, however: {n}", "-n 1000")
+        if not temperature > 0:
+            raise ParameterError(f"temperature must be above 0, however: {temperature}")
+        if not self.learned.ensemble.objective.variational:
+            raise ParameterError(
+                "a plain autoencoder has no distribution over its latent space to draw rows from",
+                "fit with --model vae, the default",
+            )
+        given = rows_where(self.encoder, n, where or {})
+        sample = generate(
+            self.learned.ensemble, self.encoder, given, seed, not complete, one_shot, temperature
+        )
+        modelled = self.encoder.inverse_transform(sample.codes, sample.levels)
+        return whole_table(self.schema, modelled)
+
+    def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:
+        """How odd each row is, and which cells make it so.
+
+        Args:
+            table: rows.
+            fpr: share of ordinary rows that may be called outliers.
+            score: one of ``tabvae.tasks.scores.SCORES``; ``None`` for the one that suits the model.
+
+        Returns:
+            ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
+            ``p_value`` (share of ordinary rows at least as odd), ``outlier`` (p-value at most
+            ``fpr``), and for the three cells that account for most of it ``column_1``,
+            ``observed_1``, ``expected_1`` and so on.
+
+        Raises:
+            ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
+        """
+        score = chosen_score(self.learned.ensemble, score)
+        if not 0 < fpr < 1:
+            raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
+        calibration = self.card.calibrations[score]
+        if fpr < calibration.least:
+            warnings.warn(
+                f"p-values rest on {calibration.rows} rows and are {calibration.least:.3f} at the "
+                f"least: none is below {fpr}",
+                TabVAEWarning,
+                stacklevel=2,
+            )
+        return pa.concat_tables(
+            self._detect(rows, codes, fpr, score) for rows, codes in self._blocks(table)
         )
 
-    def _fitted(self) -> Fitted:
-        check_is_fitted(self, "fitted_")
-        return self.fitted_
+    def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: str) -> pa.Table:
+        found = surprise(self.learned.ensemble, self.encoder, codes, self.card.scales)
+        if score == "surprise":
+            scores = row_scores(found.cells)
+        else:
+            scales = self.card.scales
+            scores = score_rows(score, self.learned.ensemble, self.encoder, codes, scales)
+        p_values = self.card.calibrations[score].p_values(scores)
+        columns: dict[str, Any] = {
+            "score": scores,
+            "p_value": p_values,
+            "outlier": p_values <= fpr,
+        }
+        columns.update(explain(self.encoder, self.learned.ensemble, table, codes, found.blame))
+        return pa.table(columns)
 
-    def _frame(self, X: Any, reset: bool = False) -> pd.DataFrame:
-        """A frame as it is; an array, checked by scikit-learn, with the columns of ``fit``."""
-        if isinstance(X, pd.DataFrame):
-            return X
-        if not reset:
-            self._fitted()
-        array = validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=None,
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=FEWEST_ROWS if reset else 1,
-            ensure_min_features=FEWEST_COLUMNS if reset else 1,
-        )
-        names = None if reset else getattr(self, "feature_names_in_", None)
-        return pd.DataFrame(
-            array, columns=[f"x{j}" for j in range(array.shape[1])] if names is None else names
-        )
+    @property
+    def _imputer(self) -> Imputer:
+        known = self.learned
+        return Imputer(self.encoder, known.ensemble, known.selection, known.refiner, known.margins)
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.string = True
-        tags.input_tags.categorical = True
-        return tags
+    def encode(self, table: pa.Table) -> Codes:
+        """Encode rows, with warnings for what the model has to work around."""
+        ((_, codes),) = self._blocks(table, table.num_rows)
+        return codes
+
+    def _blocks(self, table: pa.Table, size: int | None = None) -> Iterator[tuple[pa.Table, Codes]]:
+        """Runs of rows with their codes, so that a large table is never encoded at once; and
+        warnings for what the model has to work around in all of them."""
+        self.schema.require(table.column_names)
+        known = set(self.schema.names)
+        extra = [name for name in table.column_names if name not in known]
+        if extra:
+            listed = ", ".join(shown(name) for name in extra[:5])
+            warnings.warn(
+                f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=3
+            )
+        foreign = np.zeros(len(self.encoder.columns_), dtype=np.int64)
+        size = max(ROWS_PER_BLOCK if size is None else size, 1)
+        for start in range(0, max(table.num_rows, 1), size):
+            rows = table.slice(start, size)
+            codes = self.encoder.transform(rows)
+            foreign += (~codes.observed & ~codes.missing).sum(0)
+            yield rows, codes
+        for column, count in zip(self.encoder.columns_, foreign, strict=True):
+            if count > column.foreign:
+                what = "numbers or dates" if column.kind.continuous else "categories of the model"
+                warnings.warn(
+                    f"column {shown(column.name)}: {count} cells are no {what}; they stay as they "
+                    "are and tell the model nothing",
+                    TabVAEWarning,
+                    stacklevel=3,
+                )
+
+    def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
+        """How well the model knows rows; see ``tabvae.tasks.evaluate``.
+
+        Raises:
+            ParameterError: ``samples`` is not positive.
+        """
+        if samples < 1:
+            raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
+        codes = self.encode(table)
+        return evaluate(self.learned.ensemble, self.encoder, codes, samples, seed)

@@ -32,12 +32,6 @@ ORDER = [
     "estimator",
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
-PLANNED = {
-    "model": "estimator",
-    "fitted": "model",
-    "learn": "fit",
-}
-"""Rooms that still stand in the corridor, and where they go."""
 WITHOUT_TORCH = {"errors", "columns", "files", "imputation", "comparison", "releases", "model"}
 WITHOUT_TABLES = {"network"}
 BANNED = {
@@ -94,8 +88,7 @@ def name_of(path: Path) -> str:
 
 def package_of(name: str) -> str:
     """``columns`` of ``tabvae.columns.schema``, ``model`` of ``tabvae.model``."""
-    first = name.split(".")[1]
-    return PLANNED.get(first, first)
+    return name.split(".")[1]
 
 
 FILES = {name_of(path): path for path in sorted(LIBRARY.rglob("*.py"))}

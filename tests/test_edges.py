@@ -15,7 +15,7 @@ import pytest
 
 from tabvae import TabVAE
 from tabvae.errors import DataError
-from tabvae.fitted import Fitted
+from tabvae.model import Fitted
 
 from .helpers import hasty, tabvae
 

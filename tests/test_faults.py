@@ -154,7 +154,7 @@ def test_a_pipe_that_became_a_file_is_not_written_to(work: Path) -> None:
     ],
 )
 def test_without_memory_a_run_ends_in_one_line(work: Path, error: Exception) -> None:
-    for place in ("tabvae.model.TabVAE.load", "tabvae.fitted.Fitted.impute"):
+    for place in ("tabvae.estimator.TabVAE.load", "tabvae.model.Fitted.impute"):
         with mock.patch(place, side_effect=error):
             result = tabvae(work, "impute", "-o", "out.csv")
         assert_one_line_error(result, 1, "not enough memory")
@@ -288,7 +288,7 @@ def test_killed_at_any_moment_the_output_is_old_or_new(
     work: Path, arguments: list[str], target: str
 ) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tabvae.model", "tabvae_cli.main"])
+    context.set_forkserver_preload(["tabvae.estimator", "tabvae_cli.main"])
     model = [] if arguments[0] == "fit" else ["-m", "data.tabvae"]
 
     def start() -> multiprocessing.process.BaseProcess:

@@ -14,10 +14,10 @@ from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableEncoder
 from tabvae.columns.infer import infer_schema
 from tabvae.files.frames import to_arrow
+from tabvae.fit import unseen_rows
 from tabvae.imputation.forest import Forest, Growth
 from tabvae.imputation.linear import MOST_FEATURES, telling
 from tabvae.imputation.refiner import MOST_NODES, Belief, Refiner, _growth
-from tabvae.learn import unseen_rows
 
 from .conftest import make_frame
 from .helpers import hasty

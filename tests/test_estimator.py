@@ -201,7 +201,7 @@ def test_a_table_in_blocks_is_worked_on_as_a_whole(
     model: TabVAE, frame: pd.DataFrame, task: str
 ) -> None:
     whole = getattr(model, task)(frame)
-    with mock.patch("tabvae.fitted.ROWS_PER_BLOCK", 7):
+    with mock.patch("tabvae.model.ROWS_PER_BLOCK", 7):
         blocks = getattr(model, task)(frame)
     pd.testing.assert_frame_equal(whole, blocks, rtol=0, atol=1e-9)
 

@@ -1,0 +1,318 @@
+"""TabVAE, the estimator users import: parameters and pandas frames around a fitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self, cast
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tabvae import artifact
+from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
+from tabvae.columns.from_json import from_json
+from tabvae.columns.images import parse_grid
+from tabvae.columns.infer import FEWEST_COLUMNS, FEWEST_ROWS
+from tabvae.columns.schema import ColumnKind, Overrides
+from tabvae.files import container
+from tabvae.files.frames import fill_frame, to_arrow
+from tabvae.files.source import Source
+from tabvae.model import Fitted
+from tabvae.network.autoencoder import Objective
+from tabvae.tasks.evaluate import Evaluation
+from tabvae.training.checkpoint import Checkpoint
+from tabvae.training.config import DEFAULT_LATENT, Settings
+from tabvae.training.parallel import Progress
+
+
+class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """A variational autoencoder for tables with gaps and mixed types.
+
+    Args:
+        model: ``vae``, a plain autoencoder ``ae``, or a denoising one ``dae``.
+        effort: ``fast``, ``default`` or ``best``: how long ``fit`` works.
+        latent: dimensions of the latent space; ``None`` for 8.
+        beta: weight of the KL term of ``vae``; 1 is the evidence lower bound.
+        warmup: share of the steps over which that weight rises from 0.
+        free_nats: KL of a latent dimension, in nats, that costs nothing.
+        noise: of ``dae``: deviation of what is added to numbers, in normal scores, and the share
+            of categories that are swapped.
+        likelihood: of numbers: ``binned``, or the textbook's ``gaussian``, ``laplace`` or
+            ``bernoulli``.
+        grid: such as ``8x8``, ``28x28x3`` or ``64``: the numeric columns in their order are the
+            cells of an image (channels last) or a spectrum, and the network convolves.
+        seed: of all randomness; the same seed gives the same model on one machine.
+        device: ``auto``, ``cpu`` or ``cuda``, for training.
+        categorical: columns that hold categories, whatever they look like.
+        numeric: columns that hold numbers.
+        datetime: columns that hold dates or times, as ``name`` or ``name=format``, such as
+            ``day=%d/%m/%Y``.
+        ignore: columns to carry through and not to model.
+        na_values: texts that mean a missing cell; ``None`` for the usual ones.
+        min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
+        memorise: let networks and trees learn single rows by heart: small tables are imputed
+            better, and their rows can be read from the model.
+
+    Attributes:
+        fitted_: schema, encoder, networks, trees and card, for use on Arrow tables.
+
+    Examples:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"a": [1, 2, None, 4] * 9, "b": list("xyxy") * 9})
+        >>> model = TabVAE(effort="fast").fit(frame)
+        >>> int(model.impute(frame)["a"].isna().sum())
+        0
+    """
+
+    fitted_: Fitted
+
+    def __init__(
+        self,
+        *,
+        model: str = "vae",
+        effort: str = "default",
+        latent: int | None = None,
+        beta: float = 1.0,
+        warmup: float = 0.0,
+        free_nats: float = 0.0,
+        noise: float = 0.2,
+        likelihood: str = "binned",
+        grid: str | None = None,
+        seed: int = 0,
+        device: str = "auto",
+        categorical: tuple[str, ...] = (),
+        numeric: tuple[str, ...] = (),
+        datetime: tuple[str, ...] = (),
+        ignore: tuple[str, ...] = (),
+        na_values: tuple[str, ...] | None = None,
+        min_count: int = 1,
+        memorise: bool = False,
+    ) -> None:
+        self.model = model
+        self.effort = effort
+        self.latent = latent
+        self.beta = beta
+        self.warmup = warmup
+        self.free_nats = free_nats
+        self.noise = noise
+        self.likelihood = likelihood
+        self.grid = grid
+        self.seed = seed
+        self.device = device
+        self.categorical = categorical
+        self.numeric = numeric
+        self.datetime = datetime
+        self.ignore = ignore
+        self.na_values = na_values
+        self.min_count = min_count
+        self.memorise = memorise
+
+    # pandas in, pandas out
+
+    def fit(self, X: Any, y: object = None) -> Self:
+        """Learn a table.
+
+        Args:
+            X: (rows, columns) frame or array with gaps.
+            y: ignored.
+
+        Raises:
+            DataError: the table is too small, or nothing in it can be modelled.
+            SchemaError: a column named in a parameter does not exist or cannot be of that kind.
+            ParameterError: a parameter has a value outside its domain.
+        """
+        frame = self._frame(X, reset=True)
+        self.n_features_in_ = frame.shape[1]
+        if isinstance(X, pd.DataFrame):
+            self.feature_names_in_ = np.array([str(c) for c in X.columns], dtype=object)
+        return self.fit_table(to_arrow(frame))
+
+    def embed(self, X: Any) -> pd.DataFrame:
+        """(rows, latent) coordinates ``z1..zk`` of each row, on the index of ``X``."""
+        frame = self._frame(X)
+        table = self._fitted().embed(to_arrow(frame))
+        return table.to_pandas().set_index(frame.index)
+
+    def decode(self, latents: Any) -> pd.DataFrame:
+        """The rows at coordinates (rows, latent), a frame ``z1..zk`` or an array."""
+        if not isinstance(latents, pd.DataFrame):
+            array = np.asarray(latents)
+            latents = pd.DataFrame(array, columns=[f"z{k + 1}" for k in range(array.shape[1])])
+        table = self._fitted().decode(to_arrow(latents))
+        return table.to_pandas().set_index(latents.index)
+
+    def interpolate(
+        self, X: Any, first: int, last: int, n: int = 10, *, spherical: bool = False
+    ) -> pd.DataFrame:
+        """``n`` rows on the way between two rows of ``X``; see ``Fitted.interpolate``."""
+        table = to_arrow(self._frame(X))
+        found = self._fitted().interpolate(table, first, last, n, spherical=spherical)
+        return cast(pd.DataFrame, found.to_pandas())
+
+    def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
+        """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
+        return self._fitted().evaluate(to_arrow(self._frame(X)), samples, self.seed)
+
+    def transform(self, X: Any) -> Floats:
+        """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""
+        return cast(Floats, self.embed(X).to_numpy())
+
+    def impute(self, X: Any, draws: int | None = None) -> pd.DataFrame:
+        """``X`` with its gaps filled, every observed cell unchanged.
+
+        Args:
+            X: (rows, columns) rows, with the columns of the table fitted on.
+            draws: give that many completed tables instead, each a draw from the posterior
+                predictive distribution, below each other with the number in a column ``draw``.
+        """
+        frame = self._frame(X)
+        table = to_arrow(frame)
+        if draws is None:
+            return fill_frame(frame, table, self._fitted().impute(table))
+        filled = self._fitted().draw(table, draws, self.seed)
+        frames = [fill_frame(frame, table, one) for one in filled]
+        for number, one in enumerate(frames, start=1):
+            one.insert(0, "draw", number)
+        return pd.concat(frames)
+
+    def probabilities(self, X: Any, column: str) -> pd.DataFrame:
+        """How probable each value of a categorical column is; see ``Fitted.probabilities``."""
+        frame = self._frame(X)
+        table = self._fitted().probabilities(to_arrow(frame), column)
+        return table.to_pandas().set_index(frame.index)
+
+    def generate(
+        self,
+        n: int,
+        *,
+        where: Mapping[str, Any] | None = None,
+        one_shot: bool = False,
+        complete: bool = False,
+        temperature: float = 1.0,
+        seed: int | None = None,
+    ) -> pd.DataFrame:
+        """``n`` new rows; see ``Fitted.generate``."""
+        table = self._fitted().generate(
+            n,
+            where=where,
+            one_shot=one_shot,
+            complete=complete,
+            temperature=temperature,
+            seed=self.seed if seed is None else seed,
+        )
+        return cast(pd.DataFrame, table.to_pandas())
+
+    def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
+        """How odd each row is, and why, on the index of ``X``; see ``Fitted.detect``."""
+        frame = self._frame(X)
+        table = self._fitted().detect(to_arrow(frame), fpr, score)
+        return table.to_pandas().set_index(frame.index)
+
+    # files
+
+    def save(self, path: str) -> None:
+        """Write the model to ``path``, whole or not at all; a link that is there is replaced.
+
+        Raises:
+            OutputError: the file system refuses.
+        """
+        source = getattr(self, "source_", None)
+        artifact.save(path, artifact.Saved(self._fitted(), self.get_params(), source))
+
+    @classmethod
+    def load(cls, path: str) -> Self:
+        """Read a model that ``save`` wrote. Nothing in the file is executed.
+
+        Raises:
+            ModelFileError: the file is not a model, is damaged, or comes from a newer release.
+        """
+        saved = artifact.load(path)
+        with container.damage_told(path):
+            model = from_json(cls, saved.parameters)
+            model.settings()
+        model.source_ = saved.source
+        model.fitted_ = saved.fitted
+        model.n_features_in_ = len(saved.fitted.schema.columns)
+        model.feature_names_in_ = np.array(saved.fitted.schema.names, dtype=object)
+        return model
+
+    def fit_table(
+        self,
+        table: pa.Table,
+        kinds: Mapping[str, ColumnKind] | None = None,
+        progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
+    ) -> Self:
+        """Learn an Arrow table; ``fit`` for tables that come from files.
+
+        Args:
+            table: text columns (CSV) or typed ones.
+            kinds: kinds that are given, from a schema file; the parameters go before them.
+            progress: called several times while training.
+            checkpoint: keeps the state of training in a file, and brings back that of an earlier
+                run.
+        """
+        asked = Overrides(
+            tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
+        )
+        settings = self.settings()
+        na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
+        names = table.column_names
+        given = {**(kinds or {}), **asked.kinds(names)}
+        formats = asked.formats(names)
+        self.fitted_ = Fitted.fit(table, settings, na_values, given, formats, progress, checkpoint)
+        # Of the file that an earlier table came from nothing holds any more.
+        self.source_: Source | None = None
+        return self
+
+    def settings(self) -> Settings:
+        """How to learn, by the parameters.
+
+        Raises:
+            ParameterError: one of them has a value outside its domain.
+        """
+        noise = self.noise if self.model == "dae" else 0.0
+        return Settings(
+            self.effort,
+            DEFAULT_LATENT if self.latent is None else self.latent,
+            Objective(self.model, self.beta, self.warmup, self.free_nats, noise, self.likelihood),
+            self.seed,
+            self.device,
+            None if self.grid is None else parse_grid(self.grid),
+            self.min_count,
+            self.memorise,
+        )
+
+    def _fitted(self) -> Fitted:
+        check_is_fitted(self, "fitted_")
+        return self.fitted_
+
+    def _frame(self, X: Any, reset: bool = False) -> pd.DataFrame:
+        """A frame as it is; an array, checked by scikit-learn, with the columns of ``fit``."""
+        if isinstance(X, pd.DataFrame):
+            return X
+        if not reset:
+            self._fitted()
+        array = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=None,
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=FEWEST_ROWS if reset else 1,
+            ensure_min_features=FEWEST_COLUMNS if reset else 1,
+        )
+        names = None if reset else getattr(self, "feature_names_in_", None)
+        return pd.DataFrame(
+            array, columns=[f"x{j}" for j in range(array.shape[1])] if names is None else names
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags
