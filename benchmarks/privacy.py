@@ -39,7 +39,7 @@ from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes
 from tabvae.files.frames import to_arrow
 from tabvae.imputation.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
-from tabvae.model import Fitted
+from tabvae.model import Model
 from tabvae.tasks.quality import as_codes, nearest_distances
 from tabvae.tasks.scores import known_scores, score_rows
 
@@ -70,7 +70,7 @@ def table(name: str) -> pd.DataFrame:
 class Target:
     """A fitted model as an attacker sees it."""
 
-    fitted: Fitted
+    fitted: Model
 
     @classmethod
     def of(cls, frame: pd.DataFrame, seed: int, **settings: object) -> tuple[Target, TabVAE, int]:
@@ -83,16 +83,14 @@ class Target:
             return cls(model.fitted_), model, path.stat().st_size
 
     def codes(self, frame: pd.DataFrame) -> Codes:
-        return self.fitted.encoder.transform(to_arrow(frame))
+        return self.fitted.codec.transform(to_arrow(frame))
 
     def scores(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """(N,) by attack, larger for rows that look as if the model knew them."""
         codes = self.codes(frame)
-        learned, encoder = self.fitted.learned, self.fitted.encoder
+        learned, codec = self.fitted.learned, self.fitted.codec
         found = {
-            f"detect {kind}": -score_rows(
-                kind, learned.ensemble, encoder, codes, learned.card.scales
-            )
+            f"detect {kind}": -score_rows(kind, learned.ensemble, codec, codes, learned.card.scales)
             for kind in known_scores(learned.ensemble)
         }
         found["likelihood of each cell"] = self._log_probability(codes)
@@ -169,14 +167,14 @@ class Column:
         return self.forest.share[0] * self.forest.line.predict(self.others)[:, 0]
 
 
-def columns(fitted: Fitted, codes: Codes) -> Iterator[Column]:
+def columns(fitted: Model, codes: Codes) -> Iterator[Column]:
     """The columns that have trees."""
-    encoder = fitted.encoder
-    deviations = encoder.deviations(codes)
-    numbers = [isinstance(b, ContinuousBins) for b in encoder.bins_]
+    codec = fitted.codec
+    deviations = codec.deviations(codes)
+    numbers = [isinstance(b, ContinuousBins) for b in codec.bins_]
     x = np.where(numbers, np.nan_to_num(deviations), codes.bins).astype(np.float32)
     for j, forest in enumerate(fitted.learned.refiner.forests):
-        bins = None if numbers[j] else len(encoder.bins_[j])
+        bins = None if numbers[j] else len(codec.bins_[j])
         yield Column(forest, np.delete(x, j, axis=1), x[:, j], codes.observed[:, j], bins)
 
 
@@ -191,10 +189,10 @@ def recovered(target: Target, frame: pd.DataFrame) -> dict[str, float]:
     column are those of its bins' knots: the file has them.
     """
     codes = target.codes(frame)
-    encoder = target.fitted.encoder
+    codec = target.fitted.codec
     values = [
         b.deviations(np.unique(b.knots)) if isinstance(b, ContinuousBins) else np.arange(len(b))
-        for b in encoder.bins_
+        for b in codec.bins_
     ]
     truth = np.stack([c.cells for c in columns(target.fitted, codes)], axis=1)
     rows = cells = 0
@@ -262,7 +260,7 @@ def surely_said(target: Target, frame: pd.DataFrame, other: pd.DataFrame) -> flo
     for rows in (frame, other):
         codes = target.codes(rows)
         right = asked = 0
-        for j, coder in enumerate(target.fitted.encoder.bins_):
+        for j, coder in enumerate(target.fitted.codec.bins_):
             rare = coder.mass * len(frame) < RARE
             chosen = codes[np.flatnonzero(codes.observed[:, j] & rare[codes.bins[:, j]])]
             if not len(chosen):
@@ -271,7 +269,7 @@ def surely_said(target: Target, frame: pd.DataFrame, other: pd.DataFrame) -> flo
             visible[:, j] = True
             hidden = target.fitted.learned.ensemble.hidden(chosen, visible)
             asked += len(chosen)
-            for k, column in enumerate(target.fitted.encoder.bins_):
+            for k, column in enumerate(target.fitted.codec.bins_):
                 p = target.fitted.learned.ensemble.probabilities(hidden, k)
                 sure = (p.max(1) > SURE) & (p.argmax(1) != column.mass.argmax())
                 sure &= chosen.observed[:, k] & (k != j)

@@ -62,7 +62,7 @@ def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: 
     lines += [
         f"{shown(name)[1:-1]}: {100 * value:.1f} % changed" for name, value in categories.items()
     ]
-    typed = model.fitted_.schema.typed(original, model.fitted_.encoder.na_values)
+    typed = model.fitted_.schema.typed(original, model.fitted_.codec.na_values)
     codes, parquet = bytes_per_row(model.fitted_, typed)
     lines.append(f"{codes} bytes a row as float32 coordinates, {parquet:.1f} as Parquet")
     return "\n".join(lines)

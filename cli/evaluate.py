@@ -92,7 +92,7 @@ def command(
 
 def as_document(model: TabVAE, found: Evaluation) -> dict[str, Any]:
     """The evaluation as JSON values."""
-    names = [column.name for column in model.fitted_.encoder.columns_]
+    names = [column.name for column in model.fitted_.codec.columns_]
     leakage = model.fitted_.card.leakage
     document: dict[str, Any] = {
         "rows": found.rows,
@@ -126,7 +126,7 @@ def show(model: TabVAE, found: Evaluation) -> None:
     table = Table(title=f"{found.rows} rows, nats a cell", title_justify="left")
     for heading in ("column", "by itself", "given the others", "known of it"):
         table.add_column(heading, justify="left" if heading == "column" else "right")
-    rows = zip(model.fitted_.encoder.columns_, found.entropy, found.loss, strict=True)
+    rows = zip(model.fitted_.codec.columns_, found.entropy, found.loss, strict=True)
     for column, entropy, loss in rows:
         share = f"{max(0.0, 1 - loss / entropy):.0%}" if entropy > 0 else ""
         table.add_row(literal(shown(column.name)[1:-1]), f"{entropy:.3f}", f"{loss:.3f}", share)

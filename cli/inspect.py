@@ -128,7 +128,7 @@ def card_json(model: TabVAE) -> dict[str, Any]:
     return {
         "parameters": model.get_params(),
         "schema": fitted.schema.to_json(),
-        "missing_not_at_random": fitted.learned.selection.most_withheld(fitted.encoder),
+        "missing_not_at_random": fitted.learned.missingness.most_withheld(fitted.codec),
         "training": [asdict(record) for record in card.records],
         "kl_per_dimension": card.kl.tolist(),
         "active_dimensions": card.active,

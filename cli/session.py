@@ -175,7 +175,7 @@ def _read(model: TabVAE, paths: Sequence[str], reading: Reading, delimiter: str 
     from tabvae.files.reader import read_tables
 
     if reading.na:
-        model.fitted_.encoder.set_params(na_values=reading.na)
+        model.fitted_.codec.set_params(na_values=reading.na)
     fitted = fitted_dialect(model)
     dialect = replace(
         fitted,
@@ -190,7 +190,7 @@ def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Outpu
     gets types when it goes to Parquet."""
     if output.format != "parquet" or source == "parquet":
         return table
-    return model.fitted_.schema.typed(table, model.fitted_.encoder.na_values)
+    return model.fitted_.schema.typed(table, model.fitted_.codec.na_values)
 
 
 def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.Table:

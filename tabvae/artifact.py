@@ -22,7 +22,7 @@ from torch import Tensor, nn
 import tabvae
 from tabvae.columns.arrow import Floats, from_text
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.from_json import from_json
 from tabvae.columns.infer import require_enough
 from tabvae.columns.schema import Column, Schema
@@ -31,22 +31,22 @@ from tabvae.files import container
 from tabvae.files.container import Arrays
 from tabvae.files.source import Source
 from tabvae.fit import Learned
-from tabvae.imputation.draws import Margins
+from tabvae.imputation.draws import Recalibration
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.linear import Linear
 from tabvae.imputation.refiner import Refiner
-from tabvae.imputation.stacking import Trust
-from tabvae.model import Fitted
+from tabvae.imputation.stacking import StackingWeights
+from tabvae.model import Model
 from tabvae.network.autoencoder import Autoencoder, Objective
-from tabvae.network.layers import Shape
+from tabvae.network.layers import NetworkSizes
 from tabvae.predict.ensemble import Ensemble
-from tabvae.predict.missingness import Selection
+from tabvae.predict.missingness import MissingnessModel
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.tasks.assemble import whole_table
 from tabvae.tasks.card import Calibration, Card
 from tabvae.tasks.embed import owners
 from tabvae.tasks.leakage import Leakage
-from tabvae.tasks.projection import Map
+from tabvae.tasks.projection import Projection
 from tabvae.tasks.scores import known_scores
 from tabvae.training.trainer import Record
 
@@ -64,7 +64,7 @@ class Saved:
         source: of the table it was fitted on, if it came from files.
     """
 
-    fitted: Fitted
+    fitted: Model
     parameters: dict[str, Any]
     source: Source | None
 
@@ -120,20 +120,20 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
     arrays: Arrays = {}
     for i, net in enumerate(learned.ensemble.nets):
         arrays.update(_of_module(f"net.{i}.", net))
-    if learned.chart is not None:
-        arrays.update(_of_module("map.", learned.chart))
+    if learned.projection is not None:
+        arrays.update(_of_module("map.", learned.projection))
     columns = [
-        _write_bins(arrays, f"column.{j}", bins) for j, bins in enumerate(fitted.encoder.bins_)
+        _write_bins(arrays, f"column.{j}", bins) for j, bins in enumerate(fitted.codec.bins_)
     ]
     for j, forest in enumerate(learned.refiner.forests):
         for name, array in forest.trees.items():
             arrays[f"forest.{j}.{name}"] = array
         for name, array in vars(forest.line).items():
             arrays[f"line.{j}.{name}"] = array
-    for name, weights in vars(learned.refiner.trust).items():
+    for name, weights in vars(learned.refiner.stacking).items():
         arrays[f"trust.{name}"] = weights
-    arrays["margins.places"] = learned.margins.places
-    for j, tilt in enumerate(learned.selection.tilts):
+    arrays["margins.places"] = learned.recalibration.places
+    for j, tilt in enumerate(learned.missingness.tilts):
         arrays[f"tilt.{j}"] = tilt
     arrays["card.kl"] = card.kl
     arrays["card.scales"] = card.scales
@@ -144,7 +144,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
         "parameters": saved.parameters,
         "source": None if saved.source is None else asdict(saved.source),
         "schema": fitted.schema.to_json(),
-        "na_values": fitted.encoder.na_values,
+        "na_values": fitted.codec.na_values,
         "columns": columns,
         "shape": asdict(learned.ensemble.nets[0].shape),
         "objective": asdict(learned.ensemble.objective),
@@ -171,22 +171,22 @@ def _check_contents(saved: Saved, document: Mapping[str, Any], arrays: Arrays) -
             raise ValueError(f"{name} is of another type or shape")
 
 
-def _check_cells(fitted: Fitted) -> None:
+def _check_cells(fitted: Model) -> None:
     """What the model writes in each column can be written, and read again."""
-    encoder = fitted.encoder
-    encoder.require_narrow()
-    codes = Codes.empty(3, len(encoder.sizes))
+    codec = fitted.codec
+    codec.require_narrow()
+    codes = Codes.empty(3, len(codec.sizes))
     codes.observed[:2] = True
-    for j, (column, bins) in enumerate(zip(encoder.columns_, encoder.bins_, strict=True)):
+    for j, (column, bins) in enumerate(zip(codec.columns_, codec.bins_, strict=True)):
         if isinstance(bins, CategoricalBins):
             words = pa.array(bins.vocabulary, pa.string())
-            from_text(words, encoder.schema.types.field(column.name).type)
+            from_text(words, codec.schema.types.field(column.name).type)
         else:
             codes.values[:2, j] = column.minimum, column.maximum
     # Without identifiers: a column may have no room for more, which only ``generate`` needs.
     none_given = pa.table({})
-    written = whole_table(encoder.schema, encoder.inverse_transform(codes), none_given)
-    if not encoder.transform(written).observed[:2].all():
+    written = whole_table(codec.schema, codec.inverse_transform(codes), none_given)
+    if not codec.transform(written).observed[:2].all():
         raise ValueError("a column that cannot read what it writes")
 
 
@@ -217,28 +217,28 @@ def _read_bins(arrays: Arrays, prefix: str, document: Mapping[str, Any], column:
     return from_json(ContinuousBins, document, **arrays)
 
 
-def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
-    encoder = _read_encoder(document, arrays)
-    schema, columns = encoder.schema, len(encoder.columns_)
-    shape = from_json(Shape, document["shape"])
-    if shape.sizes != tuple(encoder.sizes):
+def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Model:
+    codec = _read_codec(document, arrays)
+    schema, columns = codec.schema, len(codec.columns_)
+    shape = from_json(NetworkSizes, document["shape"])
+    if shape.sizes != tuple(codec.sizes):
         raise ValueError("its networks are of another table")
     ensemble = Ensemble(_read_nets(document, arrays, shape, len(schema.columns)))
-    chart = None
+    projection = None
     if ensemble.objective.variational:
-        chart = Map(len(owners(encoder)), shape.latent)
-        chart.load_state_dict(_weights(arrays, "map."))
-        chart.check()
-        chart.eval()
+        projection = Projection(len(owners(codec)), shape.latent)
+        projection.load_state_dict(_weights(arrays, "map."))
+        projection.check()
+        projection.eval()
     forests = tuple(_read_forest(arrays, j) for j in range(columns))
-    for forest, coder in zip(forests, encoder.bins_, strict=True):
+    for forest, coder in zip(forests, codec.bins_, strict=True):
         forest.check(columns - 1, None if isinstance(coder, ContinuousBins) else len(coder))
-    trust = Trust(_floats(arrays, "trust.shares"), _floats(arrays, "trust.errors"))
-    if trust.shares.shape != (columns,):
+    stacking = StackingWeights(_floats(arrays, "trust.shares"), _floats(arrays, "trust.errors"))
+    if stacking.shares.shape != (columns,):
         raise ValueError("the trust in the network is not that of its columns")
-    margins = Margins(_floats(arrays, "margins.places"))
-    selection = Selection(tuple(_floats(arrays, f"tilt.{j}") for j in range(columns)))
-    if [tilt.shape for tilt in selection.tilts] != [(size,) for size in encoder.sizes]:
+    recalibration = Recalibration(_floats(arrays, "margins.places"))
+    missingness = MissingnessModel(tuple(_floats(arrays, f"tilt.{j}") for j in range(columns)))
+    if [tilt.shape for tilt in missingness.tilts] != [(size,) for size in codec.sizes]:
         raise ValueError("the tilts are not those of its columns")
     card = _read_card(document, arrays)
     kl = (shape.latent,) if ensemble.objective.variational else (0,)
@@ -246,24 +246,26 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Fitted:
         raise ValueError("its card is of another table")
     if set(card.calibrations) != set(known_scores(ensemble)):
         raise ValueError("it has other scores than its model")
-    learned = Learned(ensemble, selection, Refiner(forests, trust), margins, chart, card)
-    return Fitted(encoder, learned)
+    learned = Learned(
+        ensemble, missingness, Refiner(forests, stacking), recalibration, projection, card
+    )
+    return Model(codec, learned)
 
 
-def _read_encoder(document: Mapping[str, Any], arrays: Arrays) -> TableEncoder:
+def _read_codec(document: Mapping[str, Any], arrays: Arrays) -> TableCodec:
     schema = Schema.from_json(document["schema"])
     require_enough(schema)
-    encoder = from_json(TableEncoder, {"na_values": document["na_values"]}, schema=schema)
-    encoder.columns_ = schema.modelled
-    encoder.bins_ = tuple(
+    codec = from_json(TableCodec, {"na_values": document["na_values"]}, schema=schema)
+    codec.columns_ = schema.modelled
+    codec.bins_ = tuple(
         _read_bins(arrays, f"column.{j}", bins, column)
         for j, (bins, column) in enumerate(zip(document["columns"], schema.modelled, strict=True))
     )
-    return encoder
+    return codec
 
 
 def _read_nets(
-    document: Mapping[str, Any], arrays: Arrays, shape: Shape, columns: int
+    document: Mapping[str, Any], arrays: Arrays, shape: NetworkSizes, columns: int
 ) -> list[Autoencoder]:
     count = document["nets"]
     if type(count) is not int or not 1 <= count <= MOST_NETS:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from tabvae.columns import arrow
 from tabvae.columns.bins import ContinuousBins
 from tabvae.errors import DataError
-from tabvae.model import Fitted
+from tabvae.model import Model
 from tabvae.tasks.coordinates import read_coordinates
 from tabvae.tasks.embed import decode
 from tabvae.tasks.quality import compare
@@ -20,7 +20,7 @@ FEWEST_ROWS = 10
 
 
 def losses(
-    fitted: Fitted, original: pa.Table, latents: pa.Table
+    fitted: Model, original: pa.Table, latents: pa.Table
 ) -> tuple[dict[str, float], dict[str, float]]:
     """What the rows at ``latents`` lose against the rows that were embedded.
 
@@ -44,17 +44,17 @@ def losses(
     codes = fitted.encode(original)
     learned = fitted.learned
     z = read_coordinates(latents, learned.ensemble.latent)
-    restored = decode(learned.chart, learned.ensemble, fitted.encoder, z)
+    restored = decode(learned.projection, learned.ensemble, fitted.codec, z)
     numbers: dict[str, float] = {}
     categories: dict[str, float] = {}
     for j, (column, coder) in enumerate(
-        zip(fitted.encoder.columns_, fitted.encoder.bins_, strict=True)
+        zip(fitted.codec.columns_, fitted.codec.bins_, strict=True)
     ):
         known = codes.observed[:, j]
         if not known.any():
             continue
         if isinstance(coder, ContinuousBins):
-            values = fitted.encoder.snap(j, restored.values[known, j])
+            values = fitted.codec.snap(j, restored.values[known, j])
             wrong = (values - codes.values[known, j]) / coder.scale
             numbers[column.name] = float(np.sqrt(np.mean(wrong**2)))
         else:
@@ -63,16 +63,16 @@ def losses(
     return numbers, categories
 
 
-def bytes_per_row(fitted: Fitted, table: pa.Table) -> tuple[int, float]:
+def bytes_per_row(fitted: Model, table: pa.Table) -> tuple[int, float]:
     """Bytes of a row as coordinates, and of its modelled columns in a Parquet file (zstd)."""
     sink = pa.BufferOutputStream()
-    modelled = table.select([column.name for column in fitted.encoder.columns_])
+    modelled = table.select([column.name for column in fitted.codec.columns_])
     pq.write_table(modelled, sink, compression="zstd")
     size = fitted.learned.ensemble.latent * BYTES_OF_A_COORDINATE
     return size, sink.getvalue().size / max(table.num_rows, 1)
 
 
-def compare_synthetic(fitted: Fitted, real: pa.Table, synthetic: pa.Table) -> dict[str, float]:
+def compare_synthetic(fitted: Model, real: pa.Table, synthetic: pa.Table) -> dict[str, float]:
     """Scores of a synthetic table against real rows; see ``tabvae.tasks.quality.compare``.
 
     Raises:
@@ -88,7 +88,7 @@ def compare_synthetic(fitted: Fitted, real: pa.Table, synthetic: pa.Table) -> di
     return compare(*frames)
 
 
-def exact_copies(fitted: Fitted, real: pa.Table, synthetic: pa.Table) -> tuple[float, float]:
+def exact_copies(fitted: Model, real: pa.Table, synthetic: pa.Table) -> tuple[float, float]:
     """The share of synthetic rows that are real ones, and of real rows that occur more than once.
 
     The modelled columns are compared; gaps are equal to gaps.
@@ -100,11 +100,11 @@ def exact_copies(fitted: Fitted, real: pa.Table, synthetic: pa.Table) -> tuple[f
     return float(hashes[1].isin(hashes[0]).mean()), float(hashes[0].duplicated(keep=False).mean())
 
 
-def _as_frame(fitted: Fitted, table: pa.Table) -> pd.DataFrame:
+def _as_frame(fitted: Model, table: pa.Table) -> pd.DataFrame:
     """The modelled columns: numbers and dates as numbers, the rest as text, gaps as missing."""
     codes = fitted.encode(table)
     columns = {}
-    for j, column in enumerate(fitted.encoder.columns_):
+    for j, column in enumerate(fitted.codec.columns_):
         if column.kind.continuous:
             columns[column.name] = pd.Series(codes.values[:, j])
         else:

@@ -20,7 +20,7 @@ from tabvae.columns.schema import ColumnKind, Overrides
 from tabvae.files import container
 from tabvae.files.frames import fill_frame, to_arrow
 from tabvae.files.source import Source
-from tabvae.model import Fitted
+from tabvae.model import Model
 from tabvae.network.autoencoder import Objective
 from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
@@ -57,7 +57,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             better, and their rows can be read from the model.
 
     Attributes:
-        fitted_: schema, encoder, networks, trees and card, for use on Arrow tables.
+        fitted_: schema, codec, networks, trees and card, for use on Arrow tables.
 
     Examples:
         >>> import pandas as pd
@@ -67,7 +67,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         0
     """
 
-    fitted_: Fitted
+    fitted_: Model
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def interpolate(
         self, X: Any, first: int, last: int, n: int = 10, *, spherical: bool = False
     ) -> pd.DataFrame:
-        """``n`` rows on the way between two rows of ``X``; see ``Fitted.interpolate``."""
+        """``n`` rows on the way between two rows of ``X``; see ``Model.interpolate``."""
         table = to_arrow(self._frame(X))
         found = self._fitted().interpolate(table, first, last, n, spherical=spherical)
         return cast(pd.DataFrame, found.to_pandas())
@@ -179,7 +179,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return pd.concat(frames)
 
     def probabilities(self, X: Any, column: str) -> pd.DataFrame:
-        """How probable each value of a categorical column is; see ``Fitted.probabilities``."""
+        """How probable each value of a categorical column is; see ``Model.probabilities``."""
         frame = self._frame(X)
         table = self._fitted().probabilities(to_arrow(frame), column)
         return table.to_pandas().set_index(frame.index)
@@ -194,7 +194,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         temperature: float = 1.0,
         seed: int | None = None,
     ) -> pd.DataFrame:
-        """``n`` new rows; see ``Fitted.generate``."""
+        """``n`` new rows; see ``Model.generate``."""
         table = self._fitted().generate(
             n,
             where=where,
@@ -206,7 +206,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return cast(pd.DataFrame, table.to_pandas())
 
     def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
-        """How odd each row is, and why, on the index of ``X``; see ``Fitted.detect``."""
+        """How odd each row is, and why, on the index of ``X``; see ``Model.detect``."""
         frame = self._frame(X)
         table = self._fitted().detect(to_arrow(frame), fpr, score)
         return table.to_pandas().set_index(frame.index)
@@ -263,7 +263,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = table.column_names
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
-        self.fitted_ = Fitted.fit(table, settings, na_values, given, formats, progress, checkpoint)
+        self.fitted_ = Model.fit(table, settings, na_values, given, formats, progress, checkpoint)
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
         return self
@@ -286,7 +286,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.memorise,
         )
 
-    def _fitted(self) -> Fitted:
+    def _fitted(self) -> Model:
         check_is_fitted(self, "fitted_")
         return self.fitted_
 

@@ -12,16 +12,16 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.imputation.draws import Margins
+from tabvae.columns.codec import Codes, TableCodec
+from tabvae.imputation.draws import Recalibration
 from tabvae.imputation.impute import guess
 from tabvae.imputation.refiner import Refiner
 from tabvae.predict.ensemble import Ensemble
-from tabvae.predict.missingness import Selection
+from tabvae.predict.missingness import MissingnessModel
 from tabvae.tasks.card import Card
-from tabvae.tasks.embed import MOST_ROWS, landscape
+from tabvae.tasks.embed import MOST_ROWS, projection_targets
 from tabvae.tasks.leakage import Leakage
-from tabvae.tasks.projection import Landscape, Map, draw_map
+from tabvae.tasks.projection import Projection, ProjectionTargets, fit_projection
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.masking import hold_out
@@ -34,18 +34,18 @@ class Learned:
 
     Attributes:
         ensemble: the trained networks.
-        selection: what it says of a cell that it is missing.
+        missingness: what it says of a cell that it is missing.
         refiner: the trees that take a second look at imputed cells.
-        margins: how draws come to be as network and trees together believe.
-        chart: the map of the rows; ``None`` where the code of the first network is their place.
+        recalibration: how draws come to be as network and trees together believe.
+        projection: of the rows; ``None`` where the code of the first network is their place.
         card: what happened in training, diagnostics and calibration.
     """
 
     ensemble: Ensemble
-    selection: Selection
+    missingness: MissingnessModel
     refiner: Refiner
-    margins: Margins
-    chart: Map | None
+    recalibration: Recalibration
+    projection: Projection | None
     card: Card
 
     @property
@@ -60,7 +60,7 @@ class Learned:
 
 
 def learn(
-    encoder: TableEncoder,
+    codec: TableCodec,
     codes: Codes,
     settings: Settings,
     progress: Progress | None = None,
@@ -72,14 +72,14 @@ def learn(
     In ``ae`` and ``dae`` the code is made to restore the row: it is the row's place.
 
     Args:
-        encoder: fitted to the table.
+        codec: fitted to the table.
         codes: (N, columns) the table.
         settings: what the user chose.
         progress: called at each point of a training curve.
         checkpoint: keeps the state of training, and brings back that of an earlier run.
     """
     held_out = unseen_rows(len(codes), settings.seed)
-    team = team_for(encoder, codes, held_out, settings)
+    team = team_for(codec, codes, held_out, settings)
     if checkpoint is not None:
         checkpoint.begin(codes, settings, team)
     nets, records = train(team, progress, checkpoint)
@@ -94,23 +94,25 @@ def learn(
         ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1)) as pool,
     ):
         try:
-            drawing, selection = None, Selection.none(encoder)
+            drawing, missingness = None, MissingnessModel.none(codec)
             if settings.objective.variational:
-                land, steps, generator = _to_draw(encoder, codes, ensemble, settings)
-                drawing = pool.submit(draw_map, land, steps, generator, ended)
-                selection = Selection.fit(ensemble, encoder, seen, unseen, settings.seed)
-            network = partial(guess, ensemble, encoder, selection)
+                targets, steps, generator = _to_draw(codec, codes, ensemble, settings)
+                drawing = pool.submit(fit_projection, targets, steps, generator, ended)
+                missingness = MissingnessModel.fit(ensemble, codec, seen, unseen, settings.seed)
+            network = partial(guess, ensemble, codec, missingness)
             refiner, trial = Refiner.fit(
-                encoder, seen, unseen, network, settings.seed, settings.leverage
+                codec, seen, unseen, network, settings.seed, settings.leverage
             )
-            trust = refiner.trust
-            margins = Margins.fit(ensemble, encoder, selection, trust, trial, settings.seed)
-            leakage = Leakage.measure(ensemble, encoder, seen, unseen, trial)
-            card = Card.measure(ensemble, encoder, codes, unseen, records, leakage)
-            chart = None if drawing is None else drawing.result()
+            stacking = refiner.stacking
+            recalibration = Recalibration.fit(
+                ensemble, codec, missingness, stacking, trial, settings.seed
+            )
+            leakage = Leakage.measure(ensemble, codec, seen, unseen, trial)
+            card = Card.measure(ensemble, codec, codes, unseen, records, leakage)
+            projection = None if drawing is None else drawing.result()
         finally:
             ended.set()
-    return Learned(ensemble, selection, refiner, margins, chart, card)
+    return Learned(ensemble, missingness, refiner, recalibration, projection, card)
 
 
 def unseen_rows(rows: int, seed: int) -> Tensor:
@@ -119,10 +121,10 @@ def unseen_rows(rows: int, seed: int) -> Tensor:
 
 
 def _to_draw(
-    encoder: TableEncoder, codes: Codes, ensemble: Ensemble, settings: Settings
-) -> tuple[Landscape, int, torch.Generator]:
+    codec: TableCodec, codes: Codes, ensemble: Ensemble, settings: Settings
+) -> tuple[ProjectionTargets, int, torch.Generator]:
     """A landscape of the rows, or of a choice of them, and how to draw its map."""
     codes = codes.at_most(MOST_ROWS, settings.seed)
-    land = landscape(ensemble, encoder, codes, settings.latent)
+    targets = projection_targets(ensemble, codec, codes, settings.latent)
     steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
-    return land, steps, torch.Generator().manual_seed(settings.seed)
+    return targets, steps, torch.Generator().manual_seed(settings.seed)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from tabvae.columns import arrow
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.images import grid_of, is_cell
 from tabvae.columns.infer import infer_schema, require_enough, warn_of_rivals
 from tabvae.columns.privacy import withheld
@@ -43,15 +43,15 @@ ROWS_PER_BLOCK = 8192
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Model:
     """Everything learned from a table.
 
     Attributes:
-        encoder: the kinds and bins of its columns.
+        codec: the kinds and bins of its columns.
         learned: networks, trees, map and card.
     """
 
-    encoder: TableEncoder
+    codec: TableCodec
     learned: Learned
 
     @classmethod
@@ -64,7 +64,7 @@ class Fitted:
         formats: Mapping[str, str] | None = None,
         progress: Progress | None = None,
         checkpoint: Checkpoint | None = None,
-    ) -> Fitted:
+    ) -> Model:
         """Learn a table.
 
         Args:
@@ -90,10 +90,10 @@ class Fitted:
         require_enough(schema)
         warn_of_rivals(schema)
         line = settings.objective.line
-        encoder = TableEncoder(schema, na_values, line=line, min_count=settings.min_count)
-        encoder.fit(table)
-        codes = encoder.transform(table)
-        return cls(encoder, learn(encoder, codes, settings, progress, checkpoint))
+        codec = TableCodec(schema, na_values, line=line, min_count=settings.min_count)
+        codec.fit(table)
+        codes = codec.transform(table)
+        return cls(codec, learn(codec, codes, settings, progress, checkpoint))
 
     @property
     def card(self) -> Card:
@@ -103,18 +103,18 @@ class Fitted:
     @property
     def schema(self) -> Schema:
         """What each column is."""
-        schema: Schema = self.encoder.schema
+        schema: Schema = self.codec.schema
         return schema
 
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
-        chart, ensemble = self.learned.chart, self.learned.ensemble
+        projection, ensemble = self.learned.projection, self.learned.ensemble
         # One array for all blocks: results kept between the blocks' working memory would leave
         # holes in it that nothing fits in again. Column by column, as Arrow has it.
         z = np.empty((table.num_rows, ensemble.latent), order="F")
         start = 0
         for rows, codes in self._blocks(table):
-            z[start : start + len(codes)] = embed(chart, ensemble, self.encoder, codes)
+            z[start : start + len(codes)] = embed(projection, ensemble, self.codec, codes)
             start += rows.num_rows
         return write_coordinates(z)
 
@@ -130,8 +130,8 @@ class Fitted:
             DataError: a coordinate is not a finite number.
         """
         z = read_coordinates(latents, self.learned.ensemble.latent)
-        codes = decode(self.learned.chart, self.learned.ensemble, self.encoder, z)
-        modelled = self.encoder.inverse_transform(codes)
+        codes = decode(self.learned.projection, self.learned.ensemble, self.codec, z)
+        modelled = self.codec.inverse_transform(codes)
         return whole_table(self.schema, modelled, latents)
 
     def interpolate(
@@ -170,7 +170,7 @@ class Fitted:
         for rows, codes in self._blocks(table):
             filled = self._imputer.impute(codes)
             sample = Sample(filled, np.zeros(filled.bins.shape))
-            parts.append(fill(self.encoder, rows, codes, sample))
+            parts.append(fill(self.codec, rows, codes, sample))
         return pa.concat_tables(parts).unify_dictionaries()
 
     def probabilities(self, table: pa.Table, name: str) -> pa.Table:
@@ -187,14 +187,14 @@ class Fitted:
         Raises:
             SchemaError: there is no such column, or it holds no categories.
         """
-        names = [column.name for column in self.encoder.columns_]
+        names = [column.name for column in self.codec.columns_]
         if name not in self.schema.names:
             raise SchemaError(f"no column {shown(name)}", suggestion(name, names))
         kind = self.schema[name].kind
         if name not in names or kind.continuous:
             raise SchemaError(f"column {shown(name)} is {kind}, it has no classes")
         j = names.index(name)
-        coder = self.encoder.bins_[j]
+        coder = self.codec.bins_[j]
         found = self._imputer.probabilities(self.encode(table), j)
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
         return pa.table({f"{name}={v}": found[:, k] for k, v in enumerate(values)})
@@ -212,7 +212,7 @@ class Fitted:
         for rows, codes in self._blocks(table, ROWS_TO_DRAW):
             samples = self._imputer.draw(codes, draws, seed, start)
             for own, sample in zip(parts, samples, strict=True):
-                own.append(fill(self.encoder, rows, codes, sample))
+                own.append(fill(self.codec, rows, codes, sample))
             start += rows.num_rows
         return [pa.concat_tables(own).unify_dictionaries() for own in parts]
 
@@ -250,11 +250,11 @@ class Fitted:
                 "a plain autoencoder has no distribution over its latent space to draw rows from",
                 "fit with --model vae, the default",
             )
-        given = rows_where(self.encoder, n, where or {})
+        given = rows_where(self.codec, n, where or {})
         sample = generate(
-            self.learned.ensemble, self.encoder, given, seed, not complete, one_shot, temperature
+            self.learned.ensemble, self.codec, given, seed, not complete, one_shot, temperature
         )
-        modelled = self.encoder.inverse_transform(sample.codes, sample.levels)
+        modelled = self.codec.inverse_transform(sample.codes, sample.levels)
         return whole_table(self.schema, modelled)
 
     def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:
@@ -290,25 +290,27 @@ class Fitted:
         )
 
     def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: str) -> pa.Table:
-        found = surprise(self.learned.ensemble, self.encoder, codes, self.card.scales)
+        found = surprise(self.learned.ensemble, self.codec, codes, self.card.scales)
         if score == "surprise":
             scores = row_scores(found.cells)
         else:
             scales = self.card.scales
-            scores = score_rows(score, self.learned.ensemble, self.encoder, codes, scales)
+            scores = score_rows(score, self.learned.ensemble, self.codec, codes, scales)
         p_values = self.card.calibrations[score].p_values(scores)
         columns: dict[str, Any] = {
             "score": scores,
             "p_value": p_values,
             "outlier": p_values <= fpr,
         }
-        columns.update(explain(self.encoder, self.learned.ensemble, table, codes, found.blame))
+        columns.update(explain(self.codec, self.learned.ensemble, table, codes, found.attribution))
         return pa.table(columns)
 
     @property
     def _imputer(self) -> Imputer:
         known = self.learned
-        return Imputer(self.encoder, known.ensemble, known.selection, known.refiner, known.margins)
+        return Imputer(
+            self.codec, known.ensemble, known.missingness, known.refiner, known.recalibration
+        )
 
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
@@ -326,14 +328,14 @@ class Fitted:
             warnings.warn(
                 f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=3
             )
-        foreign = np.zeros(len(self.encoder.columns_), dtype=np.int64)
+        foreign = np.zeros(len(self.codec.columns_), dtype=np.int64)
         size = max(ROWS_PER_BLOCK if size is None else size, 1)
         for start in range(0, max(table.num_rows, 1), size):
             rows = table.slice(start, size)
-            codes = self.encoder.transform(rows)
+            codes = self.codec.transform(rows)
             foreign += (~codes.observed & ~codes.missing).sum(0)
             yield rows, codes
-        for column, count in zip(self.encoder.columns_, foreign, strict=True):
+        for column, count in zip(self.codec.columns_, foreign, strict=True):
             if count > column.foreign:
                 what = "numbers or dates" if column.kind.continuous else "categories of the model"
                 warnings.warn(
@@ -352,4 +354,4 @@ class Fitted:
         if samples < 1:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
         codes = self.encode(table)
-        return evaluate(self.learned.ensemble, self.encoder, codes, samples, seed)
+        return evaluate(self.learned.ensemble, self.codec, codes, samples, seed)

@@ -9,10 +9,10 @@ from torch.distributions import Categorical, Laplace, Normal
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from tabvae.network.autoencoder import Autoencoder, Objective
-from tabvae.network.layers import Cells, Shape, TextbookLogits, tilt_of_mean
+from tabvae.network.layers import NetworkSizes, Rows, TextbookLogits, tilt_of_mean
 from tabvae.training.masking import draw_visible, show_gaps
 
-SHAPE = Shape(sizes=(3, 5, 2), latent=4, width=16)
+SHAPE = NetworkSizes(sizes=(3, 5, 2), latent=4, width=16)
 POSITIONS = torch.tensor([0, 0, 0, 0, -1.2, -0.5, 0.1, 0.5, 1.2, 0, 0, 0, 0])
 
 
@@ -23,17 +23,17 @@ def vae() -> Autoencoder:
 
 
 @pytest.fixture
-def cells() -> Cells:
+def cells() -> Rows:
     generator = torch.Generator().manual_seed(0)
     bins = torch.stack([torch.randint(k, (20,), generator=generator) for k in SHAPE.sizes], 1)
     scores = torch.randn(20, 3, generator=generator)
     observed = torch.rand(20, 3, generator=generator) < 0.8
-    return Cells(bins, scores, observed)
+    return Rows(bins, scores, observed)
 
 
-def changed(cells: Cells, where: Tensor) -> Cells:
+def changed(cells: Rows, where: Tensor) -> Rows:
     """The same rows with other values, NaN scores included, in the cells of ``where``."""
-    return Cells(
+    return Rows(
         torch.where(where, (cells.bins + 1) % torch.tensor(SHAPE.sizes), cells.bins),
         torch.where(where, torch.nan, cells.scores),
         cells.observed,
@@ -42,9 +42,9 @@ def changed(cells: Cells, where: Tensor) -> Cells:
 
 @pytest.mark.parametrize("can_be_missing", [False, True])
 def test_probabilities_of_each_column_sum_to_one(
-    vae: Autoencoder, cells: Cells, can_be_missing: bool
+    vae: Autoencoder, cells: Rows, can_be_missing: bool
 ) -> None:
-    features, q = vae.encoder(cells, cells.observed)
+    features, q = vae.codec(cells, cells.observed)
     gaps = torch.full((20, 1), can_be_missing)
     probabilities = vae.likelihood(q.mean, features, gaps).probabilities()
     for start, size in zip(SHAPE.offsets[:-1], SHAPE.sizes, strict=True):
@@ -53,25 +53,23 @@ def test_probabilities_of_each_column_sum_to_one(
         assert bool((column[:, -1] > 0).all()) == can_be_missing
 
 
-def test_log_prob_is_that_of_torchs_categorical(vae: Autoencoder, cells: Cells) -> None:
+def test_log_prob_is_that_of_torchs_categorical(vae: Autoencoder, cells: Rows) -> None:
     likelihood = vae.predictive(cells, cells.observed)
     expected = Categorical(logits=likelihood.logits[:, 4:9]).log_prob(cells.bins[:, 1])
     assert torch.allclose(likelihood.log_prob(cells.bins)[:, 1], expected, atol=1e-5)
 
 
-def test_hidden_cells_change_nothing(vae: Autoencoder, cells: Cells) -> None:
+def test_hidden_cells_change_nothing(vae: Autoencoder, cells: Rows) -> None:
     visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
     before = vae.predictive(cells, visible).logits
     after = vae.predictive(changed(cells, ~visible), visible).logits
     assert torch.equal(before, after)
 
 
-def test_hidden_and_missing_cells_have_no_gradient_as_inputs(
-    vae: Autoencoder, cells: Cells
-) -> None:
+def test_hidden_and_missing_cells_have_no_gradient_as_inputs(vae: Autoencoder, cells: Rows) -> None:
     visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
     scores = cells.scores.clone().requires_grad_()
-    rows = Cells(cells.bins, scores, cells.observed)
+    rows = Rows(cells.bins, scores, cells.observed)
     target = cells.observed & ~visible
     noise = torch.zeros(0, SHAPE.latent)
     vae.loss(rows, visible, target, noise).total.backward()
@@ -80,7 +78,7 @@ def test_hidden_and_missing_cells_have_no_gradient_as_inputs(
     assert (scores.grad[visible] != 0).any()
 
 
-def test_cells_missing_in_the_data_do_not_enter_the_loss(vae: Autoencoder, cells: Cells) -> None:
+def test_cells_missing_in_the_data_do_not_enter_the_loss(vae: Autoencoder, cells: Rows) -> None:
     visible = draw_visible(cells.observed, torch.Generator().manual_seed(1))
     target = cells.observed & ~visible
     noise = torch.randn(6, SHAPE.latent, generator=torch.Generator().manual_seed(2))
@@ -91,7 +89,7 @@ def test_cells_missing_in_the_data_do_not_enter_the_loss(vae: Autoencoder, cells
     assert torch.equal(*losses)
 
 
-def test_kl_vanishes_when_nothing_is_hidden(vae: Autoencoder, cells: Cells) -> None:
+def test_kl_vanishes_when_nothing_is_hidden(vae: Autoencoder, cells: Rows) -> None:
     nothing = torch.zeros_like(cells.observed)
     noise = torch.zeros(20, SHAPE.latent)
     loss = vae.loss(cells, cells.observed, nothing, noise)
@@ -99,15 +97,15 @@ def test_kl_vanishes_when_nothing_is_hidden(vae: Autoencoder, cells: Cells) -> N
     assert loss.reconstruction == 0
 
 
-def test_the_elbo_is_below_the_importance_weighted_bound(vae: Autoencoder, cells: Cells) -> None:
+def test_the_elbo_is_below_the_importance_weighted_bound(vae: Autoencoder, cells: Rows) -> None:
     """Burda et al. 2016: averaging weights inside the logarithm can only raise the bound."""
-    row = Cells(*(t[:1].expand(4000, -1) for t in cells))
+    row = Rows(*(t[:1].expand(4000, -1) for t in cells))
     everything = torch.ones_like(row.observed)
     nothing = ~everything
     noise = torch.randn(4000, SHAPE.latent, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         elbo = -vae.loss(row, nothing, everything, noise).total
-        features, prior = vae.encoder(row, nothing)
+        features, prior = vae.codec(row, nothing)
         posterior = vae.posterior(row, everything)
         z = posterior.mean + posterior.stddev * noise
         log_weight = (
@@ -148,7 +146,7 @@ def test_one_row_in_ten_sees_nothing_and_the_rest_a_uniform_share() -> None:
     assert torch.allclose(shares[1:10], torch.tensor(0.09), atol=0.01)
 
 
-def test_gaps_become_a_state_in_the_rows_marked(cells: Cells) -> None:
+def test_gaps_become_a_state_in_the_rows_marked(cells: Rows) -> None:
     missing = ~cells.observed
     marked = torch.arange(20)[:, None] < 10
     shown = show_gaps(cells, missing, torch.tensor(SHAPE.sizes), marked)
@@ -176,7 +174,7 @@ def textbook(request: pytest.FixtureRequest) -> Autoencoder:
     return net
 
 
-def test_a_textbook_likelihood_is_torchs(textbook: Autoencoder, cells: Cells) -> None:
+def test_a_textbook_likelihood_is_torchs(textbook: Autoencoder, cells: Rows) -> None:
     head = textbook.decoder.logits
     assert isinstance(head, TextbookLogits)
     h = torch.randn(20, SHAPE.width, generator=torch.Generator().manual_seed(0))
@@ -198,7 +196,7 @@ def test_a_tilted_density_has_the_mean_asked_for(mean: float) -> None:
 
 def test_bins_of_a_bernoulli_have_the_mean_of_cross_entropy() -> None:
     torch.manual_seed(0)
-    shape = Shape(sizes=(3, 101), latent=4, width=16)
+    shape = NetworkSizes(sizes=(3, 101), latent=4, width=16)
     positions = torch.cat([torch.zeros(4), torch.linspace(0, 1, 101), torch.zeros(1)])
     net = Autoencoder(shape, positions, Objective(likelihood="bernoulli"))
     head = net.decoder.logits
@@ -222,7 +220,7 @@ def test_bins_share_a_textbook_density_by_their_width(textbook: Autoencoder) -> 
 
 
 def test_a_gap_competes_with_all_values_of_a_textbook_number(
-    textbook: Autoencoder, cells: Cells
+    textbook: Autoencoder, cells: Rows
 ) -> None:
     h_rows, gaps = torch.zeros(20, SHAPE.latent), torch.ones(20, 1, dtype=torch.bool)
     given = torch.zeros(20, SHAPE.width)

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.exceptions import NotFittedError
 
 from tabvae.columns.bins import CategoricalBins, ContinuousBins
-from tabvae.columns.codec import TableEncoder
+from tabvae.columns.codec import TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.schema import Schema
 from tabvae.errors import SchemaError
@@ -21,15 +21,15 @@ from tabvae.files.frames import to_arrow
 VALUES = arrays(np.float64, st.integers(2, 300), elements=st.floats(-1e6, 1e6, width=32))
 
 
-def encode(table: pa.Table) -> TableEncoder:
-    return TableEncoder(infer_schema(table)).fit(table)
+def encode(table: pa.Table) -> TableCodec:
+    return TableCodec(infer_schema(table)).fit(table)
 
 
 def test_encode_then_decode_is_the_identity(frame: pd.DataFrame) -> None:
     table = to_arrow(frame)
-    encoder = encode(table)
-    back = encoder.inverse_transform(encoder.transform(table))
-    for column in encoder.columns_:
+    codec = encode(table)
+    back = codec.inverse_transform(codec.transform(table))
+    for column in codec.columns_:
         before, after = table[column.name].to_pylist(), back[column.name].to_pylist()
         assert [None if b is None else str(b) for b in before] == [
             None if a in (None, "") else str(a) for a in after
@@ -97,10 +97,10 @@ def test_rare_categories_share_a_bin_and_come_back_by_frequency() -> None:
 
 def test_unknown_categories_are_neither_observed_nor_missing(frame: pd.DataFrame) -> None:
     table = to_arrow(frame)
-    encoder = encode(table)
+    codec = encode(table)
     other = frame.head(1).assign(group="west")
-    codes = encoder.transform(to_arrow(other))
-    j = [c.name for c in encoder.columns_].index("group")
+    codes = codec.transform(to_arrow(other))
+    j = [c.name for c in codec.columns_].index("group")
     assert not codes.observed[0, j]
     assert not codes.missing[0, j]
 
@@ -124,15 +124,15 @@ def test_twins_of_one_table_have_the_same_codes(frame: pd.DataFrame) -> None:
 def test_a_cell_the_column_has_not_seen_is_an_error(
     frame: pd.DataFrame, column: str, value: str, words: str
 ) -> None:
-    encoder = encode(to_arrow(frame))
-    j = [c.name for c in encoder.columns_].index(column)
+    codec = encode(to_arrow(frame))
+    j = [c.name for c in codec.columns_].index(column)
     with pytest.raises(SchemaError, match=words):
-        encoder.encode_cell(j, value)
+        codec.encode_cell(j, value)
 
 
 def test_an_encoder_must_be_fitted_first() -> None:
     with pytest.raises(NotFittedError):
-        TableEncoder(Schema((), pa.schema([]))).transform(pa.table({}))
+        TableCodec(Schema((), pa.schema([]))).transform(pa.table({}))
 
 
 def test_the_ends_of_a_column_are_those_of_all_its_bins() -> None:

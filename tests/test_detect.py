@@ -9,13 +9,13 @@ import pytest
 from tabvae import TabVAE
 from tabvae.errors import ParameterError
 from tabvae.tasks.card import Calibration, as_of_new_rows
-from tabvae.tasks.detect import LOOKS, blame, looks, row_scores
+from tabvae.tasks.detect import LOOKS, attribution, masks, row_scores
 from tabvae.tasks.scores import SCORES
 
 
 @pytest.mark.parametrize("columns", [2, 5, 32, 33, 400])
 def test_looks_hide_everything_first_and_every_column_often(columns: int) -> None:
-    hidden = looks(columns)
+    hidden = masks(columns)
     assert hidden[0].all()
     assert hidden.any(1).all()
     assert (np.diff(hidden.sum(1)) <= 0).all()
@@ -23,7 +23,7 @@ def test_looks_hide_everything_first_and_every_column_often(columns: int) -> Non
 
 
 def test_small_tables_have_every_cell_predicted_from_all_others() -> None:
-    alone = looks(5)[looks(5).sum(1) == 1]
+    alone = masks(5)[masks(5).sum(1) == 1]
     assert alone.any(0).all()
 
 
@@ -38,12 +38,12 @@ def test_missing_cells_are_left_out_of_the_score() -> None:
 
 
 def test_a_cell_that_makes_others_look_odd_is_to_blame_for_them() -> None:
-    hidden = looks(4).astype(float)
+    hidden = masks(4).astype(float)
     # The others are odd, and odder than the first, wherever they are predicted from it.
     odd = np.where(hidden[:, :1] == 0, 1.0, 0.0) * hidden
     odd[:, 0] = 0.2 * hidden[:, 0]
     own = odd.sum(0, keepdims=True) / hidden.sum(0)
-    found = blame(own, odd.sum(1)[None], hidden, np.ones((1, 4), dtype=bool))
+    found = attribution(own, odd.sum(1)[None], hidden, np.ones((1, 4), dtype=bool))
     assert own.argmax() != 0
     assert found.argmax() == 0
 

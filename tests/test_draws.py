@@ -12,15 +12,15 @@ import pytest
 from tabvae import TabVAE
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.imputation.draws import PLACES, Margins, sharpened
-from tabvae.imputation.stacking import Trial, Trust
-from tabvae.predict.missingness import Selection
+from tabvae.imputation.draws import PLACES, Recalibration, sharpened
+from tabvae.imputation.stacking import StackingWeights, Trial
+from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.sampling import Sample
 
 ROWS, DRAWS = 4000, 60
-TRUST = Trust(np.zeros(3), np.ones(3))
+TRUST = StackingWeights(np.zeros(3), np.ones(3))
 
 
 @pytest.fixture(scope="module")
@@ -51,23 +51,23 @@ def test_categories_are_drawn_as_often_as_they_are_probable(
 
 
 @pytest.fixture(scope="module")
-def pair() -> tuple[TableEncoder, Codes]:
+def pair() -> tuple[TableCodec, Codes]:
     """Two numbers and a letter, all of them missing."""
     rng = np.random.default_rng(0)
     columns = {"x": rng.normal(size=ROWS), "y": rng.normal(size=ROWS)}
     table = pa.table({**columns, "letter": rng.choice(list("abc"), ROWS)})
-    encoder = TableEncoder(infer_schema(table)).fit(table)
-    codes = encoder.transform(table)
+    codec = TableCodec(infer_schema(table)).fit(table)
+    codes = codec.transform(table)
     codes.observed[:], codes.missing[:] = False, True
-    return encoder, codes
+    return codec, codes
 
 
 def believed(
-    encoder: TableEncoder, mean: float, letters: list[float], scale: float = 1.0
+    codec: TableCodec, mean: float, letters: list[float], scale: float = 1.0
 ) -> list[Floats]:
     """Of every row: both numbers normal, in deviations; the letters as given."""
     found = [np.array(letters)]
-    for coder in encoder.bins_[1::-1]:
+    for coder in codec.bins_[1::-1]:
         assert isinstance(coder, ContinuousBins)
         away = (coder.deviations(coder.means) - mean) / scale
         found.insert(0, coder.mass * np.exp(-(away**2) / 2))
@@ -82,21 +82,21 @@ def places(probabilities: Floats, at: Floats) -> tuple[np.ndarray, Floats]:
 
 
 def test_what_the_network_knows_of_cells_together_is_kept(
-    pair: tuple[TableEncoder, Codes],
+    pair: tuple[TableCodec, Codes],
 ) -> None:
-    encoder, codes = pair
-    network = believed(encoder, 0.0, [0.6, 0.3, 0.1])
-    better = believed(encoder, 0.7, [0.2, 0.3, 0.5])
+    codec, codes = pair
+    network = believed(codec, 0.0, [0.6, 0.3, 0.1])
+    better = believed(codec, 0.7, [0.2, 0.3, 0.5])
     # Both numbers are drawn at the same place, and so is the letter.
     uniform = np.random.default_rng(1).random(ROWS)
     found = [places(p, uniform) for p in network]
     done = codes.copy()
     done.bins[:] = np.stack([bins for bins, _ in found], axis=1)
     levels = np.stack([level for _, level in found], axis=1)
-    moved = Margins.none().moved(encoder, codes, Sample(done, levels), network, better)
+    moved = Recalibration.none().moved(codec, codes, Sample(done, levels), network, better)
     x, y, _ = moved.codes.values.T
     assert np.corrcoef(x, y)[0, 1] > 0.98
-    coder = encoder.bins_[0]
+    coder = codec.bins_[0]
     assert isinstance(coder, ContinuousBins)
     assert abs(coder.deviations(x).mean() - better[0][0] @ coder.deviations(coder.means)) < 0.05
     letters = moved.codes.bins[:, 2]
@@ -108,7 +108,7 @@ def test_what_the_network_knows_of_cells_together_is_kept(
 
 @pytest.mark.parametrize(("guess", "error"), [(0.4, 1.0), (-1.0, 0.5), (50.0, 0.0), (-50.0, 1.0)])
 def test_a_number_is_believed_where_it_is_guessed(
-    pair: tuple[TableEncoder, Codes], guess: float, error: float
+    pair: tuple[TableCodec, Codes], guess: float, error: float
 ) -> None:
     coder = pair[0].bins_[0]
     assert isinstance(coder, ContinuousBins)
@@ -121,28 +121,28 @@ def test_a_number_is_believed_where_it_is_guessed(
 
 @pytest.mark.parametrize(("scale", "wider"), [(0.3, True), (1.0, False)])
 def test_draws_spread_as_hidden_numbers_did(
-    pair: tuple[TableEncoder, Codes], scale: float, wider: bool
+    pair: tuple[TableCodec, Codes], scale: float, wider: bool
 ) -> None:
-    encoder, hidden = pair
+    codec, hidden = pair
     rng = np.random.default_rng(2)
     truth = hidden.copy()
     truth.observed[:] = True
-    for j, p in enumerate(believed(encoder, 0.0, [1.0, 0.0, 0.0])):
+    for j, p in enumerate(believed(codec, 0.0, [1.0, 0.0, 0.0])):
         truth.bins[:, j] = places(p, rng.random(ROWS))[0]
-    found = believed(encoder, 0.0, [0.5, 0.3, 0.2], scale)
+    found = believed(codec, 0.0, [0.5, 0.3, 0.2], scale)
     guesses = [
         p @ coder.deviations(coder.means) if isinstance(coder, ContinuousBins) else p
-        for coder, p in zip(encoder.bins_, found, strict=True)
+        for coder, p in zip(codec.bins_, found, strict=True)
     ]
     with mock.patch("tabvae.imputation.draws.beliefs", return_value=[(p, p) for p in found]):
-        margins = Margins.fit(
+        recalibration = Recalibration.fit(
             mock.Mock(),
-            encoder,
-            Selection.none(encoder),
+            codec,
+            MissingnessModel.none(codec),
             TRUST,
             Trial(truth, hidden, guesses, (), 0),
             0,
         )
-    low, high = margins.places[[PLACES // 10, -PLACES // 10]]
+    low, high = recalibration.places[[PLACES // 10, -PLACES // 10]]
     assert (low < 0.05 and high > 0.95) == wider
-    assert abs(margins.places[PLACES // 2] - 0.5) < 0.05
+    assert abs(recalibration.places[PLACES // 2] - 0.5) < 0.05

@@ -15,7 +15,7 @@ import pytest
 
 from tabvae import TabVAE
 from tabvae.errors import DataError
-from tabvae.model import Fitted
+from tabvae.model import Model
 
 from .helpers import hasty, tabvae
 
@@ -68,7 +68,7 @@ ENDS: dict[pa.DataType, Sequence[Any]] = {
 }
 
 
-def used(table: pa.Table, folder: Path) -> Fitted:
+def used(table: pa.Table, folder: Path) -> Model:
     """The model of ``table`` from its file, which fills its gaps and scores its rows."""
     path = str(folder / "a.tabvae")
     with hasty():

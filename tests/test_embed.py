@@ -13,13 +13,13 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
 from tabvae import TabVAE
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import Shape
+from tabvae.network.layers import NetworkSizes
 from tabvae.predict.ensemble import Ensemble
-from tabvae.tasks.embed import decode, embed, landscape, picture
-from tabvae.tasks.projection import Map, draw_map
+from tabvae.tasks.embed import decode, embed, picture, projection_targets
+from tabvae.tasks.projection import Projection, fit_projection
 
 ROWS, KINDS = 600, 6
 
@@ -34,37 +34,37 @@ def make_table() -> tuple[pa.Table, np.ndarray]:
     return pa.Table.from_pandas(frame, preserve_index=False), kind
 
 
-def untrained(encoder: TableEncoder) -> Ensemble:
+def untrained(codec: TableCodec) -> Ensemble:
     """Networks that are not asked, for no row has gaps."""
-    shape = Shape(tuple(encoder.sizes), latent=2, width=8)
-    return Ensemble([Autoencoder(shape, torch.from_numpy(encoder.positions).float())])
+    shape = NetworkSizes(tuple(codec.sizes), latent=2, width=8)
+    return Ensemble([Autoencoder(shape, torch.from_numpy(codec.positions).float())])
 
 
-def make_map(encoder: TableEncoder, codes: Codes, dimensions: int) -> Map:
-    land = landscape(untrained(encoder), encoder, codes, dimensions)
-    return draw_map(land, 300, torch.Generator().manual_seed(0))
+def make_map(codec: TableCodec, codes: Codes, dimensions: int) -> Projection:
+    targets = projection_targets(untrained(codec), codec, codes, dimensions)
+    return fit_projection(targets, 300, torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(scope="module")
-def encoded() -> tuple[TableEncoder, Codes, np.ndarray]:
+def encoded() -> tuple[TableCodec, Codes, np.ndarray]:
     table, kind = make_table()
-    encoder = TableEncoder(infer_schema(table)).fit(table)
-    return encoder, encoder.transform(table), kind
+    codec = TableCodec(infer_schema(table)).fit(table)
+    return codec, codec.transform(table), kind
 
 
 @pytest.fixture(scope="module")
-def plane(encoded: tuple[TableEncoder, Codes, np.ndarray]) -> Map:
-    encoder, codes, _ = encoded
-    return make_map(encoder, codes, 2)
+def plane(encoded: tuple[TableCodec, Codes, np.ndarray]) -> Projection:
+    codec, codes, _ = encoded
+    return make_map(codec, codes, 2)
 
 
 def test_two_coordinates_keep_who_is_near_whom(
-    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
+    encoded: tuple[TableCodec, Codes, np.ndarray], plane: Projection
 ) -> None:
-    encoder, codes, kind = encoded
-    z = embed(plane, untrained(encoder), encoder, codes)
+    codec, codes, kind = encoded
+    z = embed(plane, untrained(codec), codec, codes)
     assert z.shape == (ROWS, 2)
-    assert trustworthiness(picture(untrained(encoder), encoder, codes), z, n_neighbors=15) > 0.93
+    assert trustworthiness(picture(untrained(codec), codec, codes), z, n_neighbors=15) > 0.93
     classifier = KNeighborsClassifier(15).fit(z[:400], kind[:400])
     assert classifier.score(z[400:], kind[400:]) > 0.9
 
@@ -79,28 +79,24 @@ def test_a_row_with_gaps_lies_near_its_complete_self() -> None:
 
 
 def test_more_coordinates_restore_a_row_better(
-    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
+    encoded: tuple[TableCodec, Codes, np.ndarray], plane: Projection
 ) -> None:
-    encoder, codes, _ = encoded
+    codec, codes, _ = encoded
 
-    def error(chart: Map) -> float:
-        wrong = (
-            decode(
-                chart, untrained(encoder), encoder, embed(chart, untrained(encoder), encoder, codes)
-            ).values
-            - codes.values
-        )
+    def error(projection: Projection) -> float:
+        z = embed(projection, untrained(codec), codec, codes)
+        wrong = decode(projection, untrained(codec), codec, z).values - codes.values
         return float(np.nanmean(np.abs(wrong)) / np.nanstd(codes.values))
 
-    assert error(make_map(encoder, codes, 8)) < min(0.1, 0.3 * error(plane))
+    assert error(make_map(codec, codes, 8)) < min(0.1, 0.3 * error(plane))
 
 
 def test_linear_models_find_in_many_coordinates_what_they_find_in_the_columns(
-    encoded: tuple[TableEncoder, Codes, np.ndarray],
+    encoded: tuple[TableCodec, Codes, np.ndarray],
 ) -> None:
-    encoder, codes, _ = encoded
-    shown = picture(untrained(encoder), encoder, codes)
-    z = embed(make_map(encoder, codes, 8), untrained(encoder), encoder, codes)
+    codec, codes, _ = encoded
+    shown = picture(untrained(codec), codec, codes)
+    z = embed(make_map(codec, codes, 8), untrained(codec), codec, codes)
     found = LinearRegression().fit(z, shown).predict(z)
     kept = 1 - ((found - shown) ** 2).sum() / ((shown - shown.mean(0)) ** 2).sum()
     best = PCA(8).fit(shown).explained_variance_ratio_.sum()
@@ -108,18 +104,18 @@ def test_linear_models_find_in_many_coordinates_what_they_find_in_the_columns(
 
 
 def test_a_row_has_its_place_whatever_its_batch(
-    encoded: tuple[TableEncoder, Codes, np.ndarray], plane: Map
+    encoded: tuple[TableCodec, Codes, np.ndarray], plane: Projection
 ) -> None:
-    encoder, codes, _ = encoded
-    together = embed(plane, untrained(encoder), encoder, codes)
+    codec, codes, _ = encoded
+    together = embed(plane, untrained(codec), codec, codes)
     assert np.allclose(
-        embed(plane, untrained(encoder), encoder, codes[np.array([7])]), together[7], atol=1e-9
+        embed(plane, untrained(codec), codec, codes[np.array([7])]), together[7], atol=1e-9
     )
 
 
 def test_a_value_shared_at_the_end_of_a_column_lies_far_from_the_others() -> None:
     values = np.concatenate([np.zeros(60), np.linspace(1, 2, 60)])
     table = pa.table({"spend": values, "other": np.random.default_rng(0).normal(size=120)})
-    encoder = TableEncoder(infer_schema(table)).fit(table)
-    spend = picture(untrained(encoder), encoder, encoder.transform(table))[:, 0]
+    codec = TableCodec(infer_schema(table)).fit(table)
+    spend = picture(untrained(codec), codec, codec.transform(table))[:, 0]
     assert spend[60:].min() - spend[:60].max() > np.ptp(spend[65:115])

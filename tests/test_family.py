@@ -13,12 +13,12 @@ from torch.distributions import Normal, kl_divergence
 from tabvae import TabVAE
 from tabvae.errors import ParameterError
 from tabvae.network.autoencoder import Autoencoder, Objective, gaussian_kl
-from tabvae.network.layers import Cells, Shape
+from tabvae.network.layers import NetworkSizes, Rows
 from tabvae.training.masking import Masking
 
 from .helpers import assert_one_line_error, tabvae
 
-SHAPE = Shape(sizes=(3, 5), latent=4, width=16)
+SHAPE = NetworkSizes(sizes=(3, 5), latent=4, width=16)
 POSITIONS = torch.tensor([0, 0, 0, 0, -1.2, -0.5, 0.1, 0.5, 1.2, 0])
 
 
@@ -56,7 +56,7 @@ def test_free_nats_cost_nothing() -> None:
     torch.manual_seed(0)
     net = Autoencoder(SHAPE, POSITIONS, Objective(free_nats=100.0))
     everything = torch.ones(8, 2, dtype=torch.bool)
-    cells = Cells(torch.zeros(8, 2, dtype=torch.int64), torch.zeros(8, 2), everything)
+    cells = Rows(torch.zeros(8, 2, dtype=torch.int64), torch.zeros(8, 2), everything)
     noise = torch.zeros(8, SHAPE.latent)
     loss = net.loss(cells, ~everything, everything, noise)
     assert float(loss.kl) < 100
@@ -66,11 +66,11 @@ def test_free_nats_cost_nothing() -> None:
 def test_the_decoder_of_a_plain_autoencoder_sees_the_code_alone() -> None:
     torch.manual_seed(0)
     everything = torch.ones(1, 2, dtype=torch.bool)
-    rows = [Cells(torch.full((1, 2), b), torch.zeros(1, 2), everything) for b in (0, 1)]
+    rows = [Rows(torch.full((1, 2), b), torch.zeros(1, 2), everything) for b in (0, 1)]
     z = torch.zeros(1, SHAPE.latent)
     for model, same in (("vae", False), ("ae", True)):
         net = Autoencoder(SHAPE, POSITIONS, Objective(model=model))
-        given = [net.given(net.encoder(cells, everything)[0]) for cells in rows]
+        given = [net.given(net.codec(cells, everything)[0]) for cells in rows]
         outputs = [net.decoder(z, g) for g in given]
         assert torch.equal(*outputs) == same
 
@@ -84,7 +84,7 @@ def test_corruption_moves_numbers_and_swaps_categories() -> None:
     bins[:10_000, 0] = 99
     scores = torch.stack([torch.zeros(20_000), POSITIONS[4:9][bins[:, 1]]], 1)
     masking = Masking.of(net, 0.0, generator)
-    seen = masking.corrupted(Cells(bins, scores, observed))
+    seen = masking.corrupted(Rows(bins, scores, observed))
     moved = seen.scores[:, 1] - scores[:, 1]
     assert float(moved.std()) == pytest.approx(0.3, rel=0.05)
     nearest = (seen.scores[:, 1, None] - POSITIONS[4:9]).abs().argmin(1)

@@ -15,7 +15,7 @@ from tabvae.errors import ParameterError
 from tabvae.imputation.forest import LEAF, Forest, Growth
 from tabvae.imputation.refiner import _growth
 from tabvae.network.autoencoder import Objective
-from tabvae.network.layers import Cells, Shape
+from tabvae.network.layers import NetworkSizes, Rows
 from tabvae.tasks.leakage import MOST_MEMBERSHIP, Leakage
 from tabvae.training.config import DISCREET_LEVERAGE, LEVERAGE, Plan, Settings, plan_for
 from tabvae.training.trainer import Trainer
@@ -130,7 +130,7 @@ def test_leverage_follows_from_what_is_asked(settings: Settings, leverage: float
 
 def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
     rows = torch.arange(60) % 4
-    cells = Cells(
+    cells = Rows(
         rows[:, None].expand(-1, 2).contiguous(),
         torch.stack([rows.float() - 1.5, torch.zeros(60)], dim=1),
         torch.ones(60, 2, dtype=torch.bool),
@@ -140,7 +140,7 @@ def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
     trainer = Trainer(
         cells,
         ~cells.observed,
-        Shape((4, 4), 2, 8),
+        NetworkSizes((4, 4), 2, 8),
         positions,
         plan,
         Objective(),
@@ -148,7 +148,7 @@ def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
         torch.Generator().manual_seed(0),
     )
     trainer.run()
-    for weight in (trainer.vae.encoder.embedding.weight, trainer.vae.decoder.logits.free.weight):
+    for weight in (trainer.vae.codec.embedding.weight, trainer.vae.decoder.logits.free.weight):
         assert (weight[:4] == 0).all()
         assert (weight[5:9] != 0).any()
 

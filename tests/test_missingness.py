@@ -16,9 +16,9 @@ from tabvae_cli.fit import summary
 from tabvae import TabVAE
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import TableEncoder
+from tabvae.columns.codec import TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.predict.missingness import Selection, _strong_tilt
+from tabvae.predict.missingness import MissingnessModel, _strong_tilt
 
 from .helpers import few_trees, tabvae
 
@@ -60,14 +60,14 @@ def fitted(why: Why) -> tuple[pd.DataFrame, pd.DataFrame, TabVAE]:
     return truth, given, model
 
 
-def selection(model: TabVAE) -> Selection:
-    return model.fitted_.learned.selection
+def missingness(model: TabVAE) -> MissingnessModel:
+    return model.fitted_.learned.missingness
 
 
 @pytest.mark.parametrize("why", [by_another, by_nothing])
 def test_gaps_that_say_nothing_are_let_be(why: Why) -> None:
     model = fitted(why)[2]
-    assert selection(model).most_withheld(model.fitted_.encoder) == {}
+    assert missingness(model).most_withheld(model.fitted_.codec) == {}
 
 
 def test_the_user_is_told_what_is_withheld(tmp_path: Path) -> None:
@@ -104,10 +104,10 @@ def test_a_category_that_is_often_withheld_is_imputed_often() -> None:
 
 def test_cells_that_are_not_missing_are_believed_as_before() -> None:
     model = fitted(by_itself)[2]
-    income = [c.name for c in model.fitted_.encoder.columns_].index("income")
-    tilts = selection(model).tilts
+    income = [c.name for c in model.fitted_.codec.columns_].index("income")
+    tilts = missingness(model).tilts
     even = np.full((2, len(tilts[income])), 1 / len(tilts[income]))
-    kept, moved = selection(model).of_missing(even, income, np.array([False, True]))
+    kept, moved = missingness(model).given_missing(even, income, np.array([False, True]))
     np.testing.assert_array_equal(kept, even[0])
     assert moved[-1] > even[0, 0] > moved[0]
     np.testing.assert_allclose(moved.sum(), 1)
@@ -122,8 +122,8 @@ def withheld_of_few_rows(seed: int, *, slope: float) -> bool:
     table = pa.table(
         {"x": pa.array(x[:, 0], mask=gap)} | {f"other {k}": x[:, k] for k in (1, 2, 3)}
     )
-    encoder = TableEncoder(infer_schema(table)).fit(table)
-    bins = encoder.bins_[0]
+    codec = TableCodec(infer_schema(table)).fit(table)
+    bins = codec.bins_[0]
     assert isinstance(bins, ContinuousBins)
     unseen = np.arange(180) < 18
     by_heart, truth = ~gap & ~unseen, bins.deviations(x[:, 0])
@@ -131,7 +131,7 @@ def withheld_of_few_rows(seed: int, *, slope: float) -> bool:
     away = (bins.deviations(bins.means) - center[:, None]) / spread[:, None]
     guess = bins.mass * np.exp(-(away**2) / 2)
     found = np.column_stack([0.7 * guess / guess.sum(1, keepdims=True), np.full(180, 0.3)])
-    return _strong_tilt(encoder, encoder.transform(table), 0, found, unseen) is not None
+    return _strong_tilt(codec, codec.transform(table), 0, found, unseen) is not None
 
 
 def test_that_observed_cells_are_known_by_heart_is_no_reason() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tabvae import TabVAE
 from tabvae.columns.infer import infer_column
-from tabvae.columns.privacy import blurred
+from tabvae.columns.privacy import microaggregate
 from tabvae.files import container
 from tabvae.files.frames import to_arrow
 
@@ -130,7 +130,7 @@ def test_every_blurred_number_stands_for_enough_cells(values: list[int], min_cou
     column = infer_column("x", array, array.type, (), None)
     if column.numbers is None:
         return
-    found = blurred(column, np.array(values, dtype=float), min_count)
+    found = microaggregate(column, np.array(values, dtype=float), min_count)
     assert len(found) <= len(values)
     assert min(values) <= found[0] <= found[-1] <= max(values)
     _, counts = np.unique(found, return_counts=True)

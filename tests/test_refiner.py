@@ -11,7 +11,7 @@ import pytest
 
 from tabvae import TabVAE
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.files.frames import to_arrow
 from tabvae.fit import unseen_rows
@@ -23,18 +23,18 @@ from .conftest import make_frame
 from .helpers import hasty
 
 
-def guess_the_mean(encoder: TableEncoder, codes: Codes) -> Belief:
+def guess_the_mean(codec: TableCodec, codes: Codes) -> Belief:
     """A poor first guess: the column's mean, every category equally likely."""
     counts = (~codes.observed).sum(0)
     guesses = [
         np.zeros(n) if isinstance(b, ContinuousBins) else np.full((n, len(b)), 1 / len(b))
-        for n, b in zip(counts, encoder.bins_, strict=True)
+        for n, b in zip(counts, codec.bins_, strict=True)
     ]
     return Belief(guesses, guesses)
 
 
 @pytest.fixture(scope="module")
-def case() -> tuple[TableEncoder, Codes, Refiner, pd.DataFrame]:
+def case() -> tuple[TableCodec, Codes, Refiner, pd.DataFrame]:
     rng = np.random.default_rng(0)
     x = rng.normal(size=600).round(2)
     truth = pd.DataFrame(
@@ -42,26 +42,26 @@ def case() -> tuple[TableEncoder, Codes, Refiner, pd.DataFrame]:
     )
     hidden = rng.random(truth.shape) < 0.2
     table = pa.Table.from_pandas(truth.astype(object).mask(hidden).infer_objects())
-    encoder = TableEncoder(infer_schema(table)).fit(table)
-    codes = encoder.transform(table)
+    codec = TableCodec(infer_schema(table)).fit(table)
+    codes = codec.transform(table)
     seen, unseen = codes[:540], codes[540:]
-    refiner, _ = Refiner.fit(encoder, seen, unseen, lambda c: guess_the_mean(encoder, c), seed=0)
-    return encoder, codes, refiner, truth
+    refiner, _ = Refiner.fit(codec, seen, unseen, lambda c: guess_the_mean(codec, c), seed=0)
+    return codec, codes, refiner, truth
 
 
 def test_cells_that_follow_from_others_are_found(
-    case: tuple[TableEncoder, Codes, Refiner, pd.DataFrame],
+    case: tuple[TableCodec, Codes, Refiner, pd.DataFrame],
 ) -> None:
-    encoder, codes, refiner, truth = case
-    guesses = refiner.refine(encoder, codes, guess_the_mean(encoder, codes))
+    codec, codes, refiner, truth = case
+    guesses = refiner.refine(codec, codes, guess_the_mean(codec, codes))
     gaps = ~codes.observed
     known = codes.observed[gaps[:, 1], 0]
-    bins = encoder.bins_[1]
+    bins = codec.bins_[1]
     assert isinstance(bins, ContinuousBins)
     found = bins.center + bins.scale * guesses[1]
     error = found - truth["double"].to_numpy()[gaps[:, 1]]
     assert np.sqrt(np.mean(error[known] ** 2)) < 0.3 * bins.scale
-    likely = np.array(encoder.bins_[2].vocabulary)[guesses[2].argmax(1)]
+    likely = np.array(codec.bins_[2].vocabulary)[guesses[2].argmax(1)]
     known = codes.observed[gaps[:, 2], 0]
     assert (likely == truth["sign"].to_numpy()[gaps[:, 2]])[known].mean() > 0.95
 
@@ -82,12 +82,12 @@ def test_a_column_that_only_held_out_rows_know_is_filled(learned: int) -> None:
 
 
 def test_a_row_is_refined_alone_as_among_others(
-    case: tuple[TableEncoder, Codes, Refiner, pd.DataFrame],
+    case: tuple[TableCodec, Codes, Refiner, pd.DataFrame],
 ) -> None:
-    encoder, codes, refiner, _ = case
-    together = refiner.refine(encoder, codes, guess_the_mean(encoder, codes))
+    codec, codes, refiner, _ = case
+    together = refiner.refine(codec, codes, guess_the_mean(codec, codes))
     few = codes[np.arange(5)]
-    alone = refiner.refine(encoder, few, guess_the_mean(encoder, few))
+    alone = refiner.refine(codec, few, guess_the_mean(codec, few))
     for one, other in zip(alone, together, strict=True):
         np.testing.assert_allclose(one, other[: len(one)])
 
@@ -115,13 +115,13 @@ def test_of_many_columns_the_trees_look_at_those_that_tell() -> None:
 
 def test_warning_filters_are_as_before() -> None:
     table = to_arrow(make_frame(2000))
-    encoder = TableEncoder(infer_schema(table)).fit(table)
-    codes = encoder.transform(table)
+    codec = TableCodec(infer_schema(table)).fit(table)
+    codes = codec.transform(table)
     before = list(warnings.filters)
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         inside = list(warnings.filters)
-        Refiner.fit(encoder, codes, codes[:0], lambda c: guess_the_mean(encoder, c), seed=0)
+        Refiner.fit(codec, codes, codes[:0], lambda c: guess_the_mean(codec, c), seed=0)
         assert warnings.filters
         assert warnings.filters == inside
     assert not heard

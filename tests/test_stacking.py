@@ -6,22 +6,22 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.imputation.stacking import (
     ERROR_BEFORE,
     HIDDEN,
     NETWORK_SHARE,
     Guesses,
+    fit_weights,
     hide,
-    whom_to_trust,
 )
 
 ROWS = 12_000
 
 
 @pytest.fixture(scope="module")
-def case() -> tuple[TableEncoder, Codes, Codes]:
+def case() -> tuple[TableCodec, Codes, Codes]:
     rng = np.random.default_rng(0)
     columns = {
         "one": rng.normal(size=ROWS),
@@ -30,18 +30,18 @@ def case() -> tuple[TableEncoder, Codes, Codes]:
         "sign": rng.choice(["+", "-"], ROWS),
     }
     table = pa.table(columns)
-    encoder = TableEncoder(infer_schema(table)).fit(table)
-    return encoder, *hide(encoder.transform(table), seed=0)
+    codec = TableCodec(infer_schema(table)).fit(table)
+    return codec, *hide(codec.transform(table), seed=0)
 
 
-def guesses(encoder: TableEncoder, whole: Codes, hidden: Codes, right: tuple[str, ...]) -> Guesses:
+def guesses(codec: TableCodec, whole: Codes, hidden: Codes, right: tuple[str, ...]) -> Guesses:
     """Nearly the truth for some columns, nothing at all for the others."""
     found: Guesses = []
     rng = np.random.default_rng(1)
-    for j, (column, coder) in enumerate(zip(encoder.columns_, encoder.bins_, strict=True)):
+    for j, (column, coder) in enumerate(zip(codec.columns_, codec.bins_, strict=True)):
         rows = np.flatnonzero(~hidden.observed[:, j])
         if j < 2:
-            truth, nothing = encoder.deviations(whole)[rows, j], np.zeros(len(rows))
+            truth, nothing = codec.deviations(whole)[rows, j], np.zeros(len(rows))
             truth = truth + 0.1 * rng.normal(size=len(rows))
         else:
             truth, nothing = np.eye(len(coder))[whole.bins[rows, j]], np.full(len(coder), 1.0)
@@ -50,55 +50,55 @@ def guesses(encoder: TableEncoder, whole: Codes, hidden: Codes, right: tuple[str
     return found
 
 
-def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableEncoder, Codes, Codes]) -> None:
-    encoder, whole, hidden = case
-    network = guesses(encoder, whole, hidden, right=("one", "sign"))
-    trees = guesses(encoder, whole, hidden, right=("other", "letter"))
-    trust = whom_to_trust(encoder, whole, hidden, network, trees, trees)
-    one, other, letter, sign = trust.shares
+def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableCodec, Codes, Codes]) -> None:
+    codec, whole, hidden = case
+    network = guesses(codec, whole, hidden, right=("one", "sign"))
+    trees = guesses(codec, whole, hidden, right=("other", "letter"))
+    stacking = fit_weights(codec, whole, hidden, network, trees, trees)
+    one, other, letter, sign = stacking.shares
     assert one > 0.7 > 0.3 > other
     assert sign > 0.7 > 0.3 > letter
-    assert ((trust.shares >= 0) & (trust.shares <= 1)).all()
+    assert ((stacking.shares >= 0) & (stacking.shares <= 1)).all()
     # The trees add nothing to what the network knows of the one, everything to the other.
-    assert trust.errors[0] > 0.9
-    assert trust.errors[1] < 0.3
+    assert stacking.errors[0] > 0.9
+    assert stacking.errors[1] < 0.3
 
 
-def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableEncoder, Codes, Codes]) -> None:
-    encoder, whole, hidden = case
+def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableCodec, Codes, Codes]) -> None:
+    codec, whole, hidden = case
     none, same = whole[:0], hidden[:0]
-    empty = guesses(encoder, none, same, right=())
-    trust = whom_to_trust(encoder, none, same, empty, empty, empty)
-    np.testing.assert_array_equal(trust.shares, NETWORK_SHARE)
-    np.testing.assert_array_equal(trust.errors, ERROR_BEFORE)
+    empty = guesses(codec, none, same, right=())
+    stacking = fit_weights(codec, none, same, empty, empty, empty)
+    np.testing.assert_array_equal(stacking.shares, NETWORK_SHARE)
+    np.testing.assert_array_equal(stacking.errors, ERROR_BEFORE)
 
 
 def test_whoever_knows_cells_like_the_missing_ones_is_believed(
-    case: tuple[TableEncoder, Codes, Codes],
+    case: tuple[TableCodec, Codes, Codes],
 ) -> None:
-    encoder, whole, hidden = case
-    known = guesses(encoder, whole, hidden, right=("one", "other", "letter", "sign"))
+    codec, whole, hidden = case
+    known = guesses(codec, whole, hidden, right=("one", "other", "letter", "sign"))
     large = known[0] > 0
     trees = [np.where(large, 0.5 * known[0], known[0]), *known[1:]]
     network = [np.where(large, known[0], 0.5 * known[0]), *known[1:]]
     more, less = (
-        whom_to_trust(encoder, whole, hidden, network, trees, [some, *known[1:]]).shares[0]
+        fit_weights(codec, whole, hidden, network, trees, [some, *known[1:]]).shares[0]
         for some in (trees[0][large], trees[0][~large])
     )
     assert more > 0.7 > 0.3 > less
 
 
-def test_few_cells_are_not_believed(case: tuple[TableEncoder, Codes, Codes]) -> None:
-    encoder, whole, hidden = case
+def test_few_cells_are_not_believed(case: tuple[TableCodec, Codes, Codes]) -> None:
+    codec, whole, hidden = case
     few, same = whole[:20], hidden[:20]
-    network = guesses(encoder, few, same, right=("one", "other"))
-    trees = guesses(encoder, few, same, right=())
-    shares = whom_to_trust(encoder, few, same, network, trees, trees).shares
+    network = guesses(codec, few, same, right=("one", "other"))
+    trees = guesses(codec, few, same, right=())
+    shares = fit_weights(codec, few, same, network, trees, trees).shares
     assert abs(shares[0] - NETWORK_SHARE) < 0.1
 
 
 def test_few_rows_are_tried_on_several_times_with_other_cells_hidden(
-    case: tuple[TableEncoder, Codes, Codes],
+    case: tuple[TableCodec, Codes, Codes],
 ) -> None:
     whole, hidden = hide(case[1][:100], seed=0)
     assert len(whole) == len(hidden) > 500

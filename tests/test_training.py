@@ -9,20 +9,20 @@ import pytest
 import torch
 
 from tabvae.network.autoencoder import Objective
-from tabvae.network.layers import Cells, Shape
+from tabvae.network.layers import NetworkSizes, Rows
 from tabvae.training.config import EFFORTS, Plan, plan_for
 from tabvae.training.masking import Batch, hold_out
 from tabvae.training.trainer import Point, Trainer
 
-SHAPE = Shape(sizes=(4, 4), latent=2, width=32)
+SHAPE = NetworkSizes(sizes=(4, 4), latent=2, width=32)
 POSITIONS = torch.zeros(10)
 PLAN = Plan(nets=1, steps=200, batch=64, width=32, rate=3e-3, evaluations=10)
 
 
-def copies(rows: int = 400) -> Cells:
+def copies(rows: int = 400) -> Rows:
     """Two columns, the second a copy of the first."""
     bins = torch.randint(4, (rows, 1), generator=torch.Generator().manual_seed(0)).expand(-1, 2)
-    return Cells(bins.contiguous(), torch.zeros(rows, 2), torch.ones(rows, 2, dtype=torch.bool))
+    return Rows(bins.contiguous(), torch.zeros(rows, 2), torch.ones(rows, 2, dtype=torch.bool))
 
 
 def trainer(plan: Plan = PLAN, seed: int = 0, rows: int = 400, held_out: int = 20) -> Trainer:
@@ -119,7 +119,7 @@ def test_a_non_finite_loss_steps_back_with_a_lower_rate() -> None:
         if point.step >= 100 and not poisoned:
             poisoned = True
             with torch.no_grad():
-                run.vae.encoder.posterior.weight.fill_(torch.nan)
+                run.vae.codec.posterior.weight.fill_(torch.nan)
 
     vae, record = run.run(poison)
     assert record.recoveries == 1

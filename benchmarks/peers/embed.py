@@ -39,9 +39,9 @@ def columns() -> object:
 def main() -> None:
     warnings.simplefilter("ignore")
     train, test, folder, dimensions, *methods = sys.argv[1:]
-    encoder = columns()
-    raw = encoder.fit_transform(pd.read_parquet(train))
-    new = encoder.transform(pd.read_parquet(test))
+    codec = columns()
+    raw = codec.fit_transform(pd.read_parquet(train))
+    new = codec.transform(pd.read_parquet(test))
     np.savez(Path(folder) / "raw.npz", train=raw, test=new)
     known = {
         "pca": PCA(int(dimensions), random_state=0),

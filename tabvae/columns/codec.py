@@ -19,7 +19,7 @@ from sklearn.exceptions import NotFittedError
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
-from tabvae.columns.privacy import blurred
+from tabvae.columns.privacy import microaggregate
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown, suggestion
 
@@ -97,7 +97,7 @@ class Codes:
         )
 
 
-class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Arrow table to :class:`Codes` and back, column by column.
 
     Args:
@@ -187,7 +187,9 @@ class TableEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         present = array.filter(pa.array(~arrow.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
-            known = blurred(column, values[np.isfinite(values)], self.min_count, self.na_values)
+            known = microaggregate(
+                column, values[np.isfinite(values)], self.min_count, self.na_values
+            )
             most = self.max_bins or int(np.clip(np.sqrt(len(array)), FEWEST_BINS, room))
             return ContinuousBins.fit(known, most, self.line)
         return CategoricalBins.fit(arrow.to_text(present), room, self.min_count)

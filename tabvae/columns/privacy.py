@@ -24,7 +24,7 @@ FEWEST_AT_AN_END, MOST_AT_AN_END = 2, 5
 FEWEST_CATEGORIES = 2
 
 
-def blurred(
+def microaggregate(
     column: Column, values: Floats, min_count: int, na_values: tuple[str, ...] = ()
 ) -> Floats:
     """The numbers of a column, sorted, as a model may know them.
@@ -92,7 +92,7 @@ def _averaged(ordered: Floats, count: int) -> Floats:
 
 
 def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_count: int) -> Schema:
-    """``schema`` of ``table`` without what single cells say: see ``blurred``.
+    """``schema`` of ``table`` without what single cells say: see ``microaggregate``.
 
     Args:
         schema: as inferred.
@@ -106,7 +106,7 @@ def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_co
         array = arrow.flat(table.column(column.name))
         if column.kind.continuous:
             values = column.values(array.filter(pa.array(~arrow.missing_mask(array, na_values))))
-            known = blurred(column, values[np.isfinite(values)], min_count, na_values)
+            known = microaggregate(column, values[np.isfinite(values)], min_count, na_values)
             column = replace(column, minimum=float(known[0]), maximum=float(known[-1]))
         elif column.kind.modelled and min_count > 1:
             column = _without_rare(column, array, na_values, min_count)

@@ -23,10 +23,10 @@ from scipy.special import softmax
 
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.imputation.stacking import Trial, Trust
+from tabvae.columns.codec import Codes, TableCodec
+from tabvae.imputation.stacking import StackingWeights, Trial
 from tabvae.predict.ensemble import Ensemble, sample_bins
-from tabvae.predict.missingness import Selection
+from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.sampling import Sample, set_column
 
 PLACES = 101
@@ -40,7 +40,7 @@ the last bin, as a share of what lies between them."""
 
 
 @dataclass(frozen=True)
-class Margins:
+class Recalibration:
     """The way from the network's distribution of a cell to the better one.
 
     Attributes:
@@ -55,7 +55,7 @@ class Margins:
             raise ValueError("the places of draws are no quantiles")
 
     @classmethod
-    def none(cls) -> Margins:
+    def none(cls) -> Recalibration:
         """Places are right as they are."""
         return cls(np.linspace(0, 1, PLACES))
 
@@ -63,27 +63,27 @@ class Margins:
     def fit(
         cls,
         ensemble: Ensemble,
-        encoder: TableEncoder,
-        selection: Selection,
-        trust: Trust,
+        codec: TableCodec,
+        missingness: MissingnessModel,
+        stacking: StackingWeights,
         trial: Trial | None,
         seed: int,
-    ) -> Margins:
+    ) -> Recalibration:
         """Learn places from numbers that were hidden.
 
         Args:
             ensemble: the networks.
-            encoder: knows the bins of each column.
-            selection: what it says of a cell that it is missing.
-            trust: in network and trees.
+            codec: knows the bins of each column.
+            missingness: what it says of a cell that it is missing.
+            stacking: in network and trees.
             trial: rows with cells hidden, and what is guessed of those; without it places stay.
             seed: of the places within bins.
         """
         if trial is None:
             return cls.none()
         rng = np.random.default_rng(seed)
-        places, errors = [np.linspace(0, 1, CELLS_BEFORE)], trust.errors_in(trial.hidden)
-        found = zip(encoder.bins_, beliefs(ensemble, selection, trial.hidden), strict=True)
+        places, errors = [np.linspace(0, 1, CELLS_BEFORE)], stacking.errors_in(trial.hidden)
+        found = zip(codec.bins_, beliefs(ensemble, missingness, trial.hidden), strict=True)
         for j, (coder, (_, network)) in enumerate(found):
             if isinstance(coder, ContinuousBins):
                 rows = np.flatnonzero(~trial.hidden.observed[:, j])
@@ -96,7 +96,7 @@ class Margins:
 
     def moved(
         self,
-        encoder: TableEncoder,
+        codec: TableCodec,
         codes: Codes,
         sample: Sample,
         networks: list[Floats],
@@ -105,14 +105,14 @@ class Margins:
         """``sample`` with its drawn cells where they are in the better distributions.
 
         Args:
-            encoder: knows the kind of each column.
+            codec: knows the kind of each column.
             codes: (N, columns) the rows before they were completed.
             sample: what the network drew.
             networks: (n, bins) a column, its distribution of each unobserved cell.
             better: the same by network and trees together.
         """
         done, levels = sample.codes.copy(), sample.levels.copy()
-        for j, coder in enumerate(encoder.bins_):
+        for j, coder in enumerate(codec.bins_):
             rows = np.flatnonzero(~codes.observed[:, j])
             drawn = done.bins[rows, j], levels[rows, j]
             if isinstance(coder, ContinuousBins):
@@ -122,12 +122,12 @@ class Margins:
             else:
                 bins, inside = _coupled(networks[j], better[j], *drawn)
             levels[rows, j] = inside
-            set_column(encoder, done, j, rows, bins, inside)
+            set_column(codec, done, j, rows, bins, inside)
         return replace(sample, codes=done, levels=levels)
 
 
 def beliefs(
-    ensemble: Ensemble, selection: Selection, codes: Codes
+    ensemble: Ensemble, missingness: MissingnessModel, codes: Codes
 ) -> Iterator[tuple[Floats, Floats]]:
     """Of each column, the network's (n, bins) distribution of its unobserved cells: as if they were
     like the observed ones, and knowing that those that are missing are."""
@@ -135,7 +135,7 @@ def beliefs(
     for j in range(len(ensemble.sizes)):
         rows = np.flatnonzero(~codes.observed[:, j])
         like = ensemble.probabilities([h[rows] for h in hidden], j)
-        yield like, selection.of_missing(like, j, codes.missing[rows, j])
+        yield like, missingness.given_missing(like, j, codes.missing[rows, j])
 
 
 def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Floats:

@@ -10,12 +10,12 @@ import numpy as np
 
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import Bins, ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
-from tabvae.imputation.draws import Margins, beliefs, sharpened
+from tabvae.columns.codec import Codes, TableCodec
+from tabvae.imputation.draws import Recalibration, beliefs, sharpened
 from tabvae.imputation.refiner import Belief, Refiner
 from tabvae.imputation.stacking import Guesses
 from tabvae.predict.ensemble import Ensemble, batches
-from tabvae.predict.missingness import Selection
+from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample
 
 ROWS_TO_DRAW = 4 * ROWS_PER_BLOCK
@@ -27,18 +27,18 @@ class Imputer:
     """Network and trees together.
 
     Attributes:
-        encoder: knows the bins of each column.
+        codec: knows the bins of each column.
         ensemble: the networks.
-        selection: what it says of a cell that it is missing.
+        missingness: what it says of a cell that it is missing.
         refiner: the trees.
-        margins: how draws come to be as both believe.
+        recalibration: how draws come to be as both believe.
     """
 
-    encoder: TableEncoder
+    codec: TableCodec
     ensemble: Ensemble
-    selection: Selection
+    missingness: MissingnessModel
     refiner: Refiner
-    margins: Margins
+    recalibration: Recalibration
 
     def impute(self, codes: Codes) -> Codes:
         """Every missing cell at its point estimate given the observed cells of its row.
@@ -51,14 +51,14 @@ class Imputer:
         for part in batches(len(gaps)):
             rows = gaps[part]
             block = codes[rows]
-            _fill(self.encoder, block, self._guesses(block))
+            _fill(self.codec, block, self._guesses(block))
             filled.put(rows, block)
         return filled
 
     def probabilities(self, codes: Codes, j: int) -> Floats:
         """(N, bins) how probable each bin of categorical column ``j`` is; certain where
         observed."""
-        found = np.eye(self.encoder.sizes[j])[codes.bins[:, j]]
+        found = np.eye(self.codec.sizes[j])[codes.bins[:, j]]
         unknown = np.flatnonzero(~codes.observed[:, j])
         for part in batches(len(unknown)):
             rows = unknown[part]
@@ -74,44 +74,46 @@ class Imputer:
             seed: with the number of the draw, the seed of the random numbers.
             start: number of the first row in its table, a multiple of ``ROWS_PER_BLOCK``.
         """
-        found = list(beliefs(self.ensemble, self.selection, codes))
-        guesses = self.refiner.refine(self.encoder, codes, _belief(self.encoder, found))
-        networks, errors = [own for _, own in found], self.refiner.trust.errors_in(codes)
+        found = list(beliefs(self.ensemble, self.missingness, codes))
+        guesses = self.refiner.refine(self.codec, codes, _belief(self.codec, found))
+        networks, errors = [own for _, own in found], self.refiner.stacking.errors_in(codes)
         better = [
             sharpened(*known)
-            for known in zip(self.encoder.bins_, networks, guesses, errors, strict=True)
+            for known in zip(self.codec.bins_, networks, guesses, errors, strict=True)
         ]
         for number in range(draws):
             drawn = sample(
                 self.ensemble,
-                self.encoder,
+                self.codec,
                 codes,
                 (seed, number),
                 gaps=False,
-                selection=self.selection,
+                missingness=self.missingness,
                 first=start // ROWS_PER_BLOCK,
             )
-            yield self.margins.moved(self.encoder, codes, drawn, networks, better)
+            yield self.recalibration.moved(self.codec, codes, drawn, networks, better)
 
     def _guesses(self, codes: Codes) -> Guesses:
         """Of the unobserved cells, network and trees together."""
-        belief = guess(self.ensemble, self.encoder, self.selection, codes)
-        return self.refiner.refine(self.encoder, codes, belief)
+        belief = guess(self.ensemble, self.codec, self.missingness, codes)
+        return self.refiner.refine(self.codec, codes, belief)
 
 
-def guess(ensemble: Ensemble, encoder: TableEncoder, selection: Selection, codes: Codes) -> Belief:
+def guess(
+    ensemble: Ensemble, codec: TableCodec, missingness: MissingnessModel, codes: Codes
+) -> Belief:
     """The network's predictive mean or probabilities of every unobserved cell."""
     parts = [
-        _belief(encoder, beliefs(ensemble, selection, codes[rows])) for rows in batches(len(codes))
+        _belief(codec, beliefs(ensemble, missingness, codes[rows])) for rows in batches(len(codes))
     ]
     sides = zip(*parts, strict=True)
     return Belief(*([np.concatenate(c) for c in zip(*side, strict=True)] for side in sides))
 
 
-def _belief(encoder: TableEncoder, found: Iterable[tuple[Floats, Floats]]) -> Belief:
+def _belief(codec: TableCodec, found: Iterable[tuple[Floats, Floats]]) -> Belief:
     """What is expected of cells whose distributions in each column are ``found``."""
     belief = Belief([], [])
-    for coder, (like, own) in zip(encoder.bins_, found, strict=True):
+    for coder, (like, own) in zip(codec.bins_, found, strict=True):
         belief.observed.append(_expected(coder, like))
         belief.missing.append(_expected(coder, own))
     return belief
@@ -124,9 +126,9 @@ def _expected(coder: Bins, probabilities: Floats) -> Floats:
     return probabilities
 
 
-def _fill(encoder: TableEncoder, block: Codes, guesses: Guesses) -> None:
+def _fill(codec: TableCodec, block: Codes, guesses: Guesses) -> None:
     """Set the missing cells of a batch to their guesses, in place."""
-    for j, (coder, guessed) in enumerate(zip(encoder.bins_, guesses, strict=True)):
+    for j, (coder, guessed) in enumerate(zip(codec.bins_, guesses, strict=True)):
         missing = block.missing[:, j]
         chosen = guessed[missing[~block.observed[:, j]]]
         if isinstance(coder, ContinuousBins):

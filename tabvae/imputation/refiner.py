@@ -25,10 +25,18 @@ from threadpoolctl import threadpool_limits
 
 from tabvae.columns.arrow import Mask
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import BOOSTED_TREES, Forest, Growth
 from tabvae.imputation.linear import MOST_FEATURES, Features, telling
-from tabvae.imputation.stacking import LEAST, Guesses, Trial, Trust, hide, mixed, whom_to_trust
+from tabvae.imputation.stacking import (
+    LEAST,
+    Guesses,
+    StackingWeights,
+    Trial,
+    fit_weights,
+    hide,
+    mixed,
+)
 
 ROUNDS, MANY_GAPS = 3, 0.1
 """Rounds of quick trees before the trees that are kept, in a table with at least that share of its
@@ -64,16 +72,16 @@ class Refiner:
 
     Attributes:
         forests: one a column.
-        trust: in the network's guesses beside the trees'.
+        stacking: in the network's guesses beside the trees'.
     """
 
     forests: tuple[Forest, ...]
-    trust: Trust
+    stacking: StackingWeights
 
     @classmethod
     def fit(
         cls,
-        encoder: TableEncoder,
+        codec: TableCodec,
         seen: Codes,
         unseen: Codes,
         guess: Callable[[Codes], Belief],
@@ -83,7 +91,7 @@ class Refiner:
         """Grow the trees, round by round; and what was tried to know whom to trust, if it was.
 
         Args:
-            encoder: knows the kind of each column.
+            codec: knows the kind of each column.
             seen: (N, columns) the rows the network was trained on.
             unseen: (H, columns) the other rows of the table, on which is chosen what suits a
                 column; the trees that are kept learn from them as well.
@@ -93,50 +101,48 @@ class Refiner:
         """
         codes = Codes.joined(seen.at_most(MOST_ROWS, seed), unseen)
         columns = codes.bins.shape[1]
-        growth = _growth(int(codes.observed.sum()), columns, encoder.min_count, leverage)
-        guesses = _rounds(encoder, codes, guess(codes), growth, seed)
-        trust = Trust.before(columns)
+        growth = _growth(int(codes.observed.sum()), columns, codec.min_count, leverage)
+        guesses = _rounds(codec, codes, guess(codes), growth, seed)
+        stacking = StackingWeights.before(columns)
         learned = len(codes) - len(unseen)
         # A column of few cells may have none that trees on trial could learn from.
         can_learn = bool(codes.observed[:learned].any(0).all())
         tried = None
-        if len(unseen) and can_learn and len(trust.shares) <= MOST_FEATURES:
+        if len(unseen) and can_learn and len(stacking.shares) <= MOST_FEATURES:
             whole, hidden = hide(unseen, seed)
             network = guess(hidden)
-            forests = _grow(encoder, codes, guesses, growth, learned, seed)
-            trees = cls(forests, trust)._trees(encoder, hidden, network)
-            trust = whom_to_trust(encoder, whole, hidden, network.missing, trees, guesses)
-            guessed = _blend(trees, network.missing, trust.shares_in(hidden))
+            forests = _grow(codec, codes, guesses, growth, learned, seed)
+            trees = cls(forests, stacking)._trees(codec, hidden, network)
+            stacking = fit_weights(codec, whole, hidden, network.missing, trees, guesses)
+            guessed = _blend(trees, network.missing, stacking.shares_in(hidden))
             tried = Trial(whole, hidden, guessed, forests, growth.trees)
-        return cls(_grow(encoder, codes, guesses, growth, len(codes), seed), trust), tried
+        return cls(_grow(codec, codes, guesses, growth, len(codes), seed), stacking), tried
 
-    def refine(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
+    def refine(self, codec: TableCodec, codes: Codes, first: Belief) -> Guesses:
         """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
         return _blend(
-            self._trees(encoder, codes, first), first.missing, self.trust.shares_in(codes)
+            self._trees(codec, codes, first), first.missing, self.stacking.shares_in(codes)
         )
 
-    def _trees(self, encoder: TableEncoder, codes: Codes, first: Belief) -> Guesses:
+    def _trees(self, codec: TableCodec, codes: Codes, first: Belief) -> Guesses:
         """What the trees say of the unobserved cells in the end."""
-        shares = Trust.before(codes.bins.shape[1]).shares_in(codes)
-        trees = self._say(encoder, codes, first, first.missing)
+        shares = StackingWeights.before(codes.bins.shape[1]).shares_in(codes)
+        trees = self._say(codec, codes, first, first.missing)
         for _ in range(SWEEPS - 1):
             guesses = _blend(trees, first.missing, shares)
-            trees = _mean(trees, self._say(encoder, codes, first, guesses))
+            trees = _mean(trees, self._say(codec, codes, first, guesses))
         return trees
 
-    def _say(
-        self, encoder: TableEncoder, codes: Codes, network: Belief, guesses: Guesses
-    ) -> Guesses:
+    def _say(self, codec: TableCodec, codes: Codes, network: Belief, guesses: Guesses) -> Guesses:
         """What the trees say of the unobserved cells, looking at ``guesses`` of all of them.
 
         What is missing because of what it holds differs from what is observed like it, by ever less
         the better it is known: a category by the same odds, a number in proportion to the squared
         error.
         """
-        x = features(encoder, codes, guesses)
-        said, errors = [], self.trust.errors_in(codes)
-        for j, (coder, forest) in enumerate(zip(encoder.bins_, self.forests, strict=True)):
+        x = features(codec, codes, guesses)
+        said, errors = [], self.stacking.errors_in(codes)
+        for j, (coder, forest) in enumerate(zip(codec.bins_, self.forests, strict=True)):
             others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
             like, own = network.observed[j], network.missing[j]
             if isinstance(coder, ContinuousBins):
@@ -147,26 +153,24 @@ class Refiner:
         return said
 
 
-def _rounds(
-    encoder: TableEncoder, codes: Codes, first: Belief, growth: Growth, seed: int
-) -> Guesses:
+def _rounds(codec: TableCodec, codes: Codes, first: Belief, growth: Growth, seed: int) -> Guesses:
     """The network's ``first`` guesses after rounds of quick trees."""
     gaps = 1 - float(codes.observed.mean())
     quick = Growth(max(round(QUICK_SHARE * growth.trees), FEWEST_QUICK), 1, mixed=False)
-    guesses, trust = first.missing, Trust.before(codes.bins.shape[1])
-    shares = trust.shares_in(codes)
+    guesses, stacking = first.missing, StackingWeights.before(codes.bins.shape[1])
+    shares = stacking.shares_in(codes)
     for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
-        forests = _grow(encoder, codes, guesses, quick, len(codes), seed + number)
-        said = Refiner(forests, trust)._say(encoder, codes, first, guesses)
+        forests = _grow(codec, codes, guesses, quick, len(codes), seed + number)
+        said = Refiner(forests, stacking)._say(codec, codes, first, guesses)
         latest = _blend(said, first.missing, shares)
         guesses = latest if number == 0 else _mean(guesses, latest)
     return guesses
 
 
-def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
+def features(codec: TableCodec, codes: Codes, guesses: Guesses) -> Features:
     """(N, columns) what the trees compare: numbers in column deviations, categories as bins."""
-    x = encoder.deviations(codes)
-    for j, (coder, guess) in enumerate(zip(encoder.bins_, guesses, strict=True)):
+    x = codec.deviations(codes)
+    for j, (coder, guess) in enumerate(zip(codec.bins_, guesses, strict=True)):
         number = isinstance(coder, ContinuousBins)
         if not number:
             x[:, j] = codes.bins[:, j]
@@ -175,7 +179,7 @@ def features(encoder: TableEncoder, codes: Codes, guesses: Guesses) -> Features:
 
 
 def _grow(
-    encoder: TableEncoder,
+    codec: TableCodec,
     codes: Codes,
     guesses: Guesses,
     growth: Growth,
@@ -188,9 +192,9 @@ def _grow(
     threads can leave it empty; the list is put back, and what they said meanwhile is dropped: that
     was of this, or of rows that all trees learned from.
     """
-    x = features(encoder, codes, guesses)
-    deviations = encoder.deviations(codes)
-    bins = np.array([0 if isinstance(b, ContinuousBins) else len(b) for b in encoder.bins_])
+    x = features(codec, codes, guesses)
+    deviations = codec.deviations(codes)
+    bins = np.array([0 if isinstance(b, ContinuousBins) else len(b) for b in codec.bins_])
 
     def forest(j: int) -> Forest:
         known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
@@ -211,7 +215,7 @@ def _grow(
         ThreadPoolExecutor(os.cpu_count(), initializer=alone) as pool,
     ):
         warnings.simplefilter("ignore")
-        return tuple(pool.map(forest, range(len(encoder.bins_))))
+        return tuple(pool.map(forest, range(len(codec.bins_))))
 
 
 def _blend(one: Guesses, other: Guesses, shares: Guesses) -> Guesses:

@@ -15,7 +15,7 @@ import numpy as np
 
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import CategoricalBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import Forest
 
 NETWORK_SHARE = 0.15
@@ -42,7 +42,7 @@ Guesses = list[Floats]
 
 
 @dataclass(frozen=True)
-class Trust:
+class StackingWeights:
     """Whom to trust, and how far, in a row of which all other cells are observed.
 
     Attributes:
@@ -61,7 +61,7 @@ class Trust:
                 raise ValueError("the trust in the network is no share")
 
     @classmethod
-    def before(cls, columns: int) -> Trust:
+    def before(cls, columns: int) -> StackingWeights:
         """Before anything is known."""
         return cls(np.full(columns, NETWORK_SHARE), np.full(columns, ERROR_BEFORE))
 
@@ -112,14 +112,14 @@ def hide(unseen: Codes, seed: int) -> tuple[Codes, Codes]:
     return whole, replace(whole, observed=whole.observed & ~hidden)
 
 
-def whom_to_trust(
-    encoder: TableEncoder,
+def fit_weights(
+    codec: TableCodec,
     whole: Codes,
     hidden: Codes,
     network: Guesses,
     trees: Guesses,
     missing: Guesses,
-) -> Trust:
+) -> StackingWeights:
     """The weights of the network's guesses that lose least on hidden cells.
 
     What is lost is the squared error of a number, the score of Brier (1950) of a category. Where
@@ -127,14 +127,14 @@ def whom_to_trust(
     guessed to be large, too (Shimodaira 2000).
 
     Args:
-        encoder: knows the kind of each column.
+        codec: knows the kind of each column.
         whole: (N, columns) rows.
         hidden: (N, columns) the same with fewer cells observed.
         network: what the network guesses of the unobserved cells of ``hidden``.
         trees: what the trees guess of them.
         missing: what is guessed of the cells that are not observed in the table.
     """
-    truth, lacks = _truth(encoder, whole, hidden), lacking(hidden)
+    truth, lacks = _truth(codec, whole, hidden), lacking(hidden)
     sums = np.zeros((len(truth), 4))
     for j, true in enumerate(truth):
         known = whole.observed[~hidden.observed[:, j], j]
@@ -142,17 +142,17 @@ def whom_to_trust(
             weights = _weights(trees[j][known], missing[j])
             without = mixed(trees[j], network[j], lacks[j])
             sums[j] = _sums(true[known], network[j][known], without[known], weights)
-    numbers = np.array([not isinstance(b, CategoricalBins) for b in encoder.bins_])
-    trust = Trust.before(len(truth))
+    numbers = np.array([not isinstance(b, CategoricalBins) for b in codec.bins_])
+    stacking = StackingWeights.before(len(truth))
     for kind in (numbers, ~numbers):
         cells, gain, spread, loss = sums[kind].T
         if cells.sum() > 0:
             share = _ratios(gain, spread, cells, NETWORK_SHARE)
             both = loss - 2 * share * gain + share**2 * spread
             alone = loss - 2 * gain + spread
-            trust.shares[kind] = share
-            trust.errors[kind] = _ratios(both, alone, cells, ERROR_BEFORE)
-    return trust
+            stacking.shares[kind] = share
+            stacking.errors[kind] = _ratios(both, alone, cells, ERROR_BEFORE)
+    return stacking
 
 
 def mixed(one: Floats, other: Floats, share: Floats) -> Floats:
@@ -161,11 +161,11 @@ def mixed(one: Floats, other: Floats, share: Floats) -> Floats:
     return (1 - share) * one + share * other
 
 
-def _truth(encoder: TableEncoder, whole: Codes, hidden: Codes) -> Guesses:
+def _truth(codec: TableCodec, whole: Codes, hidden: Codes) -> Guesses:
     """What a perfect guess of the unobserved cells of ``hidden`` would be."""
-    deviations = encoder.deviations(whole)
+    deviations = codec.deviations(whole)
     found: Guesses = []
-    for j, coder in enumerate(encoder.bins_):
+    for j, coder in enumerate(codec.bins_):
         rows = ~hidden.observed[:, j]
         category = isinstance(coder, CategoricalBins)
         found.append(np.eye(len(coder))[whole.bins[rows, j]] if category else deviations[rows, j])

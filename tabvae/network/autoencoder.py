@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.distributions import Normal
 
 from tabvae.errors import ParameterError, require_one_of
-from tabvae.network.layers import Cells, Decoder, Encoder, Shape, TextbookLogits
+from tabvae.network.layers import Decoder, Encoder, NetworkSizes, Rows, TextbookLogits
 from tabvae.network.likelihood import BinnedCells
 
 MODELS = ("vae", "ae", "dae")
@@ -130,7 +130,9 @@ class Autoencoder(nn.Module):
     column_of: Tensor
     sizes: Tensor
 
-    def __init__(self, shape: Shape, positions: Tensor, objective: Objective | None = None) -> None:
+    def __init__(
+        self, shape: NetworkSizes, positions: Tensor, objective: Objective | None = None
+    ) -> None:
         super().__init__()
         self.shape = shape
         self.objective = objective or Objective()
@@ -139,7 +141,7 @@ class Autoencoder(nn.Module):
         self.register_buffer("sizes", torch.tensor(shape.sizes), persistent=False)
         self.register_buffer("column_of", shape.column_of, persistent=False)
 
-    def posterior(self, cells: Cells, visible: Tensor) -> Normal:
+    def posterior(self, cells: Rows, visible: Tensor) -> Normal:
         """q(z | x_v), (B, latent)."""
         normal: Normal = self.encoder(cells, visible)[1]
         return normal
@@ -167,7 +169,7 @@ class Autoencoder(nn.Module):
             density = head.log_density(h, scores)
         return BinnedCells(head(h), self.column_of, self.encoder.offsets, gaps, density)
 
-    def hidden(self, cells: Cells, visible: Tensor) -> Tensor:
+    def hidden(self, cells: Rows, visible: Tensor) -> Tensor:
         """What the visible cells say: the decoder's last hidden layer, z at its mean."""
         features, q = self.encoder(cells, visible)
         return self.decoder.hidden(q.mean, self.given(features))
@@ -176,7 +178,7 @@ class Autoencoder(nn.Module):
         """Features (1, width) and q(z) of a row with no cell visible; the latter is the prior."""
         hidden = torch.zeros(1, len(self.sizes), dtype=torch.bool, device=self.sizes.device)
         scores = hidden.to(self.encoder.scores.weight.dtype)
-        found: tuple[Tensor, Normal] = self.encoder(Cells(hidden.long(), scores, hidden), hidden)
+        found: tuple[Tensor, Normal] = self.encoder(Rows(hidden.long(), scores, hidden), hidden)
         return found
 
     def hidden_from(self, z: Tensor) -> Tensor:
@@ -184,19 +186,19 @@ class Autoencoder(nn.Module):
         given = self.given(self.nothing()[0]).expand(len(z), -1)
         return self.decoder.hidden(z, given)
 
-    def predictive(self, cells: Cells, visible: Tensor) -> BinnedCells:
+    def predictive(self, cells: Rows, visible: Tensor) -> BinnedCells:
         """p(x | z = mean(x_v), x_v): what the visible cells say about every cell."""
         features, q = self.encoder(cells, visible)
         return self.likelihood(q.mean, self.given(features))
 
     def loss(
         self,
-        cells: Cells,
+        cells: Rows,
         visible: Tensor,
         target: Tensor,
         noise: Tensor,
         gaps: Tensor | None = None,
-        seen: Cells | None = None,
+        seen: Rows | None = None,
         kl_weight: float | None = None,
     ) -> Loss:
         """All terms of the objective on one batch.
@@ -235,7 +237,7 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def held_out(
-        self, cells: Cells, visible: Tensor, target: Tensor
+        self, cells: Rows, visible: Tensor, target: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """How well the target cells are predicted from the visible ones.
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import Cells
+from tabvae.network.layers import Rows
 
 
 def log_weights(
@@ -47,7 +47,7 @@ def importance_bound(weights: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def textbook_weights(net: Autoencoder, cells: Cells, noise: Tensor) -> Tensor:
+def importance_weights(net: Autoencoder, cells: Rows, noise: Tensor) -> Tensor:
     """(samples, B) log-weights of the observed cells of rows with nothing given."""
     features, prior = net.nothing()
     given = net.given(features).expand(len(cells.bins), -1)

@@ -25,7 +25,7 @@ TILTS, MOST_TILT = 1000, 3
 """Points of the table behind ``tilt_of_mean``, and its end as a power of ten."""
 
 
-class Cells(NamedTuple):
+class Rows(NamedTuple):
     """A batch of rows as tensors.
 
     Attributes:
@@ -39,17 +39,17 @@ class Cells(NamedTuple):
     observed: Tensor
 
     @classmethod
-    def of(cls, codes: Codes, dtype: torch.dtype = torch.float32) -> Cells:
+    def of(cls, codes: Codes, dtype: torch.dtype = torch.float32) -> Rows:
         """``codes`` as tensors."""
         scores = torch.from_numpy(codes.scores).to(dtype)
         return cls(torch.from_numpy(codes.bins), scores, torch.from_numpy(codes.observed))
 
-    def rows(self, index: Tensor | slice) -> Cells:
-        return Cells(self.bins[index], self.scores[index], self.observed[index])
+    def rows(self, index: Tensor | slice) -> Rows:
+        return Rows(self.bins[index], self.scores[index], self.observed[index])
 
 
 @dataclass(frozen=True)
-class Shape:
+class NetworkSizes:
     """The sizes that define the two modules.
 
     Attributes:
@@ -122,7 +122,7 @@ class Encoder(nn.Module):
     offsets: Tensor
     hidden_token: Tensor
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: NetworkSizes) -> None:
         super().__init__()
         columns, total = len(shape.sizes), shape.offsets[-1]
         self.register_buffer("offsets", torch.tensor(shape.offsets[:-1]), persistent=False)
@@ -135,7 +135,7 @@ class Encoder(nn.Module):
         self.norm = nn.LayerNorm(shape.width, elementwise_affine=False)
         self.posterior = nn.Linear(shape.width, 2 * shape.latent)
 
-    def forward(self, cells: Cells, visible: Tensor) -> tuple[Tensor, Normal]:
+    def forward(self, cells: Rows, visible: Tensor) -> tuple[Tensor, Normal]:
         tokens = torch.where(visible, self.offsets + cells.bins, self.hidden_token)
         scores = torch.where(visible, cells.scores, torch.zeros_like(cells.scores))
         x = self.embedding(tokens) + self.scores(scores)
@@ -164,7 +164,7 @@ class BinLogits(nn.Module):
     basis: Tensor
     rows: Tensor
 
-    def __init__(self, shape: Shape, positions: Tensor) -> None:
+    def __init__(self, shape: NetworkSizes, positions: Tensor) -> None:
         super().__init__()
         columns = len(shape.sizes)
         self.free = nn.Linear(shape.width, shape.offsets[-1])
@@ -223,7 +223,7 @@ class TextbookLogits(nn.Module):
     is_value: Tensor
     column_of: Tensor
 
-    def __init__(self, shape: Shape, positions: Tensor, likelihood: str) -> None:
+    def __init__(self, shape: NetworkSizes, positions: Tensor, likelihood: str) -> None:
         super().__init__()
         columns = len(shape.sizes)
         self.likelihood = likelihood
@@ -317,7 +317,7 @@ class Decoder(nn.Module):
     **Shape** z (B, latent), features (B, width) -> (B, total bins)
     """
 
-    def __init__(self, shape: Shape, positions: Tensor, likelihood: str = "binned") -> None:
+    def __init__(self, shape: NetworkSizes, positions: Tensor, likelihood: str = "binned") -> None:
         super().__init__()
         self.latent = nn.Linear(shape.latent, shape.width)
         self.features = nn.Linear(shape.width, shape.width)

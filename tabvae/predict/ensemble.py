@@ -16,10 +16,10 @@ from torch.distributions import Normal
 
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.network.autoencoder import Autoencoder, Objective, gaussian_kl
-from tabvae.network.bounds import elbo, importance_bound, textbook_weights
-from tabvae.network.layers import Cells
+from tabvae.network.bounds import elbo, importance_bound, importance_weights
+from tabvae.network.layers import Rows
 
 ROWS_PER_BATCH, BOUND_ROWS = 1024, 1024
 Hidden = list[Tensor]
@@ -52,7 +52,7 @@ class Ensemble:
     @torch.inference_mode()
     def posterior(self, codes: Codes) -> tuple[Floats, Floats]:
         """(N, latent) mean and scale of q(z | observed cells), of the first network."""
-        cells = Cells.of(codes, torch.float64)
+        cells = Rows.of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
         return q.mean.numpy(), q.stddev.numpy()
 
@@ -65,7 +65,7 @@ class Ensemble:
     @torch.inference_mode()
     def kl(self, codes: Codes) -> Floats:
         """(N, latent) KL( q(z|x_o) || q(z|nothing) ) in nats, of the first network."""
-        cells = Cells.of(codes, torch.float64)
+        cells = Rows.of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
         return cast(Floats, gaussian_kl(q, self._exact[0].nothing()[1]).numpy())
 
@@ -73,7 +73,7 @@ class Ensemble:
     def aggregate_kl(self, codes: Codes) -> Floats:
         """(latent,) KL in nats of the aggregate posterior, as a Gaussian of its mean and variance
         over the rows, against the prior; of the first network."""
-        cells = Cells.of(codes, torch.float64)
+        cells = Rows.of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
         variance = q.mean.var(0, correction=0) + q.variance.mean(0)
         whole = Normal(q.mean.mean(0), variance.sqrt())
@@ -92,10 +92,10 @@ class Ensemble:
         for rows in batches(len(codes), BOUND_ROWS):
             if shared:
                 generator.manual_seed(seed)
-            cells = Cells.of(codes[rows], torch.float64)
+            cells = Rows.of(codes[rows], torch.float64)
             shape = (samples, 1 if shared else len(cells.bins), self.latent)
             noise = torch.randn(shape, dtype=torch.float64, generator=generator)
-            weights = textbook_weights(self._exact[0], cells, noise)
+            weights = importance_weights(self._exact[0], cells, noise)
             found.append(torch.stack([elbo(weights), importance_bound(weights)]))
         lower, importance = torch.cat(found, dim=1).numpy()
         return lower, importance
@@ -103,7 +103,7 @@ class Ensemble:
     @torch.inference_mode()
     def hidden(self, codes: Codes, visible: Mask) -> Hidden:
         """What the visible cells say: the decoder's last hidden layer, one (N, ...) a net."""
-        cells, seen = Cells.of(codes, torch.float64), torch.from_numpy(visible)
+        cells, seen = Rows.of(codes, torch.float64), torch.from_numpy(visible)
         return [net.hidden(cells, seen) for net in self._exact]
 
     @torch.inference_mode()
@@ -143,10 +143,10 @@ class Ensemble:
 
 
 def put_expected(
-    encoder: TableEncoder, codes: Codes, j: int, rows: Ints, probabilities: Floats
+    codec: TableCodec, codes: Codes, j: int, rows: Ints, probabilities: Floats
 ) -> None:
     """Set cells of column ``j`` in place: a number to its mean, a category to the likeliest."""
-    coder = encoder.bins_[j]
+    coder = codec.bins_[j]
     codes.bins[rows, j] = probabilities.argmax(1)
     if isinstance(coder, ContinuousBins):
         codes.values[rows, j] = probabilities @ coder.means

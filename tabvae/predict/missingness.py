@@ -32,7 +32,7 @@ from scipy.special import entr, expit, logit, logsumexp
 
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import LARGEST_SCORE, Bins, ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.errors import shown
 from tabvae.predict.ensemble import Ensemble, batches
 
@@ -55,7 +55,7 @@ LEAST, LOWEST = 1e-12, -500.0
 
 
 @dataclass(frozen=True)
-class Selection:
+class MissingnessModel:
     """How the cells of each modelled column were selected to be missing.
 
     Attributes:
@@ -66,44 +66,44 @@ class Selection:
     tilts: tuple[Floats, ...]
 
     @classmethod
-    def none(cls, encoder: TableEncoder) -> Selection:
+    def none(cls, codec: TableCodec) -> MissingnessModel:
         """Gaps say nothing."""
-        return cls(tuple(np.zeros(size) for size in encoder.sizes))
+        return cls(tuple(np.zeros(size) for size in codec.sizes))
 
     @classmethod
     def fit(
-        cls, ensemble: Ensemble, encoder: TableEncoder, seen: Codes, unseen: Codes, seed: int
-    ) -> Selection:
+        cls, ensemble: Ensemble, codec: TableCodec, seen: Codes, unseen: Codes, seed: int
+    ) -> MissingnessModel:
         """Judge every column.
 
         Args:
             ensemble: the networks; of a kind that knows the state "missing".
-            encoder: knows the bins of each column.
+            codec: knows the bins of each column.
             seen: (N, columns) rows the networks trained on.
             unseen: (H, columns) rows they did not train on.
             seed: of the choice among ``seen``.
         """
         codes = Codes.joined(unseen, seen.at_most(MOST_ROWS, seed))
-        tilts = list(cls.none(encoder).tilts)
+        tilts = list(cls.none(codec).tilts)
         if len(tilts) > MOST_COLUMNS:
             return cls(tuple(tilts))
         known = np.arange(len(codes)) < len(unseen)
         # Gaps are one more state of the other cells.
-        bins = np.where(codes.missing, encoder.sizes, codes.bins)
+        bins = np.where(codes.missing, codec.sizes, codes.bins)
         shown = replace(codes, bins=bins, observed=codes.observed | codes.missing)
         for j in range(len(tilts)):
             gap, counted = codes.missing[:, j], shown.observed[:, j]
             if min(gap.sum(), codes.observed[:, j].sum()) >= FEWEST_CELLS and gap[known].any():
                 found = _given_others(ensemble, shown[counted], j)
-                tilt = _strong_tilt(encoder, codes[counted], j, found, known[counted])
+                tilt = _strong_tilt(codec, codes[counted], j, found, known[counted])
                 tilts[j] = tilts[j] if tilt is None else tilt
         return cls(tuple(tilts))
 
-    def most_withheld(self, encoder: TableEncoder) -> dict[str, str]:
+    def most_withheld(self, codec: TableCodec) -> dict[str, str]:
         """What is missing most often: by the name of each column whose gaps say what would be
         there, ``large``, ``small``, or a category in quotes."""
         found = {}
-        for column, bins, tilt in zip(encoder.columns_, encoder.bins_, self.tilts, strict=True):
+        for column, bins, tilt in zip(codec.columns_, codec.bins_, self.tilts, strict=True):
             if tilt.any():
                 if isinstance(bins, ContinuousBins):
                     found[column.name] = "large" if tilt[-1] > tilt[0] else "small"
@@ -111,7 +111,7 @@ class Selection:
                     found[column.name] = shown(bins.vocabulary[int(tilt.argmax())])
         return found
 
-    def of_missing(self, probabilities: Floats, j: int, missing: Mask) -> Floats:
+    def given_missing(self, probabilities: Floats, j: int, missing: Mask) -> Floats:
         """p(x_j | others, missing) of those cells that are missing.
 
         Args:
@@ -134,18 +134,18 @@ def _given_others(ensemble: Ensemble, codes: Codes, j: int) -> Floats:
 
 
 def _strong_tilt(
-    encoder: TableEncoder, codes: Codes, j: int, found: Floats, unseen: Mask
+    codec: TableCodec, codes: Codes, j: int, found: Floats, unseen: Mask
 ) -> Floats | None:
     """(bins,) the tilt of column ``j``, if it is the best explanation of its gaps.
 
     Args:
-        encoder: knows the bins.
+        codec: knows the bins.
         codes: (N, columns) rows in which the column is observed or missing.
         j: which modelled column.
         found: (N, bins + 1) what the networks find it to be, "missing" at last.
         unseen: (N,) rows that no network trained on.
     """
-    gap, basis = codes.missing[:, j], _terms(encoder.bins_[j])
+    gap, basis = codes.missing[:, j], _terms(codec.bins_[j])
     missing = found[:, -1].clip(LEAST, 1 - LEAST)
     log_p = np.log(found[:, :-1].clip(LEAST)) - np.log1p(-missing)[:, None]
 
@@ -158,7 +158,7 @@ def _strong_tilt(
     enough = _log_likelihood(gap, np.full(len(gap), logit(gap.mean()))).sum() + STRONG
     if own.evidence < enough:
         return None
-    x = _others(encoder, codes, j)
+    x = _others(codec, codes, j)
     others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap)
     if own.evidence < others.evidence + STRONG:
         return None
@@ -209,11 +209,11 @@ def _terms(bins: Bins) -> Floats:
     return np.column_stack([STEEPNESS * line, (1 - away).clip(min=0)])
 
 
-def _others(encoder: TableEncoder, codes: Codes, j: int) -> Floats:
+def _others(codec: TableCodec, codes: Codes, j: int) -> Floats:
     """(N, terms) the columns but ``j``: where they have gaps; a number's place on its line, and in
     deviations; a category's indicators."""
     parts = []
-    for k, bins in enumerate(encoder.bins_):
+    for k, bins in enumerate(codec.bins_):
         if k == j:
             continue
         if isinstance(bins, ContinuousBins):

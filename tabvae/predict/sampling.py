@@ -13,9 +13,9 @@ import numpy as np
 
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.predict.ensemble import Ensemble, batches, sample_bins
-from tabvae.predict.missingness import Selection
+from tabvae.predict.missingness import MissingnessModel
 
 ROWS_PER_BLOCK = 512
 
@@ -35,40 +35,40 @@ class Sample:
 
 def sample(
     ensemble: Ensemble,
-    encoder: TableEncoder,
+    codec: TableCodec,
     codes: Codes,
     seed: tuple[int, ...],
     gaps: bool,
     temperature: float = 1.0,
-    selection: Selection | None = None,
+    missingness: MissingnessModel | None = None,
     first: int = 0,
 ) -> Sample:
     """Sample every cell that is not observed, given those that are.
 
     Args:
         ensemble: the networks.
-        encoder: knows the bins of each column.
+        codec: knows the bins of each column.
         codes: (N, columns) rows; observed cells are kept.
         seed: with the number of the block, the seed of the random numbers.
         gaps: whether a cell may come out as missing, as often as in the training table.
         temperature: divides the logits; below 1 gives more typical rows.
-        selection: what it says of a cell that it is missing; by default nothing.
+        missingness: what it says of a cell that it is missing; by default nothing.
         first: number of the first block.
     """
-    selection = selection or Selection.none(encoder)
+    missingness = missingness or MissingnessModel.none(codec)
     done = codes.copy()
     levels = np.zeros(done.bins.shape)
     for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK), start=first):
         rng = np.random.default_rng([*seed, number])
         block = done[rows]
-        _sample_block(ensemble, encoder, selection, block, levels[rows], rng, gaps, temperature)
+        _sample_block(ensemble, codec, missingness, block, levels[rows], rng, gaps, temperature)
     return Sample(done, levels)
 
 
 def _sample_block(
     ensemble: Ensemble,
-    encoder: TableEncoder,
-    selection: Selection,
+    codec: TableCodec,
+    missingness: MissingnessModel,
     block: Codes,
     levels: Floats,
     rng: np.random.Generator,
@@ -84,15 +84,15 @@ def _sample_block(
             continue
         hidden = ensemble.hidden(block[todo], visible[todo])
         probabilities = ensemble.probabilities(hidden, int(j), gaps, temperature)
-        probabilities = selection.of_missing(probabilities, int(j), block.missing[todo, j])
+        probabilities = missingness.given_missing(probabilities, int(j), block.missing[todo, j])
         bins = sample_bins(probabilities, uniforms[0, todo])
         levels[todo, j] = uniforms[1, todo]
         visible[todo, j] = True
-        set_column(encoder, block, int(j), todo, bins, uniforms[1, todo])
+        set_column(codec, block, int(j), todo, bins, uniforms[1, todo])
 
 
 def set_column(
-    encoder: TableEncoder,
+    codec: TableCodec,
     codes: Codes,
     j: int,
     rows: Ints,
@@ -100,13 +100,13 @@ def set_column(
     levels: Floats,
 ) -> None:
     """Set cells of column ``j`` to ``bins``, in place; bin ``sizes[j]`` is the state missing."""
-    coder = encoder.bins_[j]
+    coder = codec.bins_[j]
     gap: Mask = bins == len(coder)
     codes.bins[rows, j] = bins
     codes.missing[rows, j] = gap
     codes.observed[rows, j] = ~gap
     if isinstance(coder, ContinuousBins):
         known = np.where(gap, 0, bins)
-        values = encoder.snap(j, coder.decode(known, levels))
+        values = codec.snap(j, coder.decode(known, levels))
         codes.values[rows, j] = np.where(gap, np.nan, values)
         codes.scores[rows, j] = np.where(gap, 0.0, coder.scores(values, known))

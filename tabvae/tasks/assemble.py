@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, shown
@@ -18,15 +18,15 @@ from tabvae.tasks.detect import expected
 CELLS_SHOWN = 3
 
 
-def fill(encoder: TableEncoder, table: pa.Table, codes: Codes, sample: Sample) -> pa.Table:
+def fill(codec: TableCodec, table: pa.Table, codes: Codes, sample: Sample) -> pa.Table:
     """``table`` with its missing cells taken from ``sample``."""
-    for j, column in enumerate(encoder.columns_):
+    for j, column in enumerate(codec.columns_):
         gaps = codes.missing[:, j]
         if not gaps.any():
             continue
         position = table.column_names.index(column.name)
-        field, original = _field(encoder.schema, table, position), table.column(position)
-        written = encoder.write_column(
+        field, original = _field(codec.schema, table, position), table.column(position)
+        written = codec.write_column(
             j,
             sample.codes.bins[:, j],
             sample.codes.values[:, j],
@@ -35,7 +35,7 @@ def fill(encoder: TableEncoder, table: pa.Table, codes: Codes, sample: Sample) -
             target=field.type,
         )
         table = table.set_column(position, field, arrow.choose(gaps, written, arrow.flat(original)))
-    return _fill_constants(encoder, table)
+    return _fill_constants(codec, table)
 
 
 def _field(schema: Schema, table: pa.Table, position: int) -> pa.Field:
@@ -44,13 +44,13 @@ def _field(schema: Schema, table: pa.Table, position: int) -> pa.Field:
     return schema.types.field(field.name) if pa.types.is_null(field.type) else field
 
 
-def _fill_constants(encoder: TableEncoder, table: pa.Table) -> pa.Table:
-    for column in encoder.schema.columns:
+def _fill_constants(codec: TableCodec, table: pa.Table) -> pa.Table:
+    for column in codec.schema.columns:
         if column.kind is not ColumnKind.CONSTANT or column.name not in table.column_names:
             continue
         position = table.column_names.index(column.name)
-        field, array = _field(encoder.schema, table, position), arrow.flat(table.column(position))
-        gaps = arrow.missing_mask(array, encoder.na_values)
+        field, array = _field(codec.schema, table, position), arrow.flat(table.column(position))
+        gaps = arrow.missing_mask(array, codec.na_values)
         if gaps.any():
             written = arrow.from_text(pa.array([column.constant] * len(array)), field.type)
             table = table.set_column(position, field, arrow.choose(gaps, written, array))
@@ -106,16 +106,16 @@ def whole_table(schema: Schema, modelled: pa.Table, given: pa.Table | None = Non
 
 
 def explain(
-    encoder: TableEncoder, ensemble: Ensemble, table: pa.Table, codes: Codes, blame: Floats
+    codec: TableCodec, ensemble: Ensemble, table: pa.Table, codes: Codes, attribution: Floats
 ) -> dict[str, pa.Array]:
-    """The cells of each row with most ``blame``, with observed and expected value as text."""
-    names = np.array([c.name for c in encoder.columns_], dtype=object)
-    ranked = np.where(np.isnan(blame), np.inf, -blame)
+    """The cells of each row with most ``attribution``, with observed and expected value as text."""
+    names = np.array([c.name for c in codec.columns_], dtype=object)
+    ranked = np.where(np.isnan(attribution), np.inf, -attribution)
     order = np.argsort(ranked, axis=1, kind="stable")[:, :CELLS_SHOWN]
-    shown_cells = np.zeros(blame.shape, dtype=np.bool_)
+    shown_cells = np.zeros(attribution.shape, dtype=np.bool_)
     np.put_along_axis(shown_cells, order, True, axis=1)
-    likely = expected(ensemble, encoder, codes, shown_cells)
-    texts = _texts(encoder.inverse_transform(likely))
+    likely = expected(ensemble, codec, codes, shown_cells)
+    texts = _texts(codec.inverse_transform(likely))
     observed = _texts(table.select(list(names)))
     rows = np.arange(len(codes))
     columns: dict[str, pa.Array] = {}

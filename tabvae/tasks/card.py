@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import genpareto
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.predict.ensemble import Ensemble
 from tabvae.tasks.detect import LOOKS, UNITS, residual_scales
 from tabvae.tasks.leakage import Leakage
@@ -138,7 +138,7 @@ class Card:
     def measure(
         cls,
         ensemble: Ensemble,
-        encoder: TableEncoder,
+        codec: TableCodec,
         codes: Codes,
         unseen: Codes,
         records: Sequence[Record],
@@ -148,7 +148,7 @@ class Card:
 
         Args:
             ensemble: the networks.
-            encoder: fitted to the table.
+            codec: fitted to the table.
             codes: (N, columns) the whole table.
             unseen: (H, columns) the held-out rows.
             records: of each network's training.
@@ -156,12 +156,12 @@ class Card:
         """
         enough = len(unseen) >= FEWEST_CALIBRATION_ROWS
         examined = unseen if enough else codes.at_most(MOST_CALIBRATION_ROWS, seed=0)
-        scales = residual_scales(ensemble, encoder, examined)
+        scales = residual_scales(ensemble, codec, examined)
         calibrations = {}
         for kind in known_scores(ensemble):
-            scores = score_rows(kind, ensemble, encoder, examined, scales)
+            scores = score_rows(kind, ensemble, codec, examined, scales)
             if not enough and len(unseen):
-                others = score_rows(kind, ensemble, encoder, unseen, scales)
+                others = score_rows(kind, ensemble, codec, unseen, scales)
                 scores = as_of_new_rows(scores, others, additive=kind == "likelihood")
             calibrations[kind] = Calibration.measure(scores)
         told = unseen if len(unseen) else codes

@@ -17,7 +17,7 @@ from scipy.special import gamma
 
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.predict.ensemble import Ensemble, batches, put_expected
 
 LOOKS = 32
@@ -44,14 +44,14 @@ class Surprise(NamedTuple):
     Attributes:
         cells: (N, columns) mean surprise of each cell over the looks that hide it, in nats; NaN if
             missing.
-        blame: (N, columns) how much it accounts for the row's oddness: the mean logarithm of one
-            plus that surprise, times a factor that grows with how much odder the row's other cells
+        attribution: (N, columns) how much it accounts for its row's oddness: the mean logarithm of
+            one plus that surprise, times a factor that grows with how much odder the row's other cells
             are, by the same measure, when they are predicted from this cell than when it is hidden
             as well. A wrong cell makes those that follow from it look wrong, too. NaN if missing.
     """
 
     cells: Floats
-    blame: Floats
+    attribution: Floats
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class _Look:
     rarity: Floats
 
 
-def looks(columns: int) -> Mask:
+def masks(columns: int) -> Mask:
     """(LOOKS, columns) what is hidden in each look: everything in the first, then ever less.
 
     Looks that hide equally many columns hide each of them about equally often.
@@ -89,22 +89,22 @@ def looks(columns: int) -> Mask:
     return hidden
 
 
-def residual_scales(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+def residual_scales(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
     """(UNITS, LOOKS, columns) residual deviation of each hidden number; 1 for categories.
 
     From the mean root of the absolute residuals, which a few anomalies among the rows hardly move.
     Of a few rows it is noisy, so each look borrows from the column's other ones, by their geometric
     mean.
     """
-    hidden = looks(len(encoder.bins_))
+    hidden = masks(len(codec.bins_))
     total = np.zeros((UNITS, *hidden.shape))
     rows = np.zeros(hidden.shape)
-    for look in _look(ensemble, encoder, codes):
+    for look in _look(ensemble, codec, codes):
         if look.residuals is not None:
             total[:, look.number, look.column] += np.sqrt(np.abs(look.residuals)).sum(1)
             rows[look.number, look.column] += len(look.rows)
-    numbers = np.array([isinstance(b, ContinuousBins) for b in encoder.bins_])
-    widths = [getattr(b, "scale", 1.0) for b in encoder.bins_]
+    numbers = np.array([isinstance(b, ContinuousBins) for b in codec.bins_])
+    widths = [getattr(b, "scale", 1.0) for b in codec.bins_]
     unit = np.array([widths, np.ones(len(widths))])[:, None]
     own = np.maximum((total / np.maximum(rows, 1) / NORMAL_ROOT) ** 2, SMALLEST_SCALE * unit)
     measured = np.log(np.where(rows > 0, own, unit))
@@ -114,17 +114,17 @@ def residual_scales(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> 
     return cast(Floats, np.where(numbers, scales, 1.0))
 
 
-def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Floats) -> Surprise:
+def surprise(ensemble: Ensemble, codec: TableCodec, codes: Codes, scales: Floats) -> Surprise:
     """How surprising every cell is, and which ones make their row so.
 
     A cell's surprise is half the squared residual of a number over its squared deviation, averaged
     over both units; minus log-probability of a category. A value that is not understood, such as a
     category the column has never held, is as rare as one among all rows of ``fit``.
     """
-    hidden = looks(len(encoder.bins_)).astype(np.float64)
+    hidden = masks(len(codec.bins_)).astype(np.float64)
     total, logs = np.zeros(codes.bins.shape), np.zeros(codes.bins.shape)
     by_look = np.zeros((len(codes), LOOKS))
-    for look in _look(ensemble, encoder, codes):
+    for look in _look(ensemble, codec, codes):
         amount = look.rarity
         if look.residuals is not None:
             scale = scales[:, look.number, look.column, None]
@@ -134,13 +134,13 @@ def surprise(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Fl
         logs[look.rows, look.column] += np.log1p(amount)
         by_look[look.rows, look.number] += np.log1p(amount)
     cells = total / hidden.sum(0)
-    cells[~codes.observed] = np.log1p(encoder.schema.rows)
+    cells[~codes.observed] = np.log1p(codec.schema.rows)
     cells[codes.missing] = np.nan
-    accounts = blame(logs / hidden.sum(0), by_look, hidden, codes.observed)
+    accounts = attribution(logs / hidden.sum(0), by_look, hidden, codes.observed)
     return Surprise(cells, np.where(codes.observed, accounts, np.log1p(cells)))
 
 
-def blame(logs: Floats, by_look: Floats, hidden: Floats, observed: Mask) -> Floats:
+def attribution(logs: Floats, by_look: Floats, hidden: Floats, observed: Mask) -> Floats:
     """(N, columns) what ``Surprise`` says of the observed cells.
 
     Args:
@@ -165,20 +165,20 @@ def row_scores(surprise: Floats) -> Floats:
     return cast(Floats, np.sqrt(squares.sum(1) / np.maximum(present.sum(1), 1)))
 
 
-def expected(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, cells: Mask) -> Codes:
+def expected(ensemble: Ensemble, codec: TableCodec, codes: Codes, cells: Mask) -> Codes:
     """What all other cells of its row say about each of ``cells`` (N, columns), as codes."""
     found = Codes.empty(*codes.bins.shape)
-    for j in range(len(encoder.bins_)):
+    for j in range(len(codec.bins_)):
         chosen = np.flatnonzero(cells[:, j])
         for part in batches(len(chosen)):
             rows = chosen[part]
-            put_expected(encoder, found, j, rows, ensemble.given_others(codes[rows], j))
+            put_expected(codec, found, j, rows, ensemble.given_others(codes[rows], j))
     return found
 
 
-def _look(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Iterator[_Look]:
+def _look(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Iterator[_Look]:
     """Every look at every hidden column that has cells; the networks take turns."""
-    hidden = looks(len(encoder.bins_))
+    hidden = masks(len(codec.bins_))
     members = ensemble.members()
     for batch in batches(len(codes)):
         block = codes[batch]
@@ -188,15 +188,15 @@ def _look(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Iterator[_
             for j in np.flatnonzero(columns).tolist():
                 rows = np.flatnonzero(block.observed[:, j])
                 probabilities = net.probabilities([h[rows] for h in said], j)
-                residuals, rarity = _compare(encoder, block[rows], j, probabilities)
+                residuals, rarity = _compare(codec, block[rows], j, probabilities)
                 yield _Look(number, j, batch.start + rows, residuals, rarity)
 
 
 def _compare(
-    encoder: TableEncoder, codes: Codes, j: int, probabilities: Floats
+    codec: TableCodec, codes: Codes, j: int, probabilities: Floats
 ) -> tuple[Floats | None, Floats]:
     """Residuals and rarity of the cells of one column."""
-    coder = encoder.bins_[j]
+    coder = codec.bins_[j]
     if isinstance(coder, ContinuousBins):
         in_data = codes.values[:, j] - probabilities @ coder.means
         in_scores = codes.scores[:, j] - probabilities @ coder.positions

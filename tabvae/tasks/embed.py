@@ -12,9 +12,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.predict.ensemble import Ensemble, batches, put_expected
-from tabvae.tasks.projection import Landscape, Map
+from tabvae.tasks.projection import Projection, ProjectionTargets
 
 MOST_ROWS = 10_000
 """Rows that a map is drawn from."""
@@ -24,55 +24,59 @@ END_SCORE = 5.0
 
 
 @torch.inference_mode()
-def embed(chart: Map | None, ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+def embed(
+    projection: Projection | None, ensemble: Ensemble, codec: TableCodec, codes: Codes
+) -> Floats:
     """(N, latent) coordinates; a row's coordinates depend on its observed cells alone.
 
     Args:
-        chart: the map; without one, the code of the first network is a row's place.
+        projection: the map; without one, the code of the first network is a row's place.
         ensemble: the networks.
-        encoder: knows the bins of each column.
+        codec: knows the bins of each column.
         codes: (N, columns) rows.
     """
     blocks = [codes[rows] for rows in batches(len(codes))]
-    if chart is None:
+    if projection is None:
         return np.concatenate([ensemble.posterior(block)[0] for block in blocks])
-    exact = _exact(chart)
-    parts = [exact(torch.from_numpy(picture(ensemble, encoder, block))) for block in blocks]
+    exact = _exact(projection)
+    parts = [exact(torch.from_numpy(picture(ensemble, codec, block))) for block in blocks]
     return cast(Floats, torch.cat(parts).numpy())
 
 
 @torch.inference_mode()
-def decode(chart: Map | None, ensemble: Ensemble, encoder: TableEncoder, z: Floats) -> Codes:
+def decode(
+    projection: Projection | None, ensemble: Ensemble, codec: TableCodec, z: Floats
+) -> Codes:
     """The rows at coordinates z (N, latent), every cell set."""
-    codes = Codes.empty(len(z), len(encoder.sizes))
-    exact = None if chart is None else _exact(chart)
+    codes = Codes.empty(len(z), len(codec.sizes))
+    exact = None if projection is None else _exact(projection)
     for rows in batches(len(z)):
         block, places = codes[rows], z[rows]
         if exact is None:
-            _put_likeliest(ensemble, encoder, block, places)
+            _put_likeliest(ensemble, codec, block, places)
         else:
             pictures = exact.restore(torch.from_numpy(places))
-            _read_pictures(encoder, block, pictures.numpy())
+            _read_pictures(codec, block, pictures.numpy())
     return codes
 
 
-def _exact(chart: Map) -> Map:
+def _exact(projection: Projection) -> Projection:
     """A copy in float64."""
-    exact: Map = copy.deepcopy(chart).double()
+    exact: Projection = copy.deepcopy(projection).double()
     return exact
 
 
-def _put_likeliest(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, z: Floats) -> None:
+def _put_likeliest(ensemble: Ensemble, codec: TableCodec, codes: Codes, z: Floats) -> None:
     """Set every cell of ``codes`` in place to what the codes z (N, latent) say."""
     hidden = ensemble.hidden_from(z)
-    for j in range(len(encoder.bins_)):
-        put_expected(encoder, codes, j, np.arange(len(z)), ensemble.probabilities(hidden, j))
+    for j in range(len(codec.bins_)):
+        put_expected(codec, codes, j, np.arange(len(z)), ensemble.probabilities(hidden, j))
 
 
-def _read_pictures(encoder: TableEncoder, codes: Codes, pictures: Floats) -> None:
+def _read_pictures(codec: TableCodec, codes: Codes, pictures: Floats) -> None:
     """Set every cell of ``codes`` in place to what ``pictures`` (N, G) show."""
-    own = owners(encoder)
-    for j, coder in enumerate(encoder.bins_):
+    own = owners(codec)
+    for j, coder in enumerate(codec.bins_):
         shown = pictures[:, own == j]
         if isinstance(coder, CategoricalBins):
             codes.bins[:, j] = shown.argmax(1)
@@ -81,7 +85,7 @@ def _read_pictures(encoder: TableEncoder, codes: Codes, pictures: Floats) -> Non
     codes.observed[:] = True
 
 
-def picture(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+def picture(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
     """(N, G) rows as numbers whose Euclidean distances matter.
 
     Numbers as normal scores, categories as one column each. A value that many rows share at an
@@ -91,7 +95,7 @@ def picture(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
     gappy = np.flatnonzero(~codes.observed.all(1))
     hidden = ensemble.hidden(codes[gappy], codes.observed[gappy])
     parts: list[Floats] = []
-    for j, coder in enumerate(encoder.bins_):
+    for j, coder in enumerate(codec.bins_):
         line = _line(coder)
         shown = line[codes.bins[:, j]]
         if isinstance(coder, ContinuousBins):
@@ -118,21 +122,23 @@ def _line(coder: Bins) -> Floats:
     return scores[:, None]
 
 
-def owners(encoder: TableEncoder) -> Ints:
+def owners(codec: TableCodec) -> Ints:
     """(G,) the column each number of a picture belongs to."""
-    widths = [len(b) if isinstance(b, CategoricalBins) else 1 for b in encoder.bins_]
+    widths = [len(b) if isinstance(b, CategoricalBins) else 1 for b in codec.bins_]
     return np.repeat(np.arange(len(widths)), widths)
 
 
-def landscape(ensemble: Ensemble, encoder: TableEncoder, codes: Codes, latent: int) -> Landscape:
+def projection_targets(
+    ensemble: Ensemble, codec: TableCodec, codes: Codes, latent: int
+) -> ProjectionTargets:
     """What a map of the rows ``codes`` is to keep."""
-    pictures = picture(ensemble, encoder, codes)
+    pictures = picture(ensemble, codec, codes)
     count = min(NEIGHBOURS, len(pictures) - 1)
     nearest = NearestNeighbors(n_neighbors=count).fit(pictures).kneighbors(return_distance=False)
     found = PCA(min(latent, *pictures.shape)).fit(pictures)
     components = np.zeros((latent, pictures.shape[1]))
     components[: len(found.components_)] = found.components_
-    return Landscape(
+    return ProjectionTargets(
         pictures=torch.from_numpy(pictures).float(),
         neighbours=torch.from_numpy(nearest),
         components=torch.from_numpy(components).float(),

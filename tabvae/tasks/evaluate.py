@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.predict.ensemble import Ensemble, batches
 
 ACTIVE_VARIANCE = 0.01
@@ -68,13 +68,13 @@ class Evaluation:
 
 
 def evaluate(
-    ensemble: Ensemble, encoder: TableEncoder, codes: Codes, samples: int, seed: int
+    ensemble: Ensemble, codec: TableCodec, codes: Codes, samples: int, seed: int
 ) -> Evaluation:
     """Evaluate the networks on rows, or on a choice of them if there are many.
 
     Args:
         ensemble: the networks; bounds and latent space are those of the first.
-        encoder: knows the bins of each column.
+        codec: knows the bins of each column.
         codes: (N, columns) rows.
         samples: of z for each row.
         seed: of the choice of rows and of the draws.
@@ -91,14 +91,14 @@ def evaluate(
             kl=ensemble.kl(codes).mean(0),
             aggregate=ensemble.aggregate_kl(codes),
         )
-    loss, entropy = _losses(ensemble, encoder, codes)
+    loss, entropy = _losses(ensemble, codec, codes)
     return Evaluation(len(codes), loss, entropy, mean.var(0), bounds)
 
 
-def _losses(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> tuple[Floats, Floats]:
+def _losses(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> tuple[Floats, Floats]:
     """Loss of each column given the others, and by its own frequencies."""
-    loss, entropy = np.full((2, len(encoder.bins_)), np.nan)
-    for j, coder in enumerate(encoder.bins_):
+    loss, entropy = np.full((2, len(codec.bins_)), np.nan)
+    for j, coder in enumerate(codec.bins_):
         rows = np.flatnonzero(codes.observed[:, j])
         if len(rows) == 0:
             continue

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.predict.ensemble import Ensemble, batches, sample_bins
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
@@ -15,7 +15,7 @@ from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
 
 def generate(
     ensemble: Ensemble,
-    encoder: TableEncoder,
+    codec: TableCodec,
     given: Codes,
     seed: int,
     gaps: bool = True,
@@ -26,7 +26,7 @@ def generate(
 
     Args:
         ensemble: the networks.
-        encoder: knows the bins of each column.
+        codec: knows the bins of each column.
         given: (N, columns) rows to complete.
         seed: of all randomness.
         gaps: leave cells missing as often as the training table does.
@@ -34,13 +34,13 @@ def generate(
         temperature: divides the logits.
     """
     if one_shot:
-        return _one_shot(ensemble, encoder, given, seed, gaps, temperature)
-    return sample(ensemble, encoder, given, (seed,), gaps, temperature)
+        return _one_shot(ensemble, codec, given, seed, gaps, temperature)
+    return sample(ensemble, codec, given, (seed,), gaps, temperature)
 
 
 def _one_shot(
     ensemble: Ensemble,
-    encoder: TableEncoder,
+    codec: TableCodec,
     given: Codes,
     seed: int,
     gaps: bool,
@@ -59,41 +59,41 @@ def _one_shot(
             bins = sample_bins(ensemble.probabilities(hidden, j, gaps, temperature), uniforms[0])
             todo = np.flatnonzero(~block.observed[:, j])
             levels[rows][todo, j] = uniforms[1, todo]
-            set_column(encoder, block, j, todo, bins[todo], uniforms[1, todo])
+            set_column(codec, block, j, todo, bins[todo], uniforms[1, todo])
     return Sample(done, levels)
 
 
-def rows_where(encoder: TableEncoder, rows: int, where: Mapping[str, Any]) -> Codes:
+def rows_where(codec: TableCodec, rows: int, where: Mapping[str, Any]) -> Codes:
     """``rows`` rows in which only the cells asked for are observed.
 
     Args:
-        encoder: knows the columns.
+        codec: knows the columns.
         rows: how many.
         where: values by column.
 
     Raises:
         SchemaError: there is no such column, or it has no such value.
     """
-    codes = Codes.empty(rows, len(encoder.sizes))
-    for j, (bin_, score, value) in _given(encoder, where):
+    codes = Codes.empty(rows, len(codec.sizes))
+    for j, (bin_, score, value) in _given(codec, where):
         codes.bins[:, j], codes.scores[:, j], codes.values[:, j] = bin_, score, value
         codes.observed[:, j] = True
     return codes
 
 
 def _given(
-    encoder: TableEncoder, where: Mapping[str, Any]
+    codec: TableCodec, where: Mapping[str, Any]
 ) -> Iterator[tuple[int, tuple[int, float, float]]]:
     """The modelled column, bin, score and value of each cell that is asked for."""
-    names = [c.name for c in encoder.columns_]
+    names = [c.name for c in codec.columns_]
     for name, value in where.items():
         if name not in names:
-            known = name in encoder.schema.names
+            known = name in codec.schema.names
             raise SchemaError(
-                f"column {shown(name)} is {encoder.schema[name].kind} and cannot be set"
+                f"column {shown(name)} is {codec.schema[name].kind} and cannot be set"
                 if known
                 else f"no column {shown(name)}",
                 suggestion(name, names),
             )
         j = names.index(name)
-        yield j, encoder.encode_cell(j, str(value))
+        yield j, codec.encode_cell(j, str(value))

@@ -17,7 +17,7 @@ from sklearn.metrics import roc_auc_score
 
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.linear import Features
 from tabvae.imputation.stacking import Trial
@@ -81,7 +81,7 @@ class Leakage:
     def measure(
         cls,
         ensemble: Ensemble,
-        encoder: TableEncoder,
+        codec: TableCodec,
         seen: Codes,
         unseen: Codes,
         trial: Trial | None,
@@ -90,7 +90,7 @@ class Leakage:
 
         Args:
             ensemble: the networks.
-            encoder: knows the bins of each column.
+            codec: knows the bins of each column.
             seen: (N, columns) rows that networks and the trees on trial learned from.
             unseen: (H, columns) rows that they did not.
             trial: those trees, if there are any.
@@ -101,7 +101,7 @@ class Leakage:
         networks = _auc([_likelihoods(ensemble, part) for part in parts])
         if trial is None:
             return cls(len(unseen), networks, None, 0.0)
-        errors, stated = zip(*(_by_trees(encoder, trial, part) for part in parts), strict=True)
+        errors, stated = zip(*(_by_trees(codec, trial, part) for part in parts), strict=True)
         excess = max(float(stated[0] - stated[1]), 0.0)
         return cls(len(unseen), networks, _auc([-error for error in errors]), excess)
 
@@ -122,11 +122,11 @@ def _likelihoods(ensemble: Ensemble, codes: Codes) -> Floats:
     return total
 
 
-def _by_trees(encoder: TableEncoder, trial: Trial, codes: Codes) -> tuple[Floats, float]:
+def _by_trees(codec: TableCodec, trial: Trial, codes: Codes) -> tuple[Floats, float]:
     """(N,) summed log errors of the trees, and the share of the cells that they state."""
     errors, stated, cells = np.zeros(len(codes)), 0, 0
-    for j, forest, others, own in _columns(encoder, trial, codes):
-        coder, known = encoder.bins_[j], codes.observed[:, j]
+    for j, forest, others, own in _columns(codec, trial, codes):
+        coder, known = codec.bins_[j], codes.observed[:, j]
         leaves = forest.leaves(others)
         if isinstance(coder, ContinuousBins):
             wrong = np.abs(forest.predict(others) - own)
@@ -142,13 +142,13 @@ def _by_trees(encoder: TableEncoder, trial: Trial, codes: Codes) -> tuple[Floats
 
 
 def _columns(
-    encoder: TableEncoder, trial: Trial, codes: Codes
+    codec: TableCodec, trial: Trial, codes: Codes
 ) -> Iterator[tuple[int, Forest, Features, Features]]:
     """Of each column its number, trees, what they compare and what is there; gaps at the mean."""
-    numbers: Mask = np.array([isinstance(b, ContinuousBins) for b in encoder.bins_])
-    deviations = np.nan_to_num(encoder.deviations(codes))
+    numbers: Mask = np.array([isinstance(b, ContinuousBins) for b in codec.bins_])
+    deviations = np.nan_to_num(codec.deviations(codes))
     x = np.where(numbers, deviations, codes.bins).astype(np.float32)
-    for j in _some(len(encoder.bins_)):
+    for j in _some(len(codec.bins_)):
         yield j, trial.forests[j], np.delete(x, j, axis=1), x[:, j]
 
 

@@ -33,7 +33,7 @@ RESTORING, LEAST_LOST, MOST_LOST = 0.16, 0.05, 0.3
 LEAST = 1e-3
 
 
-class Map(nn.Module):
+class Projection(nn.Module):
     """A row to coordinates: a linear view of it, and a correction by a network.
 
     ``restore`` is the way back.
@@ -77,7 +77,7 @@ class Map(nn.Module):
 
 
 @dataclass(frozen=True)
-class Landscape:
+class ProjectionTargets:
     """What a map is to keep.
 
     Attributes:
@@ -98,73 +98,75 @@ class Landscape:
         return self.lost < MOST_LOST
 
 
-def draw_map(
-    land: Landscape,
+def fit_projection(
+    targets: ProjectionTargets,
     steps: int,
     generator: torch.Generator,
     stop: threading.Event | None = None,
-) -> Map:
+) -> Projection:
     """Train a map.
 
     Args:
-        land: what it is to keep.
+        targets: what it is to keep.
         steps: optimiser steps.
         generator: source of all randomness.
         stop: ends it with the next step.
     """
-    chart = _start(land, generator)
-    straight_back = _straight_back(chart)
-    parameters = [*chart.parameters(), *straight_back.parameters()]
+    projection = _start(targets, generator)
+    straight_back = _straight_back(projection)
+    parameters = [*projection.parameters(), *straight_back.parameters()]
     optimizer = AdamW(parameters, WEIGHT_DECAY, CLIP)
-    variance = float(land.pictures.var(0, correction=0).sum())
-    weight = RESTORING / max(land.lost, LEAST_LOST) ** 4 if land.kept else 1.0
+    variance = float(targets.pictures.var(0, correction=0).sum())
+    weight = RESTORING / max(targets.lost, LEAST_LOST) ** 4 if targets.kept else 1.0
     weight /= max(variance, LEAST)
-    pairs = min(PAIRS, len(land.pictures))
+    pairs = min(PAIRS, len(targets.pictures))
     for step in range(1, steps + 1):
         if stop is not None and stop.is_set():
             break
-        index = torch.randint(len(land.pictures), (pairs,), generator=generator)
-        rank = torch.randint(land.neighbours.shape[1], (pairs,), generator=generator)
-        rows = torch.cat([index, land.neighbours[index, rank]])
-        here, there = chart(land.pictures[rows]).chunk(2)
-        whole = land.pictures[index]
-        if land.kept:
-            wrong = (chart.restore(here) - whole).square() + (straight_back(here) - whole).square()
+        index = torch.randint(len(targets.pictures), (pairs,), generator=generator)
+        rank = torch.randint(targets.neighbours.shape[1], (pairs,), generator=generator)
+        rows = torch.cat([index, targets.neighbours[index, rank]])
+        here, there = projection(targets.pictures[rows]).chunk(2)
+        whole = targets.pictures[index]
+        if targets.kept:
+            wrong = (projection.restore(here) - whole).square() + (
+                straight_back(here) - whole
+            ).square()
         else:
-            wrong = (chart.restore(here.detach()) - whole).square()
+            wrong = (projection.restore(here.detach()) - whole).square()
         loss = _contrast(here, there) + weight * wrong.sum(1).mean()
         gradients = torch.autograd.grad(loss, parameters, materialize_grads=True)
         optimizer.step(gradients, RATE * schedule(step, steps))
-    return chart.requires_grad_(False).eval()
+    return projection.requires_grad_(False).eval()
 
 
-def _start(land: Landscape, generator: torch.Generator) -> Map:
+def _start(targets: ProjectionTargets, generator: torch.Generator) -> Projection:
     """A map that begins as the principal components."""
-    latent, size = land.components.shape
+    latent, size = targets.components.shape
     seed = int(torch.randint(2**31, (1,), generator=generator))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        chart = Map(size, latent)
+        projection = Projection(size, latent)
     with torch.no_grad():
-        chart.center.copy_(land.pictures.mean(0))
-        chart.spread.copy_(land.pictures.std(correction=0).clamp(min=LEAST))
-        first = ((land.pictures - chart.center) / chart.spread) @ land.components[0]
-        chart.straight.weight.copy_(land.components)
-        spread = SPREAD if land.kept else SPREAD_OF_FEW
-        chart.straight.weight *= spread / first.std(correction=0).clamp(min=LEAST)
-        chart.straight.bias.zero_()
-    return chart
+        projection.center.copy_(targets.pictures.mean(0))
+        projection.spread.copy_(targets.pictures.std(correction=0).clamp(min=LEAST))
+        first = ((targets.pictures - projection.center) / projection.spread) @ targets.components[0]
+        projection.straight.weight.copy_(targets.components)
+        spread = SPREAD if targets.kept else SPREAD_OF_FEW
+        projection.straight.weight *= spread / first.std(correction=0).clamp(min=LEAST)
+        projection.straight.bias.zero_()
+    return projection
 
 
-def _straight_back(chart: Map) -> nn.Linear:
+def _straight_back(projection: Projection) -> nn.Linear:
     """The linear way back of a map that has just begun; only training needs it."""
-    straight = chart.straight.weight
+    straight = projection.straight.weight
     latent, size = straight.shape
     back = nn.Linear(latent, size, device="meta").to_empty(device="cpu")
     with torch.no_grad():
         inverse = straight / straight.square().sum(1, keepdim=True).clamp(min=LEAST)
-        back.weight.copy_(chart.spread * inverse.T)
-        back.bias.copy_(chart.center)
+        back.weight.copy_(projection.spread * inverse.T)
+        back.bias.copy_(projection.center)
     return back
 
 

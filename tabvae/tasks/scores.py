@@ -8,7 +8,7 @@ import numpy as np
 
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.errors import ParameterError, shown, suggestion
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.tasks.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
@@ -49,7 +49,7 @@ def chosen_score(ensemble: Ensemble, kind: str | None) -> str:
 
 
 def score_rows(
-    kind: str, ensemble: Ensemble, encoder: TableEncoder, codes: Codes, scales: Floats
+    kind: str, ensemble: Ensemble, codec: TableCodec, codes: Codes, scales: Floats
 ) -> Floats:
     """(N,) how odd each row is; larger is odder.
 
@@ -61,26 +61,26 @@ def score_rows(
     Args:
         kind: one of ``SCORES``.
         ensemble: the networks; all but ``surprise`` use the first.
-        encoder: knows the bins of each column.
+        codec: knows the bins of each column.
         codes: (N, columns) rows.
         scales: for ``surprise``, see ``tabvae.tasks.detect.residual_scales``.
     """
     if kind == "surprise":
-        return row_scores(surprise(ensemble, encoder, codes, scales).cells)
+        return row_scores(surprise(ensemble, codec, codes, scales).cells)
     if kind == "latent":
         return cast(Floats, ensemble.kl(codes).sum(1))
     if kind == "likelihood":
         # The same draws for every row, so that a row's score does not depend on the others.
         _, bound = ensemble.bounds(codes, SAMPLES, seed=0, shared=True)
-        return _log_volume(encoder, codes) - bound
-    return _reconstruction(ensemble, encoder, codes)
+        return _log_volume(codec, codes) - bound
+    return _reconstruction(ensemble, codec, codes)
 
 
-def _log_volume(encoder: TableEncoder, codes: Codes) -> Floats:
+def _log_volume(codec: TableCodec, codes: Codes) -> Floats:
     """(N,) log of the stretch of its column that each number's bin stands for, in deviations,
     summed over the row; and how far the numbers are beyond the range of their columns."""
     total = np.zeros(len(codes))
-    for j, coder in enumerate(encoder.bins_):
+    for j, coder in enumerate(codec.bins_):
         if not isinstance(coder, ContinuousBins):
             continue
         middle = (coder.means[1:] + coder.means[:-1]) / 2
@@ -93,12 +93,12 @@ def _log_volume(encoder: TableEncoder, codes: Codes) -> Floats:
     return total
 
 
-def _reconstruction(ensemble: Ensemble, encoder: TableEncoder, codes: Codes) -> Floats:
+def _reconstruction(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
     error = np.zeros(codes.bins.shape)
     for rows in batches(len(codes)):
         block = codes[rows]
         hidden = ensemble.hidden_from(ensemble.posterior(block)[0])
-        for j, coder in enumerate(encoder.bins_):
+        for j, coder in enumerate(codec.bins_):
             probabilities = ensemble.probabilities(hidden, j)
             if isinstance(coder, ContinuousBins):
                 wrong = (block.values[:, j] - probabilities @ coder.means) / coder.scale

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import Cells
+from tabvae.network.layers import Rows
 
 NOTHING_VISIBLE = 0.1
 """Share of rows that train with every cell hidden: what a generated row starts from."""
@@ -23,12 +23,12 @@ FEWEST_ROWS_TO_HOLD_OUT = 40
 class Batch(NamedTuple):
     """Arguments of ``Autoencoder.loss``."""
 
-    cells: Cells
+    cells: Rows
     visible: Tensor
     target: Tensor
     noise: Tensor
     gaps: Tensor | None
-    seen: Cells | None
+    seen: Rows | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Masking:
             generator=generator,
         )
 
-    def draw(self, cells: Cells, missing: Tensor) -> Batch:
+    def draw(self, cells: Rows, missing: Tensor) -> Batch:
         """What to show of the rows ``cells`` (B, D), and what of them is to be predicted."""
         rows = len(cells.bins)
         if not self.variational:
@@ -91,7 +91,7 @@ class Masking:
         whole = self._uniform(len(observed), 1) < WHOLE_SHARE
         return torch.where(whole, observed, visible), observed
 
-    def corrupted(self, cells: Cells) -> Cells:
+    def corrupted(self, cells: Rows) -> Rows:
         """Numbers moved by normal noise, a share of the categories swapped with other rows'."""
         bins, scores, observed = cells
         other = torch.randperm(len(bins), generator=self.generator, device=bins.device)
@@ -100,7 +100,7 @@ class Masking:
         moved = scores + self.noise * self._normal(*scores.shape)
         nearest = (moved[..., None] - self.positions).abs().argmin(-1)
         known = torch.where(line, nearest, torch.where(swapped, bins[other], bins))
-        return Cells(known, torch.where(line, moved, scores), observed)
+        return Rows(known, torch.where(line, moved, scores), observed)
 
     def _uniform(self, *shape: int) -> Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.sizes.device)
@@ -131,11 +131,11 @@ def draw_visible(observed: Tensor, generator: torch.Generator) -> Tensor:
     return observed & (order < torch.where(blind, torch.zeros_like(seen), seen))
 
 
-def show_gaps(cells: Cells, missing: Tensor, sizes: Tensor, rows: Tensor) -> Cells:
+def show_gaps(cells: Rows, missing: Tensor, sizes: Tensor, rows: Tensor) -> Rows:
     """In the rows marked by ``rows`` (B, 1), the missing cells become cells of state "missing".
 
     So the network learns where a table has its gaps, which ``generate`` needs, and still imputes
     from rows whose gaps are simply unknown.
     """
     state = missing & rows
-    return Cells(torch.where(state, sizes, cells.bins), cells.scores, cells.observed | state)
+    return Rows(torch.where(state, sizes, cells.bins), cells.scores, cells.observed | state)

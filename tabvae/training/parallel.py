@@ -14,10 +14,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from tabvae.columns.codec import Codes, TableEncoder
+from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.images import grid_of
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import Cells, Shape
+from tabvae.network.layers import NetworkSizes, Rows
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.trainer import Point, Record, Trainer
@@ -47,14 +47,14 @@ Progress = Callable[[Step], None]
 
 
 def team_for(
-    encoder: TableEncoder, codes: Codes, held_out: Tensor, settings: Settings
+    codec: TableCodec, codes: Codes, held_out: Tensor, settings: Settings
 ) -> list[Trainer]:
     """A trainer for each network the table needs.
 
     Weights come from torch's one global generator: this is not for threads.
 
     Args:
-        encoder: fitted to the table.
+        codec: fitted to the table.
         codes: (N, columns) the table.
         held_out: (H,) numbers of the rows that are not trained on.
         settings: what the user chose.
@@ -65,11 +65,11 @@ def team_for(
     if device.type == "cuda":
         # Parts are for the cores of a processor; a device takes longer with them.
         plan = replace(plan, parts=1)
-    grid = None if settings.grid is None else grid_of(encoder.schema, settings.grid)
-    shape = Shape(tuple(encoder.sizes), settings.latent, plan.width, grid=grid)
-    rows = Cells(*(tensor.to(device) for tensor in Cells.of(codes)))
+    grid = None if settings.grid is None else grid_of(codec.schema, settings.grid)
+    shape = NetworkSizes(tuple(codec.sizes), settings.latent, plan.width, grid=grid)
+    rows = Rows(*(tensor.to(device) for tensor in Rows.of(codes)))
     missing = torch.from_numpy(codes.missing).to(device)
-    positions = torch.from_numpy(encoder.positions).float()
+    positions = torch.from_numpy(codec.positions).float()
     unseen = held_out.to(device)
     generators = [
         torch.Generator(device).manual_seed(1000 * settings.seed + net) for net in range(plan.nets)

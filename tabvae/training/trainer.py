@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tabvae.errors import DataError
 from tabvae.network.autoencoder import Autoencoder, Loss, Objective
-from tabvae.network.layers import Cells, Shape
+from tabvae.network.layers import NetworkSizes, Rows
 from tabvae.training.config import Plan, schedule
 from tabvae.training.masking import Batch, Masking
 from tabvae.training.optimizer import AdamW
@@ -106,9 +106,9 @@ class Trainer:
 
     def __init__(
         self,
-        cells: Cells,
+        cells: Rows,
         missing: Tensor,
-        shape: Shape,
+        shape: NetworkSizes,
         positions: Tensor,
         plan: Plan,
         objective: Objective,
@@ -299,9 +299,9 @@ def _snapshot(vae: Autoencoder) -> dict[str, Tensor]:
 
 
 def _initial(
-    cells: Cells,
+    cells: Rows,
     missing: Tensor,
-    shape: Shape,
+    shape: NetworkSizes,
     positions: Tensor,
     objective: Objective,
     generator: torch.Generator,
