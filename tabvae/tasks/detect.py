@@ -45,9 +45,10 @@ class Surprise(NamedTuple):
         cells: (N, columns) mean surprise of each cell over the looks that hide it, in nats; NaN if
             missing.
         attribution: (N, columns) how much it accounts for its row's oddness: the mean logarithm of
-            one plus that surprise, times a factor that grows with how much odder the row's other cells
-            are, by the same measure, when they are predicted from this cell than when it is hidden
-            as well. A wrong cell makes those that follow from it look wrong, too. NaN if missing.
+            one plus that surprise, times a factor that grows with how much odder the row's other
+            cells are, by the same measure, when they are predicted from this cell than when it is
+            hidden as well. A wrong cell makes those that follow from it look wrong, too. NaN if
+            missing.
     """
 
     cells: Floats
