@@ -88,10 +88,10 @@ class Target:
     def scores(self, frame: pd.DataFrame) -> dict[str, np.ndarray]:
         """(N,) by attack, larger for rows that look as if the model knew them."""
         codes = self.codes(frame)
-        learned, codec = self.fitted.learned, self.fitted.codec
+        model = self.fitted
         found = {
-            f"detect {kind}": -score_rows(kind, learned.ensemble, codec, codes, learned.card.scales)
-            for kind in known_scores(learned.ensemble)
+            f"detect {kind}": -score_rows(kind, model.predictor, codes, model.card.scales)
+            for kind in known_scores(model.networks)
         }
         found["likelihood of each cell"] = self._log_probability(codes)
         return {**found, **self._by_trees(codes)}
@@ -100,7 +100,7 @@ class Target:
         total = np.zeros(len(codes))
         for j in range(codes.bins.shape[1]):
             rows = np.flatnonzero(codes.observed[:, j])
-            p = self.fitted.learned.ensemble.given_others(codes[rows], j)
+            p = self.fitted.networks.given_others(codes[rows], j)
             total[rows] += np.log(p[np.arange(len(rows)), codes.bins[rows, j]].clip(1e-9))
         return total
 
@@ -173,7 +173,7 @@ def columns(fitted: Model, codes: Codes) -> Iterator[Column]:
     deviations = codec.deviations(codes)
     numbers = [isinstance(b, ContinuousBins) for b in codec.bins_]
     x = np.where(numbers, np.nan_to_num(deviations), codes.bins).astype(np.float32)
-    for j, forest in enumerate(fitted.learned.refiner.forests):
+    for j, forest in enumerate(fitted.refiner.forests):
         bins = None if numbers[j] else len(codec.bins_[j])
         yield Column(forest, np.delete(x, j, axis=1), x[:, j], codes.observed[:, j], bins)
 
@@ -267,10 +267,10 @@ def surely_said(target: Target, frame: pd.DataFrame, other: pd.DataFrame) -> flo
                 continue
             visible = np.zeros_like(chosen.observed)
             visible[:, j] = True
-            hidden = target.fitted.learned.ensemble.hidden(chosen, visible)
+            hidden = target.fitted.networks.hidden(chosen, visible)
             asked += len(chosen)
             for k, column in enumerate(target.fitted.codec.bins_):
-                p = target.fitted.learned.ensemble.probabilities(hidden, k)
+                p = target.fitted.networks.probabilities(hidden, k)
                 sure = (p.max(1) > SURE) & (p.argmax(1) != column.mass.argmax())
                 sure &= chosen.observed[:, k] & (k != j)
                 right += int((sure & (p.argmax(1) == chosen.bins[:, k])).sum())

@@ -184,5 +184,5 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
 
 def room(model: TabVAE, target: str) -> str:
     """How large the file is, and what takes the room."""
-    parts = ", ".join(f"{name} {mb:.1f}" for name, mb in model.fitted_.learned.megabytes.items())
+    parts = ", ".join(f"{name} {mb:.1f}" for name, mb in model.fitted_.megabytes.items())
     return f"{Path(target).stat().st_size / 1e6:.1f} MB ({parts})"

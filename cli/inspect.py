@@ -90,7 +90,7 @@ def show_card(console: Any, model: TabVAE) -> None:
     from .words import leakage_in_words, withheld_in_words
 
     grid = f", grid {model.grid}" if model.grid else ""
-    size = model.fitted_.learned.ensemble.latent
+    size = model.fitted_.networks.latent
     kind = f"{model.model}, {size} latent dimensions, {model.likelihood} numbers{grid}"
 
     console.print(f"model: {kind}", highlight=False)
@@ -128,7 +128,7 @@ def card_json(model: TabVAE) -> dict[str, Any]:
     return {
         "parameters": model.get_params(),
         "schema": fitted.schema.to_json(),
-        "missing_not_at_random": fitted.learned.missingness.most_withheld(fitted.codec),
+        "missing_not_at_random": fitted.most_withheld,
         "training": [asdict(record) for record in card.records],
         "kl_per_dimension": card.kl.tolist(),
         "active_dimensions": card.active,

@@ -29,6 +29,6 @@ def withheld_in_words(model: TabVAE) -> str:
     from tabvae.errors import shown
 
     fitted = model.fitted_
-    withheld = fitted.learned.missingness.most_withheld(fitted.codec)
+    withheld = fitted.most_withheld
     listed = ", ".join(f"{shown(c)[1:-1]} where it is {what}" for c, what in withheld.items())
     return f"missing more often: {listed}" if withheld else ""

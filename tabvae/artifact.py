@@ -30,7 +30,6 @@ from tabvae.errors import ModelFileError, shown
 from tabvae.files import container
 from tabvae.files.container import Arrays
 from tabvae.files.source import Source
-from tabvae.fit import Learned
 from tabvae.imputation.draws import Recalibration
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.linear import Linear
@@ -41,6 +40,7 @@ from tabvae.network.autoencoder import Autoencoder, Objective
 from tabvae.network.layers import NetworkSizes
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import MissingnessModel
+from tabvae.predict.predictor import Predictor
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.tasks.assemble import whole_table
 from tabvae.tasks.card import Calibration, Card
@@ -115,25 +115,25 @@ def _check_format(path: str, document: Mapping[str, Any]) -> None:
 
 def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
     """What a file says, the versions of the libraries aside."""
-    fitted, learned = saved.fitted, saved.fitted.learned
-    card = learned.card
+    fitted = saved.fitted
+    card = fitted.card
     arrays: Arrays = {}
-    for i, net in enumerate(learned.ensemble.nets):
+    for i, net in enumerate(fitted.networks.nets):
         arrays.update(_of_module(f"net.{i}.", net))
-    if learned.projection is not None:
-        arrays.update(_of_module("map.", learned.projection))
+    if fitted.projection is not None:
+        arrays.update(_of_module("map.", fitted.projection))
     columns = [
         _write_bins(arrays, f"column.{j}", bins) for j, bins in enumerate(fitted.codec.bins_)
     ]
-    for j, forest in enumerate(learned.refiner.forests):
+    for j, forest in enumerate(fitted.refiner.forests):
         for name, array in forest.trees.items():
             arrays[f"forest.{j}.{name}"] = array
         for name, array in vars(forest.line).items():
             arrays[f"line.{j}.{name}"] = array
-    for name, weights in vars(learned.refiner.stacking).items():
+    for name, weights in vars(fitted.refiner.stacking).items():
         arrays[f"trust.{name}"] = weights
-    arrays["margins.places"] = learned.recalibration.places
-    for j, tilt in enumerate(learned.missingness.tilts):
+    arrays["margins.places"] = fitted.recalibration.places
+    for j, tilt in enumerate(fitted.predictor.missingness.tilts):
         arrays[f"tilt.{j}"] = tilt
     arrays["card.kl"] = card.kl
     arrays["card.scales"] = card.scales
@@ -146,9 +146,9 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
         "schema": fitted.schema.to_json(),
         "na_values": fitted.codec.na_values,
         "columns": columns,
-        "shape": asdict(learned.ensemble.nets[0].shape),
-        "objective": asdict(learned.ensemble.objective),
-        "nets": len(learned.ensemble.nets),
+        "shape": asdict(fitted.networks.nets[0].shape),
+        "objective": asdict(fitted.networks.objective),
+        "nets": len(fitted.networks.nets),
         "records": [asdict(r) for r in card.records],
         "calibrations": {
             kind: {"rows": calibration.rows, "tail": calibration.tail}
@@ -232,7 +232,7 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Model:
         projection.eval()
     forests = tuple(_read_forest(arrays, j) for j in range(columns))
     for forest, coder in zip(forests, codec.bins_, strict=True):
-        forest.check(columns - 1, None if isinstance(coder, ContinuousBins) else len(coder))
+        forest.check(columns - 1, None if coder.is_number else len(coder))
     stacking = StackingWeights(_floats(arrays, "trust.shares"), _floats(arrays, "trust.errors"))
     if stacking.shares.shape != (columns,):
         raise ValueError("the trust in the network is not that of its columns")
@@ -246,10 +246,8 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Model:
         raise ValueError("its card is of another table")
     if set(card.calibrations) != set(known_scores(ensemble)):
         raise ValueError("it has other scores than its model")
-    learned = Learned(
-        ensemble, missingness, Refiner(forests, stacking), recalibration, projection, card
-    )
-    return Model(codec, learned)
+    predictor = Predictor(ensemble, codec, missingness)
+    return Model(predictor, Refiner(forests, stacking), recalibration, projection, card)
 
 
 def _read_codec(document: Mapping[str, Any], arrays: Arrays) -> TableCodec:

@@ -20,12 +20,12 @@ FEWEST_ROWS = 10
 
 
 def losses(
-    fitted: Model, original: pa.Table, latents: pa.Table
+    model: Model, original: pa.Table, latents: pa.Table
 ) -> tuple[dict[str, float], dict[str, float]]:
     """What the rows at ``latents`` lose against the rows that were embedded.
 
     Args:
-        fitted: the model.
+        model: the model.
         original: (N,) rows.
         latents: (N,) their coordinates z1..zk.
 
@@ -41,20 +41,17 @@ def losses(
             f"{latents.num_rows} coordinates are no embedding of {original.num_rows} rows",
             "compare with the file that was embedded",
         )
-    codes = fitted.encode(original)
-    learned = fitted.learned
-    z = read_coordinates(latents, learned.ensemble.latent)
-    restored = decode(learned.projection, learned.ensemble, fitted.codec, z)
+    codes = model.encode(original)
+    z = read_coordinates(latents, model.networks.latent)
+    restored = decode(model.projection, model.predictor, z)
     numbers: dict[str, float] = {}
     categories: dict[str, float] = {}
-    for j, (column, coder) in enumerate(
-        zip(fitted.codec.columns_, fitted.codec.bins_, strict=True)
-    ):
+    for j, (column, coder) in enumerate(zip(model.codec.columns_, model.codec.bins_, strict=True)):
         known = codes.observed[:, j]
         if not known.any():
             continue
         if isinstance(coder, ContinuousBins):
-            values = fitted.codec.snap(j, restored.values[known, j])
+            values = model.codec.snap(j, restored.values[known, j])
             wrong = (values - codes.values[known, j]) / coder.scale
             numbers[column.name] = float(np.sqrt(np.mean(wrong**2)))
         else:
@@ -63,16 +60,16 @@ def losses(
     return numbers, categories
 
 
-def bytes_per_row(fitted: Model, table: pa.Table) -> tuple[int, float]:
+def bytes_per_row(model: Model, table: pa.Table) -> tuple[int, float]:
     """Bytes of a row as coordinates, and of its modelled columns in a Parquet file (zstd)."""
     sink = pa.BufferOutputStream()
-    modelled = table.select([column.name for column in fitted.codec.columns_])
+    modelled = table.select([column.name for column in model.codec.columns_])
     pq.write_table(modelled, sink, compression="zstd")
-    size = fitted.learned.ensemble.latent * BYTES_OF_A_COORDINATE
+    size = model.networks.latent * BYTES_OF_A_COORDINATE
     return size, sink.getvalue().size / max(table.num_rows, 1)
 
 
-def compare_synthetic(fitted: Model, real: pa.Table, synthetic: pa.Table) -> dict[str, float]:
+def compare_synthetic(model: Model, real: pa.Table, synthetic: pa.Table) -> dict[str, float]:
     """Scores of a synthetic table against real rows; see ``tabvae.tasks.quality.compare``.
 
     Raises:
@@ -81,30 +78,30 @@ def compare_synthetic(fitted: Model, real: pa.Table, synthetic: pa.Table) -> dic
     """
     frames = []
     for table in (real, synthetic):
-        fitted.schema.require(table.column_names)
+        model.schema.require(table.column_names)
         if table.num_rows < FEWEST_ROWS:
             raise DataError(f"{table.num_rows} rows are too few to compare, {FEWEST_ROWS} are not")
-        frames.append(_as_frame(fitted, table))
+        frames.append(_as_frame(model, table))
     return compare(*frames)
 
 
-def exact_copies(fitted: Model, real: pa.Table, synthetic: pa.Table) -> tuple[float, float]:
+def exact_copies(model: Model, real: pa.Table, synthetic: pa.Table) -> tuple[float, float]:
     """The share of synthetic rows that are real ones, and of real rows that occur more than once.
 
     The modelled columns are compared; gaps are equal to gaps.
     """
     hashes = [
-        pd.util.hash_pandas_object(_as_frame(fitted, table), index=False)
+        pd.util.hash_pandas_object(_as_frame(model, table), index=False)
         for table in (real, synthetic)
     ]
     return float(hashes[1].isin(hashes[0]).mean()), float(hashes[0].duplicated(keep=False).mean())
 
 
-def _as_frame(fitted: Model, table: pa.Table) -> pd.DataFrame:
+def _as_frame(model: Model, table: pa.Table) -> pd.DataFrame:
     """The modelled columns: numbers and dates as numbers, the rest as text, gaps as missing."""
-    codes = fitted.encode(table)
+    codes = model.encode(table)
     columns = {}
-    for j, column in enumerate(fitted.codec.columns_):
+    for j, column in enumerate(model.codec.columns_):
         if column.kind.continuous:
             columns[column.name] = pd.Series(codes.values[:, j])
         else:

@@ -20,6 +20,7 @@ from tabvae.columns.schema import ColumnKind, Overrides
 from tabvae.files import container
 from tabvae.files.frames import fill_frame, to_arrow
 from tabvae.files.source import Source
+from tabvae.fit import fit
 from tabvae.model import Model
 from tabvae.network.autoencoder import Objective
 from tabvae.tasks.evaluate import Evaluation
@@ -263,7 +264,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = table.column_names
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
-        self.fitted_ = Model.fit(table, settings, na_values, given, formats, progress, checkpoint)
+        self.fitted_ = fit(table, settings, na_values, given, formats, progress, checkpoint)
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
         return self

@@ -1,62 +1,91 @@
-"""Learning: from the codes of a table to trained networks, trees and the model's card."""
+"""Fit: from a table to a model."""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pyarrow as pa
 import torch
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from tabvae.columns import arrow
 from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.images import grid_of, is_cell
+from tabvae.columns.infer import infer_schema, require_enough, warn_of_rivals
+from tabvae.columns.privacy import withheld
+from tabvae.columns.schema import ColumnKind, Schema
 from tabvae.imputation.draws import Recalibration
-from tabvae.imputation.impute import guess
 from tabvae.imputation.refiner import Refiner
+from tabvae.model import Model
 from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.guess import network_guess
 from tabvae.predict.missingness import MissingnessModel
+from tabvae.predict.predictor import Predictor
 from tabvae.tasks.card import Card
 from tabvae.tasks.embed import MOST_ROWS, projection_targets
 from tabvae.tasks.leakage import Leakage
-from tabvae.tasks.projection import Projection, ProjectionTargets, fit_projection
+from tabvae.tasks.projection import Projection, fit_projection
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.masking import hold_out
 from tabvae.training.parallel import Progress, team_for, train
 
 
-@dataclass(frozen=True)
-class Learned:
-    """Everything learned from the codes of a table.
+def fit(
+    table: pa.Table,
+    settings: Settings,
+    na_values: tuple[str, ...] = arrow.DEFAULT_NA_VALUES,
+    kinds: Mapping[str, ColumnKind] | None = None,
+    formats: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> Model:
+    """Learn a table.
 
-    Attributes:
-        ensemble: the trained networks.
-        missingness: what it says of a cell that it is missing.
-        refiner: the trees that take a second look at imputed cells.
-        recalibration: how draws come to be as network and trees together believe.
-        projection: of the rows; ``None`` where the code of the first network is their place.
-        card: what happened in training, diagnostics and calibration.
+    Args:
+        table: text columns (CSV) or typed ones.
+        settings: how to learn.
+        na_values: texts that mean a missing cell.
+        kinds: kinds that are given.
+        formats: datetime formats that are given.
+        progress: called several times while training.
+        checkpoint: keeps the state of training, and brings back that of an earlier run.
+
+    Raises:
+        DataError: the table is too small, or nothing in it can be modelled.
+        SchemaError: a given column does not exist or cannot be of that kind or format.
     """
+    schema = schema_of(table, settings, na_values, kinds, formats)
+    axis, min_count = settings.objective.line, settings.min_count
+    codec = TableCodec(schema, na_values, line=axis, min_count=min_count).fit(table)
+    return learn(codec, codec.transform(table), settings, progress, checkpoint)
 
-    ensemble: Ensemble
-    missingness: MissingnessModel
-    refiner: Refiner
-    recalibration: Recalibration
-    projection: Projection | None
-    card: Card
 
-    @property
-    def megabytes(self) -> dict[str, float]:
-        """What the numbers of its largest parts take in a file."""
-        weights = [p.nbytes for net in self.ensemble.nets for p in net.parameters()]
-        forests = self.refiner.forests
-        trees = [
-            a.nbytes for f in forests for part in (f.trees, vars(f.line)) for a in part.values()
-        ]
-        return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
+def schema_of(
+    table: pa.Table,
+    settings: Settings,
+    na_values: tuple[str, ...],
+    kinds: Mapping[str, ColumnKind] | None,
+    formats: Mapping[str, str] | None,
+) -> Schema:
+    """What each column of ``table`` is, and no more of its cells than may be kept."""
+    schema = infer_schema(table, na_values, kinds, formats)
+    if settings.grid is not None:
+        flags = [c.name for c in schema.columns if is_cell(c) and not c.kind.continuous]
+        numeric = dict.fromkeys(flags, ColumnKind.NUMERIC)
+        schema = infer_schema(table, na_values, {**(kinds or {}), **numeric}, formats)
+        grid_of(schema, settings.grid)
+    schema = withheld(schema, table, na_values, settings.min_count)
+    require_enough(schema)
+    warn_of_rivals(schema)
+    return schema
 
 
 def learn(
@@ -65,54 +94,37 @@ def learn(
     settings: Settings,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Learned:
-    """Train the networks, then trees on the table as they complete it, and draw the map.
-
-    A variational model's rows lie on a map, for its latent space keeps but what columns share.
-    In ``ae`` and ``dae`` the code is made to restore the row: it is the row's place.
+) -> Model:
+    """Train the networks, then trees on the table as they complete it.
 
     Args:
         codec: fitted to the table.
         codes: (N, columns) the table.
         settings: what the user chose.
         progress: called at each point of a training curve.
-        checkpoint: keeps the state of training, and brings back that of an earlier run.
+        checkpoint: keeps the state of training.
     """
     held_out = unseen_rows(len(codes), settings.seed)
     team = team_for(codec, codes, held_out, settings)
     if checkpoint is not None:
         checkpoint.begin(codes, settings, team)
     nets, records = train(team, progress, checkpoint)
-    ensemble = Ensemble(nets)
+    predictor = Predictor(Ensemble(nets), codec, MissingnessModel.none(codec))
     unseen = codes[held_out.numpy()]
     seen = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
-    # Trees leave a core idle now and then, and the matrices of a map are too small for two, as are
-    # those of everything else, whose threads would mostly wait for each other.
-    ended = threading.Event()
-    with (
-        threadpool_limits(1, "blas"),
-        ThreadPoolExecutor(1, initializer=partial(torch.set_num_threads, 1)) as pool,
-    ):
-        try:
-            drawing, missingness = None, MissingnessModel.none(codec)
-            if settings.objective.variational:
-                targets, steps, generator = _to_draw(codec, codes, ensemble, settings)
-                drawing = pool.submit(fit_projection, targets, steps, generator, ended)
-                missingness = MissingnessModel.fit(ensemble, codec, seen, unseen, settings.seed)
-            network = partial(guess, ensemble, codec, missingness)
-            refiner, trial = Refiner.fit(
-                codec, seen, unseen, network, settings.seed, settings.leverage
+    with _projecting(predictor, codes, settings) as projecting:
+        if settings.objective.variational:
+            missingness = MissingnessModel.fit(
+                predictor.networks, codec, seen, unseen, settings.seed
             )
-            stacking = refiner.stacking
-            recalibration = Recalibration.fit(
-                ensemble, codec, missingness, stacking, trial, settings.seed
-            )
-            leakage = Leakage.measure(ensemble, codec, seen, unseen, trial)
-            card = Card.measure(ensemble, codec, codes, unseen, records, leakage)
-            projection = None if drawing is None else drawing.result()
-        finally:
-            ended.set()
-    return Learned(ensemble, missingness, refiner, recalibration, projection, card)
+            predictor = replace(predictor, missingness=missingness)
+        guesser = partial(network_guess, predictor)
+        refiner, trial = Refiner.fit(codec, seen, unseen, guesser, settings.seed, settings.leverage)
+        recalibration = Recalibration.fit(predictor, refiner.stacking, trial, settings.seed)
+        leakage = Leakage.measure(predictor, seen, unseen, trial)
+        card = Card.measure(predictor, codes, unseen, records, leakage)
+        projection = None if projecting is None else projecting.result()
+    return Model(predictor, refiner, recalibration, projection, card)
 
 
 def unseen_rows(rows: int, seed: int) -> Tensor:
@@ -120,11 +132,28 @@ def unseen_rows(rows: int, seed: int) -> Tensor:
     return hold_out(rows, torch.Generator().manual_seed(seed))
 
 
-def _to_draw(
-    codec: TableCodec, codes: Codes, ensemble: Ensemble, settings: Settings
-) -> tuple[ProjectionTargets, int, torch.Generator]:
-    """A landscape of the rows, or of a choice of them, and how to draw its map."""
-    codes = codes.at_most(MOST_ROWS, settings.seed)
-    targets = projection_targets(ensemble, codec, codes, settings.latent)
-    steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
-    return targets, steps, torch.Generator().manual_seed(settings.seed)
+@contextmanager
+def _projecting(
+    predictor: Predictor, codes: Codes, settings: Settings
+) -> Iterator[Future[Projection] | None]:
+    """Fit the projection on a thread of its own meanwhile, if there is one.
+
+    A variational model's rows are projected, for its latent space keeps but what columns share. In
+    ``ae`` and ``dae`` the code is made to restore the row: it is the row's place. Trees leave a
+    core idle now and then, and the matrices of a projection are too small for two, as are those of
+    everything else, whose threads would mostly wait for each other.
+    """
+    ended = threading.Event()
+    alone = partial(torch.set_num_threads, 1)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(1, initializer=alone) as pool:
+        try:
+            if settings.objective.variational:
+                codes = codes.at_most(MOST_ROWS, settings.seed)
+                targets = projection_targets(predictor, codes, settings.latent)
+                steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
+                generator = torch.Generator().manual_seed(settings.seed)
+                yield pool.submit(fit_projection, targets, steps, generator, ended)
+            else:
+                yield None
+        finally:
+            ended.set()

@@ -1,4 +1,4 @@
-"""A fitted model on Arrow tables: encode rows, run a task, write the result as a table."""
+"""The model on Arrow tables: encode rows, run a task, write the result as a table."""
 
 from __future__ import annotations
 
@@ -10,12 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tabvae.columns import arrow
 from tabvae.columns.codec import Codes, TableCodec
-from tabvae.columns.images import grid_of, is_cell
-from tabvae.columns.infer import infer_schema, require_enough, warn_of_rivals
-from tabvae.columns.privacy import withheld
-from tabvae.columns.schema import ColumnKind, Schema
+from tabvae.columns.schema import Schema
 from tabvae.errors import (
     DataError,
     ParameterError,
@@ -24,8 +20,11 @@ from tabvae.errors import (
     shown,
     suggestion,
 )
-from tabvae.fit import Learned, learn
+from tabvae.imputation.draws import Recalibration
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
+from tabvae.imputation.refiner import Refiner
+from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample
 from tabvae.tasks.assemble import explain, fill, whole_table
 from tabvae.tasks.card import Card
@@ -34,71 +33,39 @@ from tabvae.tasks.detect import row_scores, surprise
 from tabvae.tasks.embed import decode, embed
 from tabvae.tasks.evaluate import Evaluation, evaluate
 from tabvae.tasks.generate import generate, rows_where
+from tabvae.tasks.projection import Projection
 from tabvae.tasks.scores import chosen_score, score_rows
-from tabvae.training.checkpoint import Checkpoint
-from tabvae.training.config import Settings
-from tabvae.training.parallel import Progress
 
 ROWS_PER_BLOCK = 8192
 
 
 @dataclass(frozen=True)
 class Model:
-    """Everything learned from a table.
+    """Everything learned from a table, and every use of it on Arrow tables.
 
     Attributes:
-        codec: the kinds and bins of its columns.
-        learned: networks, trees, map and card.
+        predictor: networks and codec of the table.
+        refiner: the trees that take a second look at imputed cells.
+        recalibration: how draws come to be as network and trees together believe.
+        projection: of the rows; ``None`` where the code of the first network is their place.
+        card: what happened in training, diagnostics and calibration.
     """
 
-    codec: TableCodec
-    learned: Learned
-
-    @classmethod
-    def fit(
-        cls,
-        table: pa.Table,
-        settings: Settings,
-        na_values: tuple[str, ...] = arrow.DEFAULT_NA_VALUES,
-        kinds: Mapping[str, ColumnKind] | None = None,
-        formats: Mapping[str, str] | None = None,
-        progress: Progress | None = None,
-        checkpoint: Checkpoint | None = None,
-    ) -> Model:
-        """Learn a table.
-
-        Args:
-            table: text columns (CSV) or typed ones.
-            settings: how to learn.
-            na_values: texts that mean a missing cell.
-            kinds: kinds that are given.
-            formats: datetime formats that are given.
-            progress: called several times while training.
-            checkpoint: keeps the state of training.
-
-        Raises:
-            DataError: the table is too small, or nothing in it can be modelled.
-            SchemaError: a given column does not exist or cannot be of that kind or format.
-        """
-        schema = infer_schema(table, na_values, kinds, formats)
-        if settings.grid is not None:
-            flags = [c.name for c in schema.columns if is_cell(c) and not c.kind.continuous]
-            numeric = dict.fromkeys(flags, ColumnKind.NUMERIC)
-            schema = infer_schema(table, na_values, {**(kinds or {}), **numeric}, formats)
-            grid_of(schema, settings.grid)
-        schema = withheld(schema, table, na_values, settings.min_count)
-        require_enough(schema)
-        warn_of_rivals(schema)
-        line = settings.objective.line
-        codec = TableCodec(schema, na_values, line=line, min_count=settings.min_count)
-        codec.fit(table)
-        codes = codec.transform(table)
-        return cls(codec, learn(codec, codes, settings, progress, checkpoint))
+    predictor: Predictor
+    refiner: Refiner
+    recalibration: Recalibration
+    projection: Projection | None
+    card: Card
 
     @property
-    def card(self) -> Card:
-        """What is known of the model beyond its weights."""
-        return self.learned.card
+    def networks(self) -> Ensemble:
+        """The trained networks."""
+        return self.predictor.networks
+
+    @property
+    def codec(self) -> TableCodec:
+        """The kinds and bins of the table's columns."""
+        return self.predictor.codec
 
     @property
     def schema(self) -> Schema:
@@ -106,15 +73,31 @@ class Model:
         schema: Schema = self.codec.schema
         return schema
 
+    @property
+    def most_withheld(self) -> dict[str, str]:
+        """What is missing most often, see ``MissingnessModel.most_withheld``."""
+        return self.predictor.missingness.most_withheld(self.codec)
+
+    @property
+    def megabytes(self) -> dict[str, float]:
+        """What the numbers of its largest parts take in a file."""
+        weights = [p.nbytes for net in self.networks.nets for p in net.parameters()]
+        trees = [
+            array.nbytes
+            for forest in self.refiner.forests
+            for part in (forest.trees, vars(forest.line))
+            for array in part.values()
+        ]
+        return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
+
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
-        projection, ensemble = self.learned.projection, self.learned.ensemble
         # One array for all blocks: results kept between the blocks' working memory would leave
         # holes in it that nothing fits in again. Column by column, as Arrow has it.
-        z = np.empty((table.num_rows, ensemble.latent), order="F")
+        z = np.empty((table.num_rows, self.networks.latent), order="F")
         start = 0
         for rows, codes in self._blocks(table):
-            z[start : start + len(codes)] = embed(projection, ensemble, self.codec, codes)
+            z[start : start + len(codes)] = embed(self.projection, self.predictor, codes)
             start += rows.num_rows
         return write_coordinates(z)
 
@@ -129,8 +112,8 @@ class Model:
             SchemaError: a coordinate is missing, or there are more of them than the model has.
             DataError: a coordinate is not a finite number.
         """
-        z = read_coordinates(latents, self.learned.ensemble.latent)
-        codes = decode(self.learned.projection, self.learned.ensemble, self.codec, z)
+        z = read_coordinates(latents, self.networks.latent)
+        codes = decode(self.projection, self.predictor, z)
         modelled = self.codec.inverse_transform(codes)
         return whole_table(self.schema, modelled, latents)
 
@@ -159,7 +142,7 @@ class Model:
             if not 0 <= row < table.num_rows:
                 raise DataError(f"no row {row + 1}: the table has {table.num_rows} rows")
         ends = self.embed(table.take([first, last]))
-        z = read_coordinates(ends, self.learned.ensemble.latent)
+        z = read_coordinates(ends, self.networks.latent)
         t = np.linspace(0, 1, n)
         decoded = self.decode(write_coordinates(path(z[0], z[1], t, spherical)))
         return decoded.add_column(0, "t", pa.array(t))
@@ -245,15 +228,13 @@ class Model:
             raise ParameterError(f"the number of rows must be at least 1, however: {n}", "-n 1000")
         if not temperature > 0:
             raise ParameterError(f"temperature must be above 0, however: {temperature}")
-        if not self.learned.ensemble.objective.variational:
+        if not self.networks.objective.variational:
             raise ParameterError(
                 "a plain autoencoder has no distribution over its latent space to draw rows from",
                 "fit with --model vae, the default",
             )
         given = rows_where(self.codec, n, where or {})
-        sample = generate(
-            self.learned.ensemble, self.codec, given, seed, not complete, one_shot, temperature
-        )
+        sample = generate(self.predictor, given, seed, not complete, one_shot, temperature)
         modelled = self.codec.inverse_transform(sample.codes, sample.levels)
         return whole_table(self.schema, modelled)
 
@@ -274,7 +255,7 @@ class Model:
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
         """
-        score = chosen_score(self.learned.ensemble, score)
+        score = chosen_score(self.networks, score)
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
         calibration = self.card.calibrations[score]
@@ -290,27 +271,23 @@ class Model:
         )
 
     def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: str) -> pa.Table:
-        found = surprise(self.learned.ensemble, self.codec, codes, self.card.scales)
+        found = surprise(self.predictor, codes, self.card.scales)
         if score == "surprise":
             scores = row_scores(found.cells)
         else:
-            scales = self.card.scales
-            scores = score_rows(score, self.learned.ensemble, self.codec, codes, scales)
+            scores = score_rows(score, self.predictor, codes, self.card.scales)
         p_values = self.card.calibrations[score].p_values(scores)
         columns: dict[str, Any] = {
             "score": scores,
             "p_value": p_values,
             "outlier": p_values <= fpr,
         }
-        columns.update(explain(self.codec, self.learned.ensemble, table, codes, found.attribution))
+        columns.update(explain(self.predictor, table, codes, found.attribution))
         return pa.table(columns)
 
     @property
     def _imputer(self) -> Imputer:
-        known = self.learned
-        return Imputer(
-            self.codec, known.ensemble, known.missingness, known.refiner, known.recalibration
-        )
+        return Imputer(self.predictor, self.refiner, self.recalibration)
 
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
@@ -354,4 +331,4 @@ class Model:
         if samples < 1:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
         codes = self.encode(table)
-        return evaluate(self.learned.ensemble, self.codec, codes, samples, seed)
+        return evaluate(self.predictor, codes, samples, seed)

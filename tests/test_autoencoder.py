@@ -44,7 +44,7 @@ def changed(cells: Rows, where: Tensor) -> Rows:
 def test_probabilities_of_each_column_sum_to_one(
     vae: Autoencoder, cells: Rows, can_be_missing: bool
 ) -> None:
-    features, q = vae.codec(cells, cells.observed)
+    features, q = vae.encoder(cells, cells.observed)
     gaps = torch.full((20, 1), can_be_missing)
     probabilities = vae.likelihood(q.mean, features, gaps).probabilities()
     for start, size in zip(SHAPE.offsets[:-1], SHAPE.sizes, strict=True):
@@ -105,7 +105,7 @@ def test_the_elbo_is_below_the_importance_weighted_bound(vae: Autoencoder, cells
     noise = torch.randn(4000, SHAPE.latent, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
         elbo = -vae.loss(row, nothing, everything, noise).total
-        features, prior = vae.codec(row, nothing)
+        features, prior = vae.encoder(row, nothing)
         posterior = vae.posterior(row, everything)
         z = posterior.mean + posterior.stddev * noise
         log_weight = (

@@ -16,7 +16,7 @@ from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.imputation.draws import PLACES, Recalibration, sharpened
 from tabvae.imputation.stacking import StackingWeights, Trial
-from tabvae.predict.missingness import MissingnessModel
+from tabvae.predict.guess import Guess
 from tabvae.predict.sampling import Sample
 
 ROWS, DRAWS = 4000, 60
@@ -130,19 +130,11 @@ def test_draws_spread_as_hidden_numbers_did(
     for j, p in enumerate(believed(codec, 0.0, [1.0, 0.0, 0.0])):
         truth.bins[:, j] = places(p, rng.random(ROWS))[0]
     found = believed(codec, 0.0, [0.5, 0.3, 0.2], scale)
-    guesses = [
-        p @ coder.deviations(coder.means) if isinstance(coder, ContinuousBins) else p
-        for coder, p in zip(codec.bins_, found, strict=True)
-    ]
-    with mock.patch("tabvae.imputation.draws.beliefs", return_value=[(p, p) for p in found]):
-        recalibration = Recalibration.fit(
-            mock.Mock(),
-            codec,
-            MissingnessModel.none(codec),
-            TRUST,
-            Trial(truth, hidden, guesses, (), 0),
-            0,
-        )
+    guesses = [bins.as_guess(p) for bins, p in zip(codec.bins_, found, strict=True)]
+    predictor = mock.Mock(codec=codec)
+    predictor.distributions.return_value = [(p, p) for p in found]
+    trial = Trial(truth, hidden, Guess(guesses), (), 0)
+    recalibration = Recalibration.fit(predictor, TRUST, trial, 0)
     low, high = recalibration.places[[PLACES // 10, -PLACES // 10]]
     assert (low < 0.05 and high > 0.95) == wider
     assert abs(recalibration.places[PLACES // 2] - 0.5) < 0.05

@@ -18,6 +18,8 @@ from tabvae.columns.infer import infer_schema
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.layers import NetworkSizes
 from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.missingness import MissingnessModel
+from tabvae.predict.predictor import Predictor
 from tabvae.tasks.embed import decode, embed, picture, projection_targets
 from tabvae.tasks.projection import Projection, fit_projection
 
@@ -34,14 +36,15 @@ def make_table() -> tuple[pa.Table, np.ndarray]:
     return pa.Table.from_pandas(frame, preserve_index=False), kind
 
 
-def untrained(codec: TableCodec) -> Ensemble:
+def untrained(codec: TableCodec) -> Predictor:
     """Networks that are not asked, for no row has gaps."""
     shape = NetworkSizes(tuple(codec.sizes), latent=2, width=8)
-    return Ensemble([Autoencoder(shape, torch.from_numpy(codec.positions).float())])
+    networks = Ensemble([Autoencoder(shape, torch.from_numpy(codec.positions).float())])
+    return Predictor(networks, codec, MissingnessModel.none(codec))
 
 
 def make_map(codec: TableCodec, codes: Codes, dimensions: int) -> Projection:
-    targets = projection_targets(untrained(codec), codec, codes, dimensions)
+    targets = projection_targets(untrained(codec), codes, dimensions)
     return fit_projection(targets, 300, torch.Generator().manual_seed(0))
 
 
@@ -62,9 +65,9 @@ def test_two_coordinates_keep_who_is_near_whom(
     encoded: tuple[TableCodec, Codes, np.ndarray], plane: Projection
 ) -> None:
     codec, codes, kind = encoded
-    z = embed(plane, untrained(codec), codec, codes)
+    z = embed(plane, untrained(codec), codes)
     assert z.shape == (ROWS, 2)
-    assert trustworthiness(picture(untrained(codec), codec, codes), z, n_neighbors=15) > 0.93
+    assert trustworthiness(picture(untrained(codec), codes), z, n_neighbors=15) > 0.93
     classifier = KNeighborsClassifier(15).fit(z[:400], kind[:400])
     assert classifier.score(z[400:], kind[400:]) > 0.9
 
@@ -84,8 +87,8 @@ def test_more_coordinates_restore_a_row_better(
     codec, codes, _ = encoded
 
     def error(projection: Projection) -> float:
-        z = embed(projection, untrained(codec), codec, codes)
-        wrong = decode(projection, untrained(codec), codec, z).values - codes.values
+        z = embed(projection, untrained(codec), codes)
+        wrong = decode(projection, untrained(codec), z).values - codes.values
         return float(np.nanmean(np.abs(wrong)) / np.nanstd(codes.values))
 
     assert error(make_map(codec, codes, 8)) < min(0.1, 0.3 * error(plane))
@@ -95,8 +98,8 @@ def test_linear_models_find_in_many_coordinates_what_they_find_in_the_columns(
     encoded: tuple[TableCodec, Codes, np.ndarray],
 ) -> None:
     codec, codes, _ = encoded
-    shown = picture(untrained(codec), codec, codes)
-    z = embed(make_map(codec, codes, 8), untrained(codec), codec, codes)
+    shown = picture(untrained(codec), codes)
+    z = embed(make_map(codec, codes, 8), untrained(codec), codes)
     found = LinearRegression().fit(z, shown).predict(z)
     kept = 1 - ((found - shown) ** 2).sum() / ((shown - shown.mean(0)) ** 2).sum()
     best = PCA(8).fit(shown).explained_variance_ratio_.sum()
@@ -107,15 +110,13 @@ def test_a_row_has_its_place_whatever_its_batch(
     encoded: tuple[TableCodec, Codes, np.ndarray], plane: Projection
 ) -> None:
     codec, codes, _ = encoded
-    together = embed(plane, untrained(codec), codec, codes)
-    assert np.allclose(
-        embed(plane, untrained(codec), codec, codes[np.array([7])]), together[7], atol=1e-9
-    )
+    together = embed(plane, untrained(codec), codes)
+    assert np.allclose(embed(plane, untrained(codec), codes[np.array([7])]), together[7], atol=1e-9)
 
 
 def test_a_value_shared_at_the_end_of_a_column_lies_far_from_the_others() -> None:
     values = np.concatenate([np.zeros(60), np.linspace(1, 2, 60)])
     table = pa.table({"spend": values, "other": np.random.default_rng(0).normal(size=120)})
     codec = TableCodec(infer_schema(table)).fit(table)
-    spend = picture(untrained(codec), codec, codec.transform(table))[:, 0]
+    spend = picture(untrained(codec), codec.transform(table))[:, 0]
     assert spend[60:].min() - spend[:60].max() > np.ptp(spend[65:115])

@@ -70,7 +70,7 @@ def test_the_decoder_of_a_plain_autoencoder_sees_the_code_alone() -> None:
     z = torch.zeros(1, SHAPE.latent)
     for model, same in (("vae", False), ("ae", True)):
         net = Autoencoder(SHAPE, POSITIONS, Objective(model=model))
-        given = [net.given(net.codec(cells, everything)[0]) for cells in rows]
+        given = [net.given(net.encoder(cells, everything)[0]) for cells in rows]
         outputs = [net.decoder(z, g) for g in given]
         assert torch.equal(*outputs) == same
 

@@ -45,8 +45,8 @@ def test_a_grid_of_another_form_is_refused(text: str) -> None:
 def test_convolutions_lead_there_and_back(size: tuple[int, int, int]) -> None:
     torch.manual_seed(0)
     columns = int(np.prod(size))
-    codec, decoder = GridEncoder(grid(size), 16), GridDecoder(grid(size), 16)
-    out = decoder(codec(torch.randn(3, columns), torch.ones(3, columns, dtype=torch.bool)))
+    encoder, decoder = GridEncoder(grid(size), 16), GridDecoder(grid(size), 16)
+    out = decoder(encoder(torch.randn(3, columns), torch.ones(3, columns, dtype=torch.bool)))
     assert out.shape == (3, 2, columns)
     assert (out[:, :, 0] == 0).all()
     assert (out[:, :, 1:] != 0).any(0).all()
@@ -54,13 +54,13 @@ def test_convolutions_lead_there_and_back(size: tuple[int, int, int]) -> None:
 
 def test_a_column_beside_the_grid_is_not_convolved() -> None:
     torch.manual_seed(0)
-    codec = GridEncoder(grid((8, 8, 1)), 16)
+    encoder = GridEncoder(grid((8, 8, 1)), 16)
     scores, visible = torch.zeros(1, 64), torch.ones(1, 64, dtype=torch.bool)
-    before = codec(scores, visible)
+    before = encoder(scores, visible)
     for column, same in ((0, True), (1, False), (63, False)):
         other = scores.clone()
         other[0, column] = 1.0
-        assert torch.equal(before, codec(other, visible)) == same
+        assert torch.equal(before, encoder(other, visible)) == same
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def model(digits: pd.DataFrame) -> TabVAE:
 
 
 def test_pixels_that_never_change_are_cells_too(model: TabVAE) -> None:
-    cells = model.fitted_.learned.ensemble.nets[0].shape.grid
+    cells = model.fitted_.networks.nets[0].shape.grid
     assert cells is not None
     assert cells.cells == (*range(16), -1)
 

@@ -148,7 +148,7 @@ def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
         torch.Generator().manual_seed(0),
     )
     trainer.run()
-    for weight in (trainer.vae.codec.embedding.weight, trainer.vae.decoder.logits.free.weight):
+    for weight in (trainer.vae.encoder.embedding.weight, trainer.vae.decoder.logits.free.weight):
         assert (weight[:4] == 0).all()
         assert (weight[5:9] != 0).any()
 

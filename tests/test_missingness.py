@@ -61,7 +61,7 @@ def fitted(why: Why) -> tuple[pd.DataFrame, pd.DataFrame, TabVAE]:
 
 
 def missingness(model: TabVAE) -> MissingnessModel:
-    return model.fitted_.learned.missingness
+    return model.fitted_.predictor.missingness
 
 
 @pytest.mark.parametrize("why", [by_another, by_nothing])

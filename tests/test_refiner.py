@@ -17,20 +17,21 @@ from tabvae.files.frames import to_arrow
 from tabvae.fit import unseen_rows
 from tabvae.imputation.forest import Forest, Growth
 from tabvae.imputation.linear import MOST_FEATURES, telling
-from tabvae.imputation.refiner import MOST_NODES, Belief, Refiner, _growth
+from tabvae.imputation.refiner import MOST_NODES, Refiner, _growth
+from tabvae.predict.guess import Guess, NetworkGuess
 
 from .conftest import make_frame
 from .helpers import hasty
 
 
-def guess_the_mean(codec: TableCodec, codes: Codes) -> Belief:
+def guess_the_mean(codec: TableCodec, codes: Codes) -> NetworkGuess:
     """A poor first guess: the column's mean, every category equally likely."""
     counts = (~codes.observed).sum(0)
     guesses = [
         np.zeros(n) if isinstance(b, ContinuousBins) else np.full((n, len(b)), 1 / len(b))
         for n, b in zip(counts, codec.bins_, strict=True)
     ]
-    return Belief(guesses, guesses)
+    return NetworkGuess(Guess(guesses), Guess(guesses))
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from tabvae.imputation.stacking import (
     ERROR_BEFORE,
     HIDDEN,
     NETWORK_SHARE,
-    Guesses,
     fit_weights,
     hide,
 )
+from tabvae.predict.guess import Guess
 
 ROWS = 12_000
 
@@ -34,9 +34,9 @@ def case() -> tuple[TableCodec, Codes, Codes]:
     return codec, *hide(codec.transform(table), seed=0)
 
 
-def guesses(codec: TableCodec, whole: Codes, hidden: Codes, right: tuple[str, ...]) -> Guesses:
+def guesses(codec: TableCodec, whole: Codes, hidden: Codes, right: tuple[str, ...]) -> Guess:
     """Nearly the truth for some columns, nothing at all for the others."""
-    found: Guesses = []
+    columns = []
     rng = np.random.default_rng(1)
     for j, (column, coder) in enumerate(zip(codec.columns_, codec.bins_, strict=True)):
         rows = np.flatnonzero(~hidden.observed[:, j])
@@ -46,8 +46,8 @@ def guesses(codec: TableCodec, whole: Codes, hidden: Codes, right: tuple[str, ..
         else:
             truth, nothing = np.eye(len(coder))[whole.bins[rows, j]], np.full(len(coder), 1.0)
             nothing = np.tile(nothing / nothing.sum(), (len(rows), 1))
-        found.append(truth if column.name in right else nothing)
-    return found
+        columns.append(truth if column.name in right else nothing)
+    return Guess(columns)
 
 
 def test_a_column_is_left_to_whoever_knows_it(case: tuple[TableCodec, Codes, Codes]) -> None:
@@ -80,9 +80,11 @@ def test_whoever_knows_cells_like_the_missing_ones_is_believed(
     known = guesses(codec, whole, hidden, right=("one", "other", "letter", "sign"))
     large = known[0] > 0
     trees = [np.where(large, 0.5 * known[0], known[0]), *known[1:]]
-    network = [np.where(large, known[0], 0.5 * known[0]), *known[1:]]
+    network = Guess([np.where(large, known[0], 0.5 * known[0]), *known.columns[1:]])
     more, less = (
-        fit_weights(codec, whole, hidden, network, trees, [some, *known[1:]]).shares[0]
+        fit_weights(codec, whole, hidden, network, trees, Guess([some, *known.columns[1:]])).shares[
+            0
+        ]
         for some in (trees[0][large], trees[0][~large])
     )
     assert more > 0.7 > 0.3 > less

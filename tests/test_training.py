@@ -119,7 +119,7 @@ def test_a_non_finite_loss_steps_back_with_a_lower_rate() -> None:
         if point.step >= 100 and not poisoned:
             poisoned = True
             with torch.no_grad():
-                run.vae.codec.posterior.weight.fill_(torch.nan)
+                run.vae.encoder.posterior.weight.fill_(torch.nan)
 
     vae, record = run.run(poison)
     assert record.recoveries == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -44,6 +44,7 @@ class ContinuousBins:
     center: float
     scale: float
     line: str = "normal"
+    is_number: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         bins = len(self.means)
@@ -94,6 +95,23 @@ class ContinuousBins:
         if self.line == "normal":
             return cast(Floats, ndtri(np.cumsum(self.mass) - self.mass / 2))
         return self.scores(self.means, np.arange(len(self)))
+
+    def as_guess(self, probabilities: Floats) -> Floats:
+        """(n,) the mean of each distribution (n, bins), in column deviations."""
+        return self.deviations(probabilities @ self.means)
+
+    def of_guess(self, guess: Floats) -> tuple[Ints, Floats]:
+        """Bins and values (n,) of numbers in column deviations."""
+        values = self.center + guess * self.scale
+        return self.encode(values), values
+
+    def truth(self, bins: Ints, values: Floats) -> Floats:
+        """What a perfect guess of cells (n,) would be."""
+        return self.deviations(values.clip(*self.ends))
+
+    def expected(self, probabilities: Floats) -> tuple[Ints, Floats]:
+        """The likeliest bin and the mean (n,) of each distribution (n, bins)."""
+        return probabilities.argmax(1), probabilities @ self.means
 
     @property
     def widths(self) -> Floats:
@@ -196,6 +214,7 @@ class CategoricalBins:
     vocabulary: tuple[str, ...]
     counts: tuple[int, ...]
     size: int
+    is_number: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.size <= len(self.vocabulary) == len(self.counts):
@@ -231,6 +250,27 @@ class CategoricalBins:
         counts = np.array(self.counts, dtype=np.float64)
         own = np.append(counts[: self.size - 1], counts[self.size - 1 :].sum())
         return cast(Floats, own / counts.sum())
+
+    @property
+    def positions(self) -> Floats:
+        """(bins,) zero: categories have no order."""
+        return np.zeros(self.size)
+
+    def as_guess(self, probabilities: Floats) -> Floats:
+        """Each distribution (n, bins) itself."""
+        return probabilities
+
+    def of_guess(self, guess: Floats) -> tuple[Ints, Floats]:
+        """The likeliest bins (n,), which have no value."""
+        return self.expected(guess)
+
+    def truth(self, bins: Ints, values: Floats) -> Floats:
+        """What a perfect guess of cells (n,) would be: (n, bins) certain."""
+        return np.eye(self.size)[bins]
+
+    def expected(self, probabilities: Floats) -> tuple[Ints, Floats]:
+        """The likeliest bin (n,) of each distribution (n, bins); it has no value."""
+        return probabilities.argmax(1), np.full(len(probabilities), np.nan)
 
     def encode(self, texts: pa.Array) -> Ints:
         """The bin of each text, -1 for a text that is not in the vocabulary."""

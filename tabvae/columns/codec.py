@@ -135,18 +135,19 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def sizes(self) -> list[int]:
         """Number of bins of each modelled column."""
         if not hasattr(self, "bins_"):
-            raise NotFittedError("this TableEncoder is not fitted yet; call 'fit' first")
+            raise NotFittedError("this TableCodec is not fitted yet; call 'fit' first")
         return [len(b) for b in self.bins_]
 
     @property
     def positions(self) -> Floats:
         """(total bins,) place of every bin on its column's line, column after column, each with a
         last bin for the state "missing"; 0 where there is no line."""
-        parts = [
-            np.append(b.positions if isinstance(b, ContinuousBins) else np.zeros(len(b)), 0.0)
-            for b in self.bins_
-        ]
-        return np.concatenate(parts)
+        return np.concatenate([np.append(bins.positions, 0.0) for bins in self.bins_])
+
+    @property
+    def is_number(self) -> Mask:
+        """(columns,) which columns hold numbers; the others hold categories."""
+        return np.array([bins.is_number for bins in self.bins_])
 
     def fit(self, table: pa.Table, y: object = None) -> Self:
         """Choose the bins of every modelled column from ``table``."""

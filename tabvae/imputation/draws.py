@@ -13,7 +13,6 @@ the guess itself, and a drawn one stays as often as it can (maximal coupling, Li
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -25,8 +24,8 @@ from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.stacking import StackingWeights, Trial
-from tabvae.predict.ensemble import Ensemble, sample_bins
-from tabvae.predict.missingness import MissingnessModel
+from tabvae.predict.ensemble import sample_bins
+from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample, set_column
 
 PLACES = 101
@@ -62,9 +61,7 @@ class Recalibration:
     @classmethod
     def fit(
         cls,
-        ensemble: Ensemble,
-        codec: TableCodec,
-        missingness: MissingnessModel,
+        predictor: Predictor,
         stacking: StackingWeights,
         trial: Trial | None,
         seed: int,
@@ -72,9 +69,7 @@ class Recalibration:
         """Learn places from numbers that were hidden.
 
         Args:
-            ensemble: the networks.
-            codec: knows the bins of each column.
-            missingness: what it says of a cell that it is missing.
+            predictor: networks and codec.
             stacking: in network and trees.
             trial: rows with cells hidden, and what is guessed of those; without it places stay.
             seed: of the places within bins.
@@ -83,15 +78,16 @@ class Recalibration:
             return cls.none()
         rng = np.random.default_rng(seed)
         places, errors = [np.linspace(0, 1, CELLS_BEFORE)], stacking.errors_in(trial.hidden)
-        found = zip(codec.bins_, beliefs(ensemble, missingness, trial.hidden), strict=True)
-        for j, (coder, (_, network)) in enumerate(found):
-            if isinstance(coder, ContinuousBins):
+        distributions = predictor.distributions(trial.hidden)
+        columns = zip(predictor.codec.bins_, distributions, strict=True)
+        for j, (coder, (_, network)) in enumerate(columns):
+            if coder.is_number:
                 rows = np.flatnonzero(~trial.hidden.observed[:, j])
                 known = trial.whole.observed[rows, j]
                 guesses = trial.guesses[j][known]
                 better = sharpened(coder, network[known], guesses, errors[j][known])
                 bins = trial.whole.bins[rows[known], j]
-                places.append(_place(better, bins, rng.random(len(bins))))
+                places.append(_pit(better, bins, rng.random(len(bins))))
         return cls(np.quantile(np.concatenate(places), np.linspace(0, 1, PLACES)))
 
     def moved(
@@ -115,27 +111,15 @@ class Recalibration:
         for j, coder in enumerate(codec.bins_):
             rows = np.flatnonzero(~codes.observed[:, j])
             drawn = done.bins[rows, j], levels[rows, j]
-            if isinstance(coder, ContinuousBins):
-                place = _place(networks[j], *drawn)
+            if coder.is_number:
+                place = _pit(networks[j], *drawn)
                 place = np.interp(place, np.linspace(0, 1, PLACES), self.places)
-                bins, inside = _at_place(better[j], place)
+                bins, inside = _inverse_cdf(better[j], place)
             else:
-                bins, inside = _coupled(networks[j], better[j], *drawn)
+                bins, inside = _maximal_coupling(networks[j], better[j], *drawn)
             levels[rows, j] = inside
             set_column(codec, done, j, rows, bins, inside)
         return replace(sample, codes=done, levels=levels)
-
-
-def beliefs(
-    ensemble: Ensemble, missingness: MissingnessModel, codes: Codes
-) -> Iterator[tuple[Floats, Floats]]:
-    """Of each column, the network's (n, bins) distribution of its unobserved cells: as if they were
-    like the observed ones, and knowing that those that are missing are."""
-    hidden = ensemble.hidden(codes, codes.observed)
-    for j in range(len(ensemble.sizes)):
-        rows = np.flatnonzero(~codes.observed[:, j])
-        like = ensemble.probabilities([h[rows] for h in hidden], j)
-        yield like, missingness.given_missing(like, j, codes.missing[rows, j])
 
 
 def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Floats:
@@ -169,7 +153,7 @@ def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Fl
     return cast(Floats, softmax(log_p + found.x[:, None] * x, axis=1))
 
 
-def _place(probabilities: Floats, bins: Ints, levels: Floats | float) -> Floats:
+def _pit(probabilities: Floats, bins: Ints, levels: Floats | float) -> Floats:
     """(n,) the share of each distribution that lies below ``levels`` of its bin."""
     above = np.cumsum(probabilities, axis=1)
     own = np.take_along_axis(probabilities, bins[:, None], axis=1)[:, 0]
@@ -177,19 +161,21 @@ def _place(probabilities: Floats, bins: Ints, levels: Floats | float) -> Floats:
     return cast(Floats, (place / above[:, -1]).clip(0, 1))
 
 
-def _at_place(probabilities: Floats, place: Floats) -> tuple[Ints, Floats]:
-    """The bins and the levels within them at which ``_place`` is ``place``."""
+def _inverse_cdf(probabilities: Floats, place: Floats) -> tuple[Ints, Floats]:
+    """The bins and the levels within them at which ``_pit`` is ``place``."""
     bins = sample_bins(probabilities, place)
-    start, end = (_place(probabilities, bins, level) for level in (0.0, 1.0))
+    start, end = (_pit(probabilities, bins, level) for level in (0.0, 1.0))
     return bins, ((place - start) / np.maximum(end - start, LEAST)).clip(0, 1)
 
 
-def _coupled(network: Floats, better: Floats, bins: Ints, levels: Floats) -> tuple[Ints, Floats]:
+def _maximal_coupling(
+    network: Floats, better: Floats, bins: Ints, levels: Floats
+) -> tuple[Ints, Floats]:
     """Categories distributed as ``better``, from ``bins`` that are as ``network``; what is left of
     the uniform ``levels`` is uniform again."""
     was, now = (np.take_along_axis(p, bins[:, None], axis=1)[:, 0] for p in (network, better))
     stays = np.minimum(now / np.maximum(was, LEAST), 1.0)
     kept = levels <= stays
     left = (levels - stays) / np.maximum(1 - stays, LEAST)
-    others, inside = _at_place((better - network).clip(0) + LEAST, left.clip(0, 1))
+    others, inside = _inverse_cdf((better - network).clip(0) + LEAST, left.clip(0, 1))
     return np.where(kept, bins, others), np.where(kept, levels / np.maximum(stays, LEAST), inside)

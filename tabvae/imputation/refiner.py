@@ -14,29 +14,25 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tabvae.columns.arrow import Mask
-from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import BOOSTED_TREES, Forest, Growth
 from tabvae.imputation.linear import MOST_FEATURES, Features, telling
 from tabvae.imputation.stacking import (
     LEAST,
-    Guesses,
     StackingWeights,
     Trial,
     fit_weights,
     hide,
-    mixed,
 )
+from tabvae.predict.guess import Guess, Guesser, NetworkGuess
 
 ROUNDS, MANY_GAPS = 3, 0.1
 """Rounds of quick trees before the trees that are kept, in a table with at least that share of its
@@ -52,18 +48,6 @@ ENOUGH_NODES, MOST_NODES = 3_000_000, 6_000_000
 FEWEST_TREES, MOST_TREES = 20, 64
 FEWEST_BOOSTED, MOST_BOOSTED = 10, 40_000
 """Boosted trees of one column, and of all columns together."""
-
-
-class Belief(NamedTuple):
-    """What a network guesses of the unobserved cells.
-
-    Attributes:
-        observed: as if they were like the observed ones of their column.
-        missing: knowing that those that are missing are.
-    """
-
-    observed: Guesses
-    missing: Guesses
 
 
 @dataclass(frozen=True)
@@ -84,7 +68,7 @@ class Refiner:
         codec: TableCodec,
         seen: Codes,
         unseen: Codes,
-        guess: Callable[[Codes], Belief],
+        guess: Guesser,
         seed: int,
         leverage: float = 1.0,
     ) -> tuple[Refiner, Trial | None]:
@@ -114,26 +98,25 @@ class Refiner:
             forests = _grow(codec, codes, guesses, growth, learned, seed)
             trees = cls(forests, stacking)._trees(codec, hidden, network)
             stacking = fit_weights(codec, whole, hidden, network.missing, trees, guesses)
-            guessed = _blend(trees, network.missing, stacking.shares_in(hidden))
+            guessed = trees.mixed(network.missing, stacking.shares_in(hidden))
             tried = Trial(whole, hidden, guessed, forests, growth.trees)
         return cls(_grow(codec, codes, guesses, growth, len(codes), seed), stacking), tried
 
-    def refine(self, codec: TableCodec, codes: Codes, first: Belief) -> Guesses:
+    def refine(self, codec: TableCodec, codes: Codes, first: NetworkGuess) -> Guess:
         """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
-        return _blend(
-            self._trees(codec, codes, first), first.missing, self.stacking.shares_in(codes)
-        )
+        trees = self._trees(codec, codes, first)
+        return trees.mixed(first.missing, self.stacking.shares_in(codes))
 
-    def _trees(self, codec: TableCodec, codes: Codes, first: Belief) -> Guesses:
+    def _trees(self, codec: TableCodec, codes: Codes, first: NetworkGuess) -> Guess:
         """What the trees say of the unobserved cells in the end."""
         shares = StackingWeights.before(codes.bins.shape[1]).shares_in(codes)
         trees = self._say(codec, codes, first, first.missing)
         for _ in range(SWEEPS - 1):
-            guesses = _blend(trees, first.missing, shares)
-            trees = _mean(trees, self._say(codec, codes, first, guesses))
+            guesses = trees.mixed(first.missing, shares)
+            trees = trees.mean(self._say(codec, codes, first, guesses))
         return trees
 
-    def _say(self, codec: TableCodec, codes: Codes, network: Belief, guesses: Guesses) -> Guesses:
+    def _say(self, codec: TableCodec, codes: Codes, network: NetworkGuess, guesses: Guess) -> Guess:
         """What the trees say of the unobserved cells, looking at ``guesses`` of all of them.
 
         What is missing because of what it holds differs from what is observed like it, by ever less
@@ -141,19 +124,23 @@ class Refiner:
         error.
         """
         x = features(codec, codes, guesses)
-        said, errors = [], self.stacking.errors_in(codes)
-        for j, (coder, forest) in enumerate(zip(codec.bins_, self.forests, strict=True)):
+        predictions, errors = [], self.stacking.errors_in(codes)
+        for j, (bins, forest) in enumerate(zip(codec.bins_, self.forests, strict=True)):
             others = np.delete(x, j, axis=1)[~codes.observed[:, j]]
-            like, own = network.observed[j], network.missing[j]
-            if isinstance(coder, ContinuousBins):
-                said.append(forest.predict(others) + errors[j] * (own - like))
+            as_observed, as_missing = network.observed[j], network.missing[j]
+            if bins.is_number:
+                moved = errors[j] * (as_missing - as_observed)
+                predictions.append(forest.predict(others) + moved)
             else:
-                votes = forest.votes(others, len(coder)) * (own + LEAST) / (like + LEAST)
-                said.append(votes / votes.sum(1, keepdims=True))
-        return said
+                votes = forest.votes(others, len(bins))
+                votes = votes * (as_missing + LEAST) / (as_observed + LEAST)
+                predictions.append(votes / votes.sum(1, keepdims=True))
+        return Guess(predictions)
 
 
-def _rounds(codec: TableCodec, codes: Codes, first: Belief, growth: Growth, seed: int) -> Guesses:
+def _rounds(
+    codec: TableCodec, codes: Codes, first: NetworkGuess, growth: Growth, seed: int
+) -> Guess:
     """The network's ``first`` guesses after rounds of quick trees."""
     gaps = 1 - float(codes.observed.mean())
     quick = Growth(max(round(QUICK_SHARE * growth.trees), FEWEST_QUICK), 1, mixed=False)
@@ -161,17 +148,16 @@ def _rounds(codec: TableCodec, codes: Codes, first: Belief, growth: Growth, seed
     shares = stacking.shares_in(codes)
     for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
         forests = _grow(codec, codes, guesses, quick, len(codes), seed + number)
-        said = Refiner(forests, stacking)._say(codec, codes, first, guesses)
-        latest = _blend(said, first.missing, shares)
-        guesses = latest if number == 0 else _mean(guesses, latest)
+        trees = Refiner(forests, stacking)._say(codec, codes, first, guesses)
+        latest = trees.mixed(first.missing, shares)
+        guesses = latest if number == 0 else guesses.mean(latest)
     return guesses
 
 
-def features(codec: TableCodec, codes: Codes, guesses: Guesses) -> Features:
+def features(codec: TableCodec, codes: Codes, guesses: Guess) -> Features:
     """(N, columns) what the trees compare: numbers in column deviations, categories as bins."""
     x = codec.deviations(codes)
-    for j, (coder, guess) in enumerate(zip(codec.bins_, guesses, strict=True)):
-        number = isinstance(coder, ContinuousBins)
+    for j, (number, guess) in enumerate(zip(codec.is_number, guesses, strict=True)):
         if not number:
             x[:, j] = codes.bins[:, j]
         x[~codes.observed[:, j], j] = guess if number else guess.argmax(1)
@@ -181,7 +167,7 @@ def features(codec: TableCodec, codes: Codes, guesses: Guesses) -> Features:
 def _grow(
     codec: TableCodec,
     codes: Codes,
-    guesses: Guesses,
+    guesses: Guess,
     growth: Growth,
     rows: int,
     seed: int,
@@ -194,7 +180,7 @@ def _grow(
     """
     x = features(codec, codes, guesses)
     deviations = codec.deviations(codes)
-    bins = np.array([0 if isinstance(b, ContinuousBins) else len(b) for b in codec.bins_])
+    bins = np.where(codec.is_number, 0, codec.sizes)
 
     def forest(j: int) -> Forest:
         known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
@@ -216,15 +202,6 @@ def _grow(
     ):
         warnings.simplefilter("ignore")
         return tuple(pool.map(forest, range(len(codec.bins_))))
-
-
-def _blend(one: Guesses, other: Guesses, shares: Guesses) -> Guesses:
-    """``shares`` of the other, one (n,) for each column; the rest of the one."""
-    return [mixed(*each) for each in zip(one, other, shares, strict=True)]
-
-
-def _mean(one: Guesses, other: Guesses) -> Guesses:
-    return [(a + b) / 2 for a, b in zip(one, other, strict=True)]
 
 
 def _growth(observed: int, columns: int, min_count: int, leverage: float) -> Growth:

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import numpy as np
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.bins import CategoricalBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import Forest
+from tabvae.predict.guess import Guess, mix
 
 NETWORK_SHARE = 0.15
 """Of a guess, before anything is known."""
@@ -30,15 +30,11 @@ believed before anything is known beside what is seen of all."""
 GROUPS = 10
 """Of numbers, by what is guessed of them."""
 LEAST = 1e-12
-LACKING_POWER = 3
+UNOBSERVED_POWER = 3
 """Of the share of a row's other cells that are not observed: about what the network's share is when
 trees have nothing but that many guesses to look at."""
 ERROR_BEFORE = 0.8
 """Of both together, squared, beside the network's."""
-
-Guesses = list[Floats]
-"""What is believed of the unobserved cells, one array a column in the order of its unobserved rows:
-(n,) numbers in column deviations, or (n, bins) probabilities of a category."""
 
 
 @dataclass(frozen=True)
@@ -65,25 +61,25 @@ class StackingWeights:
         """Before anything is known."""
         return cls(np.full(columns, NETWORK_SHARE), np.full(columns, ERROR_BEFORE))
 
-    def shares_in(self, codes: Codes) -> Guesses:
+    def shares_in(self, codes: Codes) -> list[Floats]:
         """The shares of all unobserved cells, one (n,) a column."""
-        return _in_rows(self.shares, lacking(codes))
+        return _in_rows(self.shares, unobserved_share(codes))
 
-    def errors_in(self, codes: Codes) -> Guesses:
+    def errors_in(self, codes: Codes) -> list[Floats]:
         """The errors of all unobserved cells, one (n,) a column."""
-        return _in_rows(self.errors, lacking(codes))
+        return _in_rows(self.errors, unobserved_share(codes))
 
 
-def lacking(codes: Codes) -> Guesses:
+def unobserved_share(codes: Codes) -> list[Floats]:
     """Of all unobserved cells, one (n,) a column, how far the network alone knows what to guess: 1
     where no other cell of the row is observed, near 0 while most are."""
     others = max(codes.bins.shape[1] - 1, 1)
     share = ((~codes.observed).sum(1) - 1) / others
-    return [share[~known] ** LACKING_POWER for known in codes.observed.T]
+    return [share[~known] ** UNOBSERVED_POWER for known in codes.observed.T]
 
 
-def _in_rows(each: Floats, lacks: Guesses) -> Guesses:
-    return [one + (1 - one) * lack for one, lack in zip(each, lacks, strict=True)]
+def _in_rows(columns: Floats, shares: list[Floats]) -> list[Floats]:
+    return [one + (1 - one) * share for one, share in zip(columns, shares, strict=True)]
 
 
 class Trial(NamedTuple):
@@ -99,7 +95,7 @@ class Trial(NamedTuple):
 
     whole: Codes
     hidden: Codes
-    guesses: Guesses
+    guesses: Guess
     forests: tuple[Forest, ...]
     trees: int
 
@@ -116,9 +112,9 @@ def fit_weights(
     codec: TableCodec,
     whole: Codes,
     hidden: Codes,
-    network: Guesses,
-    trees: Guesses,
-    missing: Guesses,
+    network: Guess,
+    trees: Guess,
+    missing: Guess,
 ) -> StackingWeights:
     """The weights of the network's guesses that lose least on hidden cells.
 
@@ -134,15 +130,15 @@ def fit_weights(
         trees: what the trees guess of them.
         missing: what is guessed of the cells that are not observed in the table.
     """
-    truth, lacks = _truth(codec, whole, hidden), lacking(hidden)
+    truth, shares = _truth(codec, whole, hidden), unobserved_share(hidden)
     sums = np.zeros((len(truth), 4))
     for j, true in enumerate(truth):
         known = whole.observed[~hidden.observed[:, j], j]
         if known.any():
             weights = _weights(trees[j][known], missing[j])
-            without = mixed(trees[j], network[j], lacks[j])
+            without = mix(trees[j], network[j], shares[j])
             sums[j] = _sums(true[known], network[j][known], without[known], weights)
-    numbers = np.array([not isinstance(b, CategoricalBins) for b in codec.bins_])
+    numbers = codec.is_number
     stacking = StackingWeights.before(len(truth))
     for kind in (numbers, ~numbers):
         cells, gain, spread, loss = sums[kind].T
@@ -155,21 +151,13 @@ def fit_weights(
     return stacking
 
 
-def mixed(one: Floats, other: Floats, share: Floats) -> Floats:
-    """A ``share`` (n,) of the other, the rest of the one, both (n,) or (n, bins)."""
-    share = share.reshape(-1, *[1] * (one.ndim - 1))
-    return (1 - share) * one + share * other
-
-
-def _truth(codec: TableCodec, whole: Codes, hidden: Codes) -> Guesses:
+def _truth(codec: TableCodec, whole: Codes, hidden: Codes) -> list[Floats]:
     """What a perfect guess of the unobserved cells of ``hidden`` would be."""
-    deviations = codec.deviations(whole)
-    found: Guesses = []
-    for j, coder in enumerate(codec.bins_):
-        rows = ~hidden.observed[:, j]
-        category = isinstance(coder, CategoricalBins)
-        found.append(np.eye(len(coder))[whole.bins[rows, j]] if category else deviations[rows, j])
-    return found
+    rows = [~observed for observed in hidden.observed.T]
+    return [
+        bins.truth(whole.bins[cells, j], whole.values[cells, j])
+        for j, (bins, cells) in enumerate(zip(codec.bins_, rows, strict=True))
+    ]
 
 
 def _sums(truth: Floats, network: Floats, trees: Floats, weights: Floats) -> Floats:

@@ -15,8 +15,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from tabvae.columns.arrow import Floats, Ints, Mask
-from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import Codes
 from tabvae.network.autoencoder import Autoencoder, Objective, gaussian_kl
 from tabvae.network.bounds import elbo, importance_bound, importance_weights
 from tabvae.network.layers import Rows
@@ -140,17 +139,6 @@ class Ensemble:
         visible = codes.observed.copy()
         visible[:, column] = False
         return self.probabilities(self.hidden(codes, visible), column, gaps)
-
-
-def put_expected(
-    codec: TableCodec, codes: Codes, j: int, rows: Ints, probabilities: Floats
-) -> None:
-    """Set cells of column ``j`` in place: a number to its mean, a category to the likeliest."""
-    coder = codec.bins_[j]
-    codes.bins[rows, j] = probabilities.argmax(1)
-    if isinstance(coder, ContinuousBins):
-        codes.values[rows, j] = probabilities @ coder.means
-    codes.observed[rows, j] = True
 
 
 def batches(rows: int, size: int = ROWS_PER_BATCH) -> list[slice]:

@@ -119,7 +119,7 @@ class MissingnessModel:
             j: which modelled column.
             missing: (N,) which cells are.
         """
-        if not self.tilts[j].any():
+        if not (self.tilts[j].any() and missing.any()):
             return probabilities
         tilt = np.maximum(self.tilts[j] - self.tilts[j].max(), LOWEST)
         weights = np.where(missing[:, None], np.exp(tilt), 1.0)

@@ -14,8 +14,8 @@ import numpy as np
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
-from tabvae.predict.ensemble import Ensemble, batches, sample_bins
-from tabvae.predict.missingness import MissingnessModel
+from tabvae.predict.ensemble import batches, sample_bins
+from tabvae.predict.predictor import Predictor
 
 ROWS_PER_BLOCK = 512
 
@@ -34,41 +34,34 @@ class Sample:
 
 
 def sample(
-    ensemble: Ensemble,
-    codec: TableCodec,
+    predictor: Predictor,
     codes: Codes,
     seed: tuple[int, ...],
     gaps: bool,
     temperature: float = 1.0,
-    missingness: MissingnessModel | None = None,
     first: int = 0,
 ) -> Sample:
     """Sample every cell that is not observed, given those that are.
 
     Args:
-        ensemble: the networks.
-        codec: knows the bins of each column.
+        predictor: networks and codec.
         codes: (N, columns) rows; observed cells are kept.
         seed: with the number of the block, the seed of the random numbers.
         gaps: whether a cell may come out as missing, as often as in the training table.
         temperature: divides the logits; below 1 gives more typical rows.
-        missingness: what it says of a cell that it is missing; by default nothing.
         first: number of the first block.
     """
-    missingness = missingness or MissingnessModel.none(codec)
     done = codes.copy()
     levels = np.zeros(done.bins.shape)
     for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK), start=first):
         rng = np.random.default_rng([*seed, number])
         block = done[rows]
-        _sample_block(ensemble, codec, missingness, block, levels[rows], rng, gaps, temperature)
+        _sample_block(predictor, block, levels[rows], rng, gaps, temperature)
     return Sample(done, levels)
 
 
 def _sample_block(
-    ensemble: Ensemble,
-    codec: TableCodec,
-    missingness: MissingnessModel,
+    predictor: Predictor,
     block: Codes,
     levels: Floats,
     rng: np.random.Generator,
@@ -76,19 +69,20 @@ def _sample_block(
     temperature: float,
 ) -> None:
     """Fill the views in ``block`` and ``levels`` in place."""
-    visible = block.observed.copy()
+    networks, visible = predictor.networks, block.observed.copy()
     for j in rng.permutation(block.bins.shape[1]):
         uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(block)]
         todo = np.flatnonzero(~block.observed[:, j])
         if len(todo) == 0:
             continue
-        hidden = ensemble.hidden(block[todo], visible[todo])
-        probabilities = ensemble.probabilities(hidden, int(j), gaps, temperature)
-        probabilities = missingness.given_missing(probabilities, int(j), block.missing[todo, j])
+        hidden = networks.hidden(block[todo], visible[todo])
+        probabilities = networks.probabilities(hidden, int(j), gaps, temperature)
+        missing = block.missing[todo, j]
+        probabilities = predictor.missingness.given_missing(probabilities, int(j), missing)
         bins = sample_bins(probabilities, uniforms[0, todo])
         levels[todo, j] = uniforms[1, todo]
         visible[todo, j] = True
-        set_column(codec, block, int(j), todo, bins, uniforms[1, todo])
+        set_column(predictor.codec, block, int(j), todo, bins, uniforms[1, todo])
 
 
 def set_column(

@@ -11,7 +11,7 @@ from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, shown
-from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample
 from tabvae.tasks.detect import expected
 
@@ -106,15 +106,16 @@ def whole_table(schema: Schema, modelled: pa.Table, given: pa.Table | None = Non
 
 
 def explain(
-    codec: TableCodec, ensemble: Ensemble, table: pa.Table, codes: Codes, attribution: Floats
+    predictor: Predictor, table: pa.Table, codes: Codes, attribution: Floats
 ) -> dict[str, pa.Array]:
     """The cells of each row with most ``attribution``, with observed and expected value as text."""
+    codec = predictor.codec
     names = np.array([c.name for c in codec.columns_], dtype=object)
     ranked = np.where(np.isnan(attribution), np.inf, -attribution)
     order = np.argsort(ranked, axis=1, kind="stable")[:, :CELLS_SHOWN]
     shown_cells = np.zeros(attribution.shape, dtype=np.bool_)
     np.put_along_axis(shown_cells, order, True, axis=1)
-    likely = expected(ensemble, codec, codes, shown_cells)
+    likely = expected(predictor, codes, shown_cells)
     texts = _texts(codec.inverse_transform(likely))
     observed = _texts(table.select(list(names)))
     rows = np.arange(len(codes))

@@ -10,8 +10,8 @@ import numpy as np
 from scipy.stats import genpareto
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableCodec
-from tabvae.predict.ensemble import Ensemble
+from tabvae.columns.codec import Codes
+from tabvae.predict.predictor import Predictor
 from tabvae.tasks.detect import LOOKS, UNITS, residual_scales
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.scores import known_scores, score_rows
@@ -137,8 +137,7 @@ class Card:
     @classmethod
     def measure(
         cls,
-        ensemble: Ensemble,
-        codec: TableCodec,
+        predictor: Predictor,
         codes: Codes,
         unseen: Codes,
         records: Sequence[Record],
@@ -147,8 +146,7 @@ class Card:
         """Measure the networks on the rows they did not train on; where these are few, on all.
 
         Args:
-            ensemble: the networks.
-            codec: fitted to the table.
+            predictor: networks and codec.
             codes: (N, columns) the whole table.
             unseen: (H, columns) the held-out rows.
             records: of each network's training.
@@ -156,18 +154,19 @@ class Card:
         """
         enough = len(unseen) >= FEWEST_CALIBRATION_ROWS
         examined = unseen if enough else codes.at_most(MOST_CALIBRATION_ROWS, seed=0)
-        scales = residual_scales(ensemble, codec, examined)
+        scales = residual_scales(predictor, examined)
         calibrations = {}
-        for kind in known_scores(ensemble):
-            scores = score_rows(kind, ensemble, codec, examined, scales)
+        for kind in known_scores(predictor.networks):
+            scores = score_rows(kind, predictor, examined, scales)
             if not enough and len(unseen):
-                others = score_rows(kind, ensemble, codec, unseen, scales)
+                others = score_rows(kind, predictor, unseen, scales)
                 scores = as_of_new_rows(scores, others, additive=kind == "likelihood")
             calibrations[kind] = Calibration.measure(scores)
         told = unseen if len(unseen) else codes
+        networks = predictor.networks
         return cls(
             records=tuple(records),
-            kl=ensemble.kl(told).mean(0) if ensemble.objective.variational else np.zeros(0),
+            kl=networks.kl(told).mean(0) if networks.objective.variational else np.zeros(0),
             scales=scales,
             calibrations=calibrations,
             leakage=leakage,

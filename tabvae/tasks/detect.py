@@ -18,7 +18,8 @@ from scipy.special import gamma
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
-from tabvae.predict.ensemble import Ensemble, batches, put_expected
+from tabvae.predict.ensemble import batches
+from tabvae.predict.predictor import Predictor
 
 LOOKS = 32
 """How many sets of cells are hidden."""
@@ -90,42 +91,42 @@ def masks(columns: int) -> Mask:
     return hidden
 
 
-def residual_scales(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
+def residual_scales(predictor: Predictor, codes: Codes) -> Floats:
     """(UNITS, LOOKS, columns) residual deviation of each hidden number; 1 for categories.
 
     From the mean root of the absolute residuals, which a few anomalies among the rows hardly move.
     Of a few rows it is noisy, so each look borrows from the column's other ones, by their geometric
     mean.
     """
-    hidden = masks(len(codec.bins_))
+    columns = predictor.codec.bins_
+    hidden = masks(len(columns))
     total = np.zeros((UNITS, *hidden.shape))
     rows = np.zeros(hidden.shape)
-    for look in _look(ensemble, codec, codes):
+    for look in _look(predictor, codes):
         if look.residuals is not None:
             total[:, look.number, look.column] += np.sqrt(np.abs(look.residuals)).sum(1)
             rows[look.number, look.column] += len(look.rows)
-    numbers = np.array([isinstance(b, ContinuousBins) for b in codec.bins_])
-    widths = [getattr(b, "scale", 1.0) for b in codec.bins_]
+    widths = [getattr(bins, "scale", 1.0) for bins in columns]
     unit = np.array([widths, np.ones(len(widths))])[:, None]
     own = np.maximum((total / np.maximum(rows, 1) / NORMAL_ROOT) ** 2, SMALLEST_SCALE * unit)
     measured = np.log(np.where(rows > 0, own, unit))
     weights = np.maximum(rows, hidden * LEAST_WEIGHT)
     common = (weights * measured).sum(1, keepdims=True) / weights.sum(0)
     scales = np.exp((rows * measured + ROWS_BORROWED * common) / (rows + ROWS_BORROWED))
-    return cast(Floats, np.where(numbers, scales, 1.0))
+    return cast(Floats, np.where(predictor.codec.is_number, scales, 1.0))
 
 
-def surprise(ensemble: Ensemble, codec: TableCodec, codes: Codes, scales: Floats) -> Surprise:
+def surprise(predictor: Predictor, codes: Codes, scales: Floats) -> Surprise:
     """How surprising every cell is, and which ones make their row so.
 
     A cell's surprise is half the squared residual of a number over its squared deviation, averaged
     over both units; minus log-probability of a category. A value that is not understood, such as a
     category the column has never held, is as rare as one among all rows of ``fit``.
     """
-    hidden = masks(len(codec.bins_)).astype(np.float64)
+    hidden = masks(len(predictor.codec.bins_)).astype(np.float64)
     total, logs = np.zeros(codes.bins.shape), np.zeros(codes.bins.shape)
     by_look = np.zeros((len(codes), LOOKS))
-    for look in _look(ensemble, codec, codes):
+    for look in _look(predictor, codes):
         amount = look.rarity
         if look.residuals is not None:
             scale = scales[:, look.number, look.column, None]
@@ -135,7 +136,7 @@ def surprise(ensemble: Ensemble, codec: TableCodec, codes: Codes, scales: Floats
         logs[look.rows, look.column] += np.log1p(amount)
         by_look[look.rows, look.number] += np.log1p(amount)
     cells = total / hidden.sum(0)
-    cells[~codes.observed] = np.log1p(codec.schema.rows)
+    cells[~codes.observed] = np.log1p(predictor.codec.schema.rows)
     cells[codes.missing] = np.nan
     accounts = attribution(logs / hidden.sum(0), by_look, hidden, codes.observed)
     return Surprise(cells, np.where(codes.observed, accounts, np.log1p(cells)))
@@ -166,30 +167,31 @@ def row_scores(surprise: Floats) -> Floats:
     return cast(Floats, np.sqrt(squares.sum(1) / np.maximum(present.sum(1), 1)))
 
 
-def expected(ensemble: Ensemble, codec: TableCodec, codes: Codes, cells: Mask) -> Codes:
+def expected(predictor: Predictor, codes: Codes, cells: Mask) -> Codes:
     """What all other cells of its row say about each of ``cells`` (N, columns), as codes."""
-    found = Codes.empty(*codes.bins.shape)
-    for j in range(len(codec.bins_)):
+    likely = Codes.empty(*codes.bins.shape)
+    for j in range(codes.bins.shape[1]):
         chosen = np.flatnonzero(cells[:, j])
         for part in batches(len(chosen)):
             rows = chosen[part]
-            put_expected(codec, found, j, rows, ensemble.given_others(codes[rows], j))
-    return found
+            probabilities = predictor.networks.given_others(codes[rows], j)
+            predictor.put_expected(likely, j, rows, probabilities)
+    return likely
 
 
-def _look(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Iterator[_Look]:
+def _look(predictor: Predictor, codes: Codes) -> Iterator[_Look]:
     """Every look at every hidden column that has cells; the networks take turns."""
-    hidden = masks(len(codec.bins_))
-    members = ensemble.members()
+    hidden = masks(codes.bins.shape[1])
+    members = predictor.networks.members()
     for batch in batches(len(codes)):
         block = codes[batch]
         for number, columns in enumerate(hidden):
             net = members[number % len(members)]
-            said = net.hidden(block, block.observed & ~columns)
+            representation = net.hidden(block, block.observed & ~columns)
             for j in np.flatnonzero(columns).tolist():
                 rows = np.flatnonzero(block.observed[:, j])
-                probabilities = net.probabilities([h[rows] for h in said], j)
-                residuals, rarity = _compare(codec, block[rows], j, probabilities)
+                probabilities = net.probabilities([h[rows] for h in representation], j)
+                residuals, rarity = _compare(predictor.codec, block[rows], j, probabilities)
                 yield _Look(number, j, batch.start + rows, residuals, rarity)
 
 

@@ -13,7 +13,8 @@ from sklearn.neighbors import NearestNeighbors
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
-from tabvae.predict.ensemble import Ensemble, batches, put_expected
+from tabvae.predict.ensemble import batches
+from tabvae.predict.predictor import Predictor
 from tabvae.tasks.projection import Projection, ProjectionTargets
 
 MOST_ROWS = 10_000
@@ -24,39 +25,34 @@ END_SCORE = 5.0
 
 
 @torch.inference_mode()
-def embed(
-    projection: Projection | None, ensemble: Ensemble, codec: TableCodec, codes: Codes
-) -> Floats:
+def embed(projection: Projection | None, predictor: Predictor, codes: Codes) -> Floats:
     """(N, latent) coordinates; a row's coordinates depend on its observed cells alone.
 
     Args:
         projection: the map; without one, the code of the first network is a row's place.
-        ensemble: the networks.
-        codec: knows the bins of each column.
+        predictor: networks and codec.
         codes: (N, columns) rows.
     """
     blocks = [codes[rows] for rows in batches(len(codes))]
     if projection is None:
-        return np.concatenate([ensemble.posterior(block)[0] for block in blocks])
+        return np.concatenate([predictor.networks.posterior(block)[0] for block in blocks])
     exact = _exact(projection)
-    parts = [exact(torch.from_numpy(picture(ensemble, codec, block))) for block in blocks]
+    parts = [exact(torch.from_numpy(picture(predictor, block))) for block in blocks]
     return cast(Floats, torch.cat(parts).numpy())
 
 
 @torch.inference_mode()
-def decode(
-    projection: Projection | None, ensemble: Ensemble, codec: TableCodec, z: Floats
-) -> Codes:
+def decode(projection: Projection | None, predictor: Predictor, z: Floats) -> Codes:
     """The rows at coordinates z (N, latent), every cell set."""
-    codes = Codes.empty(len(z), len(codec.sizes))
+    codes = Codes.empty(len(z), len(predictor.codec.sizes))
     exact = None if projection is None else _exact(projection)
     for rows in batches(len(z)):
         block, places = codes[rows], z[rows]
         if exact is None:
-            _put_likeliest(ensemble, codec, block, places)
+            _put_likeliest(predictor, block, places)
         else:
             pictures = exact.restore(torch.from_numpy(places))
-            _read_pictures(codec, block, pictures.numpy())
+            _read_pictures(predictor.codec, block, pictures.numpy())
     return codes
 
 
@@ -66,11 +62,12 @@ def _exact(projection: Projection) -> Projection:
     return exact
 
 
-def _put_likeliest(ensemble: Ensemble, codec: TableCodec, codes: Codes, z: Floats) -> None:
+def _put_likeliest(predictor: Predictor, codes: Codes, z: Floats) -> None:
     """Set every cell of ``codes`` in place to what the codes z (N, latent) say."""
-    hidden = ensemble.hidden_from(z)
-    for j in range(len(codec.bins_)):
-        put_expected(codec, codes, j, np.arange(len(z)), ensemble.probabilities(hidden, j))
+    hidden = predictor.networks.hidden_from(z)
+    for j in range(codes.bins.shape[1]):
+        probabilities = predictor.networks.probabilities(hidden, j)
+        predictor.put_expected(codes, j, np.arange(len(z)), probabilities)
 
 
 def _read_pictures(codec: TableCodec, codes: Codes, pictures: Floats) -> None:
@@ -85,7 +82,7 @@ def _read_pictures(codec: TableCodec, codes: Codes, pictures: Floats) -> None:
     codes.observed[:] = True
 
 
-def picture(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
+def picture(predictor: Predictor, codes: Codes) -> Floats:
     """(N, G) rows as numbers whose Euclidean distances matter.
 
     Numbers as normal scores, categories as one column each. A value that many rows share at an
@@ -93,9 +90,9 @@ def picture(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
     expected given the observed ones of its row.
     """
     gappy = np.flatnonzero(~codes.observed.all(1))
-    hidden = ensemble.hidden(codes[gappy], codes.observed[gappy])
+    hidden = predictor.networks.hidden(codes[gappy], codes.observed[gappy])
     parts: list[Floats] = []
-    for j, coder in enumerate(codec.bins_):
+    for j, coder in enumerate(predictor.codec.bins_):
         line = _line(coder)
         shown = line[codes.bins[:, j]]
         if isinstance(coder, ContinuousBins):
@@ -103,7 +100,7 @@ def picture(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
             bins = codes.bins[inside, j]
             shown[inside, 0] = coder.normal_scores(codes.values[inside, j], bins)
         unknown = np.flatnonzero(~codes.observed[gappy, j])
-        probabilities = ensemble.probabilities([h[unknown] for h in hidden], j)
+        probabilities = predictor.networks.probabilities([h[unknown] for h in hidden], j)
         shown[gappy[unknown]] = probabilities @ line
         parts.append(shown)
     return np.concatenate(parts, axis=1)
@@ -124,15 +121,13 @@ def _line(coder: Bins) -> Floats:
 
 def owners(codec: TableCodec) -> Ints:
     """(G,) the column each number of a picture belongs to."""
-    widths = [len(b) if isinstance(b, CategoricalBins) else 1 for b in codec.bins_]
+    widths = np.where(codec.is_number, 1, codec.sizes)
     return np.repeat(np.arange(len(widths)), widths)
 
 
-def projection_targets(
-    ensemble: Ensemble, codec: TableCodec, codes: Codes, latent: int
-) -> ProjectionTargets:
+def projection_targets(predictor: Predictor, codes: Codes, latent: int) -> ProjectionTargets:
     """What a map of the rows ``codes`` is to keep."""
-    pictures = picture(ensemble, codec, codes)
+    pictures = picture(predictor, codes)
     count = min(NEIGHBOURS, len(pictures) - 1)
     nearest = NearestNeighbors(n_neighbors=count).fit(pictures).kneighbors(return_distance=False)
     found = PCA(min(latent, *pictures.shape)).fit(pictures)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableCodec
-from tabvae.predict.ensemble import Ensemble, batches
+from tabvae.columns.codec import Codes
+from tabvae.predict.ensemble import batches
+from tabvae.predict.predictor import Predictor
 
 ACTIVE_VARIANCE = 0.01
 """A latent dimension whose mean varies less than this over the rows is not in use (Burda et al.
@@ -67,38 +68,36 @@ class Evaluation:
         return int((self.variance > ACTIVE_VARIANCE).sum())
 
 
-def evaluate(
-    ensemble: Ensemble, codec: TableCodec, codes: Codes, samples: int, seed: int
-) -> Evaluation:
+def evaluate(predictor: Predictor, codes: Codes, samples: int, seed: int) -> Evaluation:
     """Evaluate the networks on rows, or on a choice of them if there are many.
 
     Args:
-        ensemble: the networks; bounds and latent space are those of the first.
-        codec: knows the bins of each column.
+        predictor: networks and codec; bounds and latent space are those of the first network.
         codes: (N, columns) rows.
         samples: of z for each row.
         seed: of the choice of rows and of the draws.
     """
     codes = codes.at_most(MOST_ROWS, seed)
-    mean, _ = ensemble.posterior(codes)
+    networks = predictor.networks
+    mean, _ = networks.posterior(codes)
     bounds = None
-    if ensemble.objective.variational:
-        lower, importance = ensemble.bounds(codes, samples, seed)
+    if networks.objective.variational:
+        lower, importance = networks.bounds(codes, samples, seed)
         bounds = Bounds(
             elbo=float(lower.mean()),
             importance=float(importance.mean()),
             samples=samples,
-            kl=ensemble.kl(codes).mean(0),
-            aggregate=ensemble.aggregate_kl(codes),
+            kl=networks.kl(codes).mean(0),
+            aggregate=networks.aggregate_kl(codes),
         )
-    loss, entropy = _losses(ensemble, codec, codes)
+    loss, entropy = _losses(predictor, codes)
     return Evaluation(len(codes), loss, entropy, mean.var(0), bounds)
 
 
-def _losses(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> tuple[Floats, Floats]:
+def _losses(predictor: Predictor, codes: Codes) -> tuple[Floats, Floats]:
     """Loss of each column given the others, and by its own frequencies."""
-    loss, entropy = np.full((2, len(codec.bins_)), np.nan)
-    for j, coder in enumerate(codec.bins_):
+    loss, entropy = np.full((2, len(predictor.codec.bins_)), np.nan)
+    for j, coder in enumerate(predictor.codec.bins_):
         rows = np.flatnonzero(codes.observed[:, j])
         if len(rows) == 0:
             continue
@@ -106,7 +105,7 @@ def _losses(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> tuple[Floats
         entropy[j] = -np.log(coder.mass[own].clip(LEAST_PROBABILITY)).mean()
         total = 0.0
         for part in batches(len(rows)):
-            probabilities = ensemble.given_others(codes[rows[part]], j)
+            probabilities = predictor.networks.given_others(codes[rows[part]], j)
             likely = probabilities[np.arange(len(probabilities)), own[part]]
             total -= float(np.log(likely.clip(LEAST_PROBABILITY)).sum())
         loss[j] = total / len(rows)

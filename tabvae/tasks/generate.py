@@ -9,13 +9,13 @@ import numpy as np
 
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.errors import SchemaError, shown, suggestion
-from tabvae.predict.ensemble import Ensemble, batches, sample_bins
+from tabvae.predict.ensemble import batches, sample_bins
+from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
 
 
 def generate(
-    ensemble: Ensemble,
-    codec: TableCodec,
+    predictor: Predictor,
     given: Codes,
     seed: int,
     gaps: bool = True,
@@ -25,8 +25,7 @@ def generate(
     """Complete the rows of ``given``, in which nothing, or the cells asked for, is observed.
 
     Args:
-        ensemble: the networks.
-        codec: knows the bins of each column.
+        predictor: networks and codec.
         given: (N, columns) rows to complete.
         seed: of all randomness.
         gaps: leave cells missing as often as the training table does.
@@ -34,13 +33,12 @@ def generate(
         temperature: divides the logits.
     """
     if one_shot:
-        return _one_shot(ensemble, codec, given, seed, gaps, temperature)
-    return sample(ensemble, codec, given, (seed,), gaps, temperature)
+        return _one_shot(predictor, given, seed, gaps, temperature)
+    return sample(predictor, given, (seed,), gaps, temperature)
 
 
 def _one_shot(
-    ensemble: Ensemble,
-    codec: TableCodec,
+    predictor: Predictor,
     given: Codes,
     seed: int,
     gaps: bool,
@@ -48,18 +46,19 @@ def _one_shot(
 ) -> Sample:
     done = given.copy()
     levels = np.zeros(done.bins.shape)
-    mean, scale = ensemble.prior()
+    mean, scale = predictor.networks.prior()
     for number, rows in enumerate(batches(len(given), ROWS_PER_BLOCK)):
         rng = np.random.default_rng([seed, number])
         block = done[rows]
         noise = rng.standard_normal((ROWS_PER_BLOCK, mean.shape[1]))[: len(block)]
-        hidden = ensemble.hidden_from(mean + scale * noise)
+        hidden = predictor.networks.hidden_from(mean + scale * noise)
         for j in range(block.bins.shape[1]):
             uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(block)]
-            bins = sample_bins(ensemble.probabilities(hidden, j, gaps, temperature), uniforms[0])
+            probabilities = predictor.networks.probabilities(hidden, j, gaps, temperature)
+            bins = sample_bins(probabilities, uniforms[0])
             todo = np.flatnonzero(~block.observed[:, j])
             levels[rows][todo, j] = uniforms[1, todo]
-            set_column(codec, block, j, todo, bins[todo], uniforms[1, todo])
+            set_column(predictor.codec, block, j, todo, bins[todo], uniforms[1, todo])
     return Sample(done, levels)
 
 

@@ -15,13 +15,13 @@ from typing import Self, cast
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.bins import ContinuousBins
+from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.linear import Features
 from tabvae.imputation.stacking import Trial
 from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.predictor import Predictor
 
 MOST_MEMBERSHIP, MOST_STATED = 0.60, 0.001
 """That a model should have: AUC, and share of cells."""
@@ -80,8 +80,7 @@ class Leakage:
     @classmethod
     def measure(
         cls,
-        ensemble: Ensemble,
-        codec: TableCodec,
+        predictor: Predictor,
         seen: Codes,
         unseen: Codes,
         trial: Trial | None,
@@ -89,8 +88,7 @@ class Leakage:
         """Attack a model; nothing is known without held-out rows.
 
         Args:
-            ensemble: the networks.
-            codec: knows the bins of each column.
+            predictor: networks and codec.
             seen: (N, columns) rows that networks and the trees on trial learned from.
             unseen: (H, columns) rows that they did not.
             trial: those trees, if there are any.
@@ -98,10 +96,12 @@ class Leakage:
         if not len(unseen):
             return None
         parts = [rows.at_most(MOST_ROWS, seed=0) for rows in (seen, unseen)]
-        networks = _auc([_likelihoods(ensemble, part) for part in parts])
+        networks = _auc([_likelihoods(predictor.networks, part) for part in parts])
         if trial is None:
             return cls(len(unseen), networks, None, 0.0)
-        errors, stated = zip(*(_by_trees(codec, trial, part) for part in parts), strict=True)
+        errors, stated = zip(
+            *(_by_trees(predictor.codec, trial, part) for part in parts), strict=True
+        )
         excess = max(float(stated[0] - stated[1]), 0.0)
         return cls(len(unseen), networks, _auc([-error for error in errors]), excess)
 
@@ -128,7 +128,7 @@ def _by_trees(codec: TableCodec, trial: Trial, codes: Codes) -> tuple[Floats, fl
     for j, forest, others, own in _columns(codec, trial, codes):
         coder, known = codec.bins_[j], codes.observed[:, j]
         leaves = forest.leaves(others)
-        if isinstance(coder, ContinuousBins):
+        if coder.is_number:
             wrong = np.abs(forest.predict(others) - own)
             said = _longest_run(leaves[:, : trial.trees]) >= SAME_IN * trial.trees
         else:
@@ -145,9 +145,8 @@ def _columns(
     codec: TableCodec, trial: Trial, codes: Codes
 ) -> Iterator[tuple[int, Forest, Features, Features]]:
     """Of each column its number, trees, what they compare and what is there; gaps at the mean."""
-    numbers: Mask = np.array([isinstance(b, ContinuousBins) for b in codec.bins_])
     deviations = np.nan_to_num(codec.deviations(codes))
-    x = np.where(numbers, deviations, codes.bins).astype(np.float32)
+    x = np.where(codec.is_number, deviations, codes.bins).astype(np.float32)
     for j in _some(len(codec.bins_)):
         yield j, trial.forests[j], np.delete(x, j, axis=1), x[:, j]
 

@@ -11,6 +11,7 @@ from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.errors import ParameterError, shown, suggestion
 from tabvae.predict.ensemble import Ensemble, batches
+from tabvae.predict.predictor import Predictor
 from tabvae.tasks.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
 
 SCORES = ("surprise", "likelihood", "reconstruction", "latent")
@@ -48,9 +49,7 @@ def chosen_score(ensemble: Ensemble, kind: str | None) -> str:
     return kind
 
 
-def score_rows(
-    kind: str, ensemble: Ensemble, codec: TableCodec, codes: Codes, scales: Floats
-) -> Floats:
+def score_rows(kind: str, predictor: Predictor, codes: Codes, scales: Floats) -> Floats:
     """(N,) how odd each row is; larger is odder.
 
     ``surprise``: see ``tabvae.tasks.detect``. ``likelihood``: minus a bound on the log-density of
@@ -60,20 +59,19 @@ def score_rows(
 
     Args:
         kind: one of ``SCORES``.
-        ensemble: the networks; all but ``surprise`` use the first.
-        codec: knows the bins of each column.
+        predictor: networks, of which all but ``surprise`` use the first, and codec.
         codes: (N, columns) rows.
         scales: for ``surprise``, see ``tabvae.tasks.detect.residual_scales``.
     """
     if kind == "surprise":
-        return row_scores(surprise(ensemble, codec, codes, scales).cells)
+        return row_scores(surprise(predictor, codes, scales).cells)
     if kind == "latent":
-        return cast(Floats, ensemble.kl(codes).sum(1))
+        return cast(Floats, predictor.networks.kl(codes).sum(1))
     if kind == "likelihood":
         # The same draws for every row, so that a row's score does not depend on the others.
-        _, bound = ensemble.bounds(codes, SAMPLES, seed=0, shared=True)
-        return _log_volume(codec, codes) - bound
-    return _reconstruction(ensemble, codec, codes)
+        _, bound = predictor.networks.bounds(codes, SAMPLES, seed=0, shared=True)
+        return _log_volume(predictor.codec, codes) - bound
+    return _reconstruction(predictor, codes)
 
 
 def _log_volume(codec: TableCodec, codes: Codes) -> Floats:
@@ -93,13 +91,14 @@ def _log_volume(codec: TableCodec, codes: Codes) -> Floats:
     return total
 
 
-def _reconstruction(ensemble: Ensemble, codec: TableCodec, codes: Codes) -> Floats:
+def _reconstruction(predictor: Predictor, codes: Codes) -> Floats:
+    networks = predictor.networks
     error = np.zeros(codes.bins.shape)
     for rows in batches(len(codes)):
         block = codes[rows]
-        hidden = ensemble.hidden_from(ensemble.posterior(block)[0])
-        for j, coder in enumerate(codec.bins_):
-            probabilities = ensemble.probabilities(hidden, j)
+        hidden = networks.hidden_from(networks.posterior(block)[0])
+        for j, coder in enumerate(predictor.codec.bins_):
+            probabilities = networks.probabilities(hidden, j)
             if isinstance(coder, ContinuousBins):
                 wrong = (block.values[:, j] - probabilities @ coder.means) / coder.scale
                 error[rows, j] = np.clip(wrong, -MOST_DEVIATIONS, MOST_DEVIATIONS) ** 2

@@ -1,0 +1,44 @@
+"""Networks, the codec of their table, and what its gaps say: all that predicts a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tabvae.columns.arrow import Floats, Ints
+from tabvae.columns.codec import Codes, TableCodec
+from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.missingness import MissingnessModel
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """What the cells of a row say of each other.
+
+    Attributes:
+        networks: trained ones.
+        codec: the bins of each column.
+        missingness: what it says of a cell that it is missing.
+    """
+
+    networks: Ensemble
+    codec: TableCodec
+    missingness: MissingnessModel
+
+    def distributions(self, codes: Codes) -> Iterator[tuple[Floats, Floats]]:
+        """Of each column, (n, bins) of its unobserved cells: as if they were like the observed
+        ones, and knowing that those that are missing are."""
+        hidden = self.networks.hidden(codes, codes.observed)
+        for j in range(len(self.networks.sizes)):
+            rows = np.flatnonzero(~codes.observed[:, j])
+            as_observed = self.networks.probabilities([h[rows] for h in hidden], j)
+            missing = codes.missing[rows, j]
+            yield as_observed, self.missingness.given_missing(as_observed, j, missing)
+
+    def put_expected(self, codes: Codes, j: int, rows: Ints, probabilities: Floats) -> None:
+        """Set cells of column ``j`` in place: a number to its mean, a category to the likeliest."""
+        bins = self.codec.bins_[j]
+        codes.bins[rows, j], codes.values[rows, j] = bins.expected(probabilities)
+        codes.observed[rows, j] = True
