@@ -293,12 +293,6 @@ def test_odd_texts_of_numbers_leave_as_they_came(tmp_path: Path) -> None:
     assert out[6].startswith("005,")
 
 
-def test_every_command_is_in_the_readme() -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text()
-    for command in ("fit", "embed", "impute", "generate", "detect", "inspect"):
-        assert f"tabvae {command}" in readme
-
-
 def test_generate_tells_the_share_of_copies_where_the_table_still_is(
     folder: Path, tmp_path: Path
 ) -> None:
