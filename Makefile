@@ -1,4 +1,4 @@
-.PHONY: check slow peers bench-impute bench-generate bench-detect bench-embed bench-contract plots
+.PHONY: check slow site peers bench-impute bench-generate bench-detect bench-embed bench-contract plots
 
 check:
 	ruff check .
@@ -8,6 +8,10 @@ check:
 
 slow:
 	pytest -m slow
+
+site:
+	python docs/write_cli.py
+	mkdocs build --strict
 
 peers:
 	for name in sklearn hyperimpute ctgan; do \

@@ -38,7 +38,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 TUTORIAL = "tutorial.md"
 GUIDE = sorted(str(path.relative_to(DOCS)) for path in DOCS.glob("guide/*.md"))
-PAGES = [TUTORIAL, *GUIDE, "cli.md", "glossary.md"]
+PAGES = ["index.md", TUTORIAL, *GUIDE, "cli.md", "glossary.md", "api.md"]
 """Pages whose tables, links and options are looked at; more are welcome."""
 LONGEST_CELL, LONGEST_LINE, LONGEST_ROW = 200, 100, 160
 
