@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from tabvae.columns.infer import infer_schema
-from tabvae.columns.schema import ColumnKind, Overrides, Schema, kinds_from_json
+from tabvae.columns.schema import Column, ColumnKind, Overrides, Schema, kinds_from_json
 from tabvae.errors import SchemaError
 
 N = 40
@@ -54,6 +55,34 @@ def test_kind_is_inferred_from_the_whole_column(name: str) -> None:
 )
 def test_typed_columns_have_kinds_too(array: pa.Array, kind: str) -> None:
     assert infer_schema(pa.table({"a": array}))["a"].kind == kind
+
+
+@pytest.mark.parametrize(
+    ("array", "binary"),
+    [
+        (pa.array(["0", "1"]), True),
+        (pa.array([" 1", "0 "]), True),
+        (pa.array([0, 1, None]), True),
+        (pa.array(["0", "1"]).dictionary_encode(), True),
+        (pa.array(["yes", "no"]), False),
+        (pa.array([True, False]), False),
+        (pa.array(["0", "1", "2"]), False),
+        (pa.array(["1", "1"]), False),
+    ],
+)
+def test_a_column_of_0_and_1_is_binary_before_and_after_a_file(
+    array: pa.Array, binary: bool
+) -> None:
+    schema = infer_schema(pa.table({"a": array}))
+    again = Schema.from_json(json.loads(json.dumps(schema.to_json())))
+    assert schema["a"].binary == again["a"].binary == binary
+
+
+def test_a_binary_column_of_a_saved_schema_is_still_one() -> None:
+    # The sentence is what earlier releases wrote into model files.
+    saved = Column("a", ColumnKind.BOOLEAN, "only 1 and 0", "string", distinct=2)
+    assert saved.binary
+    assert not replace(saved, reason="only yes and no").binary
 
 
 def test_overrides_decide() -> None:

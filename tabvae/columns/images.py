@@ -51,10 +51,8 @@ def parse_grid(text: str) -> tuple[int, int, int]:
 
 def is_cell(column: Column) -> bool:
     """A column of numbers, also if there is but one or two of them."""
-    if column.kind is ColumnKind.NUMERIC:
+    if column.kind is ColumnKind.NUMERIC or column.binary:
         return True
-    if column.kind is ColumnKind.BOOLEAN:
-        return column.reason == "only 1 and 0"
     return column.kind is ColumnKind.CONSTANT and _is_number(column.constant or "")
 
 

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from tabvae.columns import arrow, dates
 from tabvae.columns.arrow import NumberFormat
-from tabvae.columns.schema import LONGEST_IDENTIFIER, Column, ColumnKind, Schema
+from tabvae.columns.schema import LONGEST_IDENTIFIER, Column, ColumnKind, Schema, reason_of_words
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
 
 FEWEST_ROWS = 2
@@ -218,8 +218,7 @@ def _boolean(base: Column, texts: pa.Array) -> Column | None:
     words = {str(w).strip().lower() for w in pc.unique(texts.slice(0, 1000)).to_pylist()}
     if base.distinct != 2 or words not in BOOLEAN_WORDS:
         return None
-    pair = " and ".join(sorted(words, reverse=True))
-    return replace(base, kind=ColumnKind.BOOLEAN, reason=f"only {pair}")
+    return replace(base, kind=ColumnKind.BOOLEAN, reason=reason_of_words(words))
 
 
 def _numeric(base: Column, observed: pa.Array, share: float) -> Column | None:

@@ -134,11 +134,28 @@ class Column:
         texts = (self.constant, self.missing_text, first)
         return max(len((text or "").encode()) for text in texts)
 
+    @property
+    def binary(self) -> bool:
+        """Its cells are the numbers 0 and 1, which a grid may hold like any others.
+
+        Model files name the two words of a boolean column in its reason alone.
+        """
+        return self.kind is ColumnKind.BOOLEAN and self.reason == reason_of_words({"0", "1"})
+
     def values(self, array: pa.Array) -> Floats:
         """The cells of a continuous column as float64, NaN where they cannot be read."""
         if self.kind is ColumnKind.DATETIME:
             return arrow.to_seconds(array, self.datetime_format)
         return arrow.to_numbers(array)
+
+
+def reason_of_words(words: Collection[str]) -> str:
+    """Why a column is boolean; part of the format of model files, see ``Column.binary``.
+
+    >>> reason_of_words({"0", "1"})
+    'only 1 and 0'
+    """
+    return f"only {' and '.join(sorted(words, reverse=True))}"
 
 
 @dataclass(frozen=True)
