@@ -53,6 +53,7 @@ def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: 
     """What is lost, column by column, and the size of both, in a few lines."""
     from tabvae.comparison import bytes_per_row, losses
     from tabvae.errors import shown
+    from tabvae.files.exact import typed
 
     from . import session
 
@@ -62,7 +63,7 @@ def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: 
     lines += [
         f"{shown(name)[1:-1]}: {100 * value:.1f} % changed" for name, value in categories.items()
     ]
-    typed = model.fitted_.schema.typed(original, model.fitted_.codec.na_values)
-    codes, parquet = bytes_per_row(model.fitted_, typed)
+    table = typed(original, model.fitted_.schema, model.fitted_.codec.na_values)
+    codes, parquet = bytes_per_row(model.fitted_, table)
     lines.append(f"{codes} bytes a row as float32 coordinates, {parquet:.1f} as Parquet")
     return "\n".join(lines)

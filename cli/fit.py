@@ -138,7 +138,7 @@ def read_kinds(
         SchemaError: the file cannot be read, or is no schema.
     """
     from tabvae.columns.arrow import is_moment
-    from tabvae.columns.schema import Overrides, formats_from_json, kinds_from_json
+    from tabvae.columns.overrides import Overrides, formats_from_json, kinds_from_json
     from tabvae.errors import SchemaError, shown
 
     if asked.schema is None:

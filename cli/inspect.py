@@ -46,7 +46,7 @@ def command(
         return
     from tabvae.columns.arrow import DEFAULT_NA_VALUES
     from tabvae.columns.infer import infer_schema
-    from tabvae.columns.schema import Overrides
+    from tabvae.columns.overrides import Overrides
 
     from .fit import read_kinds
 

@@ -190,7 +190,9 @@ def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Outpu
     gets types when it goes to Parquet."""
     if output.format != "parquet" or source == "parquet":
         return table
-    return model.fitted_.schema.typed(table, model.fitted_.codec.na_values)
+    from tabvae.files.exact import typed
+
+    return typed(table, model.fitted_.schema, model.fitted_.codec.na_values)
 
 
 def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.Table:

@@ -16,7 +16,8 @@ from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
 from tabvae.columns.from_json import from_json
 from tabvae.columns.images import parse_grid
 from tabvae.columns.infer import FEWEST_COLUMNS, FEWEST_ROWS
-from tabvae.columns.schema import ColumnKind, Overrides
+from tabvae.columns.overrides import Overrides
+from tabvae.columns.schema import ColumnKind
 from tabvae.files import container
 from tabvae.files.frames import fill_frame, to_arrow
 from tabvae.files.source import Source

@@ -16,10 +16,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tabvae.columns import arrow, dates, exact
+from tabvae.columns import arrow, dates
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.schema import ColumnKind
 from tabvae.errors import SchemaError
+from tabvae.files import exact
 
 from .helpers import tabvae
 
@@ -65,7 +66,7 @@ def typed(texts: list[str], kind: ColumnKind) -> pa.Array:
     table = pa.table({"a": texts})
     schema = infer_schema(table, kinds={"a": kind})
     file = io.BytesIO()
-    pq.write_table(schema.typed(table, arrow.DEFAULT_NA_VALUES), file)
+    pq.write_table(exact.typed(table, schema, arrow.DEFAULT_NA_VALUES), file)
     return pq.read_table(file).column("a")
 
 

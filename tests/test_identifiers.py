@@ -18,12 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabvae import TabVAE
-from tabvae.columns.identifiers import (
-    FEWEST_SHARING,
-    IdentifierPattern,
-    fresh_identifiers,
-    identifier_pattern,
-)
+from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
+from tabvae.columns.patterns import FEWEST_SHARING, identifier_pattern
 from tabvae.columns.schema import LONGEST_IDENTIFIER
 from tabvae.files import container
 from tabvae.releases import upgraded

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from tabvae.columns.infer import infer_schema
-from tabvae.columns.schema import Column, ColumnKind, Overrides, Schema, kinds_from_json
+from tabvae.columns.overrides import Overrides, kinds_from_json
+from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import SchemaError
+from tabvae.files import exact
 
 N = 40
 KINDS = {
@@ -152,7 +154,7 @@ def test_text_becomes_typed_for_parquet_only_where_nothing_is_lost() -> None:
             "day": ["2020-01-01", "2020-02-01", "", "2020-03-01"] * 9,
         }
     )
-    typed = infer_schema(table).typed(table, ("", "?"))
+    typed = exact.typed(table, infer_schema(table), ("", "?"))
     assert [str(t) for t in typed.schema.types] == ["int64", "string", "date32[day]"]
     assert typed["whole"].to_pylist()[:4] == [1, 2, None, 3]
     assert typed["broken"][32].as_py() == "n/k"

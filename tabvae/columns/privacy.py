@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.identifiers import FEWEST_SHARING, identifier_pattern
+from tabvae.columns.patterns import FEWEST_SHARING, identifier_pattern
 from tabvae.columns.schema import Column, ColumnKind, Schema
 
 FEWEST_ROWS, ROWS_PER_CELL = 20, 50

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tabvae.columns import arrow, exact
+from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, NumberFormat
 from tabvae.columns.dates import is_datetime_format
 from tabvae.columns.from_json import from_json
@@ -52,10 +51,6 @@ LARGEST_MOMENT = 2.0**63 / 1e6
 MODELLED_KINDS = frozenset(
     {ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.DATETIME}
 )
-DERIVED_KINDS = frozenset(
-    {ColumnKind.CONSTANT, ColumnKind.IDENTIFIER, ColumnKind.TEXT, ColumnKind.BOOLEAN}
-)
-"""They follow from the data; asking for them again changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -159,67 +154,6 @@ def reason_of_words(words: Collection[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Overrides:
-    """Kinds the user insists on, by column name; of dates also their format, as COL=FORMAT."""
-
-    categorical: tuple[str, ...] = ()
-    numeric: tuple[str, ...] = ()
-    datetime: tuple[str, ...] = ()
-    ignore: tuple[str, ...] = ()
-
-    def kinds(self, columns: Collection[str] = ()) -> dict[str, ColumnKind]:
-        """The kind asked for, per column.
-
-        Args:
-            columns: of the table; a name with an equals sign is taken for one of them first.
-
-        Raises:
-            SchemaError: a column is named twice with different kinds.
-        """
-        asked: dict[str, ColumnKind] = {}
-        for kind, names in (
-            (ColumnKind.CATEGORICAL, self.categorical),
-            (ColumnKind.NUMERIC, self.numeric),
-            (ColumnKind.DATETIME, [_named(text, columns)[0] for text in self.datetime]),
-            (ColumnKind.IGNORED, self.ignore),
-        ):
-            for name in names:
-                if asked.setdefault(name, kind) is not kind:
-                    raise SchemaError(
-                        f"column {shown(name)} is asked to be {asked[name]} and {kind}",
-                        "name it once",
-                    )
-        return asked
-
-    def formats(self, columns: Collection[str] = ()) -> dict[str, str]:
-        """The datetime formats asked for, per column.
-
-        Raises:
-            SchemaError: a column is named twice with different formats.
-        """
-        asked: dict[str, str] = {}
-        for name, datetime_format in (_named(text, columns) for text in self.datetime):
-            if datetime_format is None:
-                continue
-            if asked.setdefault(name, datetime_format) != datetime_format:
-                raise SchemaError(f"column {shown(name)} has two datetime formats", "name it once")
-        return asked
-
-
-def _named(text: str, columns: Collection[str]) -> tuple[str, str | None]:
-    """Column and format of COL or COL=FORMAT; the longest name there is a column of.
-
-    >>> _named("day=%d/%m/%Y", ["day"]), _named("a=b", ["a=b"]), _named("a=b=%Y", ["a=b"])
-    (('day', '%d/%m/%Y'), ('a=b', None), ('a=b', '%Y'))
-    """
-    if text in columns:
-        return text, None
-    ends = [place for place, character in enumerate(text) if character == "="]
-    named = [end for end in ends if text[:end] in columns] or ends[:1]
-    return (text[: named[-1]], text[named[-1] + 1 :]) if named else (text, None)
-
-
-@dataclass(frozen=True)
 class Schema:
     """The columns of a table, in order, and the Arrow types they were read with."""
 
@@ -261,23 +195,6 @@ class Schema:
                     suggestion(column.name, names),
                 )
 
-    def typed(self, table: pa.Table, na_values: tuple[str, ...]) -> pa.Table:
-        """``table`` with its text columns of numbers and dates as such, where every cell fits (see
-        ``exact``).
-
-        Missing cells become null. What a type cannot hold exactly stays text.
-        """
-        for position, field in enumerate(table.schema):
-            if not arrow.is_text(field.type):
-                continue
-            array = arrow.flat(table.column(position))
-            missing = arrow.missing_mask(array, na_values)
-            array = arrow.choose(~missing, array, pa.scalar(None, array.type))
-            if field.name in self.names:
-                array = _typed(self[field.name], array)
-            table = table.set_column(position, field.name, array)
-        return table
-
     def to_json(self) -> dict[str, Any]:
         """A JSON document that ``from_json`` reads back."""
         return {
@@ -313,52 +230,3 @@ def _width(kind: pa.DataType) -> int:
     if pa.types.is_fixed_size_binary(kind) or pa.types.is_primitive(kind):
         return max(1, int(kind.bit_width) // 8)
     return parts + LARGEST_FIXED
-
-
-def _typed(column: Column, texts: pa.Array) -> pa.Array:
-    if column.kind is ColumnKind.NUMERIC:
-        whole = column.numbers is not None and column.numbers.decimals == 0
-        return exact.as_numbers(texts, whole)
-    if column.kind is ColumnKind.DATETIME and column.datetime_format is not None:
-        return exact.as_moments(texts, column.datetime_format)
-    return texts
-
-
-def kinds_from_json(text: str) -> dict[str, ColumnKind]:
-    """Read the kinds out of a schema file, as ``tabvae inspect DATA --json`` writes it.
-
-    A file that only maps names to kinds, ``{"age": "numeric"}``, serves as well.
-
-    Raises:
-        SchemaError: the text is not such a document.
-    """
-    return {name: kind for name, (kind, _) in _given(text).items() if kind not in DERIVED_KINDS}
-
-
-def formats_from_json(text: str) -> dict[str, str]:
-    """Read the datetime formats out of a schema file, where it has any.
-
-    Raises:
-        SchemaError: the text is not such a document.
-    """
-    return {
-        name: str(written)
-        for name, (kind, written) in _given(text).items()
-        if kind is ColumnKind.DATETIME and written is not None
-    }
-
-
-def _given(text: str) -> dict[str, tuple[ColumnKind, Any]]:
-    """Kind and datetime format of each column of a schema file."""
-    try:
-        document = json.loads(text)
-        columns: Iterable[Mapping[str, Any]]
-        if "columns" in document:
-            columns = document["columns"]
-        else:
-            columns = [{"name": name, "kind": kind} for name, kind in document.items()]
-        return {str(c["name"]): (ColumnKind(c["kind"]), c.get("datetime_format")) for c in columns}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SchemaError(
-            f"not a schema file: {error}", "write one with 'tabvae inspect DATA --json'"
-        ) from error

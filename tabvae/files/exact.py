@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvae.columns import arrow
+from tabvae.columns.schema import Column, ColumnKind, Schema
 
 WHOLE_PATTERN = r"^(0|-?[1-9]\d*)$"
 PLAIN_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)$"
@@ -24,6 +25,32 @@ OF_DAYS = MONTHS | {"%Y", "%d", "%a", "%A", "%j", "%%"}
 """Directives that tell no time of day."""
 CERTAIN_LENGTH = 15
 """So many digits any float64 can hold."""
+
+
+def typed(table: pa.Table, schema: Schema, na_values: tuple[str, ...]) -> pa.Table:
+    """``table`` with its text columns of numbers and dates as such, where every cell fits.
+
+    Missing cells become null. What a type cannot hold exactly stays text.
+    """
+    for position, field in enumerate(table.schema):
+        if not arrow.is_text(field.type):
+            continue
+        array = arrow.flat(table.column(position))
+        missing = arrow.missing_mask(array, na_values)
+        array = arrow.choose(~missing, array, pa.scalar(None, array.type))
+        if field.name in schema.names:
+            array = _typed(schema[field.name], array)
+        table = table.set_column(position, field.name, array)
+    return table
+
+
+def _typed(column: Column, texts: pa.Array) -> pa.Array:
+    if column.kind is ColumnKind.NUMERIC:
+        whole = column.numbers is not None and column.numbers.decimals == 0
+        return as_numbers(texts, whole)
+    if column.kind is ColumnKind.DATETIME and column.datetime_format is not None:
+        return as_moments(texts, column.datetime_format)
+    return texts
 
 
 def as_numbers(texts: pa.Array, whole: bool) -> pa.Array:

@@ -1,0 +1,117 @@
+"""Kinds of columns and formats of dates that the user insists on, by option or schema file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tabvae.columns.schema import ColumnKind
+from tabvae.errors import SchemaError, shown
+
+DERIVED_KINDS = frozenset(
+    {ColumnKind.CONSTANT, ColumnKind.IDENTIFIER, ColumnKind.TEXT, ColumnKind.BOOLEAN}
+)
+"""They follow from the data; asking for them again changes nothing."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """Kinds the user insists on, by column name; of dates also their format, as COL=FORMAT."""
+
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    datetime: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+
+    def kinds(self, columns: Collection[str] = ()) -> dict[str, ColumnKind]:
+        """The kind asked for, per column.
+
+        Args:
+            columns: of the table; a name with an equals sign is taken for one of them first.
+
+        Raises:
+            SchemaError: a column is named twice with different kinds.
+        """
+        asked: dict[str, ColumnKind] = {}
+        for kind, names in (
+            (ColumnKind.CATEGORICAL, self.categorical),
+            (ColumnKind.NUMERIC, self.numeric),
+            (ColumnKind.DATETIME, [_named(text, columns)[0] for text in self.datetime]),
+            (ColumnKind.IGNORED, self.ignore),
+        ):
+            for name in names:
+                if asked.setdefault(name, kind) is not kind:
+                    raise SchemaError(
+                        f"column {shown(name)} is asked to be {asked[name]} and {kind}",
+                        "name it once",
+                    )
+        return asked
+
+    def formats(self, columns: Collection[str] = ()) -> dict[str, str]:
+        """The datetime formats asked for, per column.
+
+        Raises:
+            SchemaError: a column is named twice with different formats.
+        """
+        asked: dict[str, str] = {}
+        for name, datetime_format in (_named(text, columns) for text in self.datetime):
+            if datetime_format is None:
+                continue
+            if asked.setdefault(name, datetime_format) != datetime_format:
+                raise SchemaError(f"column {shown(name)} has two datetime formats", "name it once")
+        return asked
+
+
+def _named(text: str, columns: Collection[str]) -> tuple[str, str | None]:
+    """Column and format of COL or COL=FORMAT; the longest name there is a column of.
+
+    >>> _named("day=%d/%m/%Y", ["day"]), _named("a=b", ["a=b"]), _named("a=b=%Y", ["a=b"])
+    (('day', '%d/%m/%Y'), ('a=b', None), ('a=b', '%Y'))
+    """
+    if text in columns:
+        return text, None
+    ends = [place for place, character in enumerate(text) if character == "="]
+    named = [end for end in ends if text[:end] in columns] or ends[:1]
+    return (text[: named[-1]], text[named[-1] + 1 :]) if named else (text, None)
+
+
+def kinds_from_json(text: str) -> dict[str, ColumnKind]:
+    """Read the kinds out of a schema file, as ``tabvae inspect DATA --json`` writes it.
+
+    A file that only maps names to kinds, ``{"age": "numeric"}``, serves as well.
+
+    Raises:
+        SchemaError: the text is not such a document.
+    """
+    return {name: kind for name, (kind, _) in _given(text).items() if kind not in DERIVED_KINDS}
+
+
+def formats_from_json(text: str) -> dict[str, str]:
+    """Read the datetime formats out of a schema file, where it has any.
+
+    Raises:
+        SchemaError: the text is not such a document.
+    """
+    return {
+        name: str(written)
+        for name, (kind, written) in _given(text).items()
+        if kind is ColumnKind.DATETIME and written is not None
+    }
+
+
+def _given(text: str) -> dict[str, tuple[ColumnKind, Any]]:
+    """Kind and datetime format of each column of a schema file."""
+    try:
+        document = json.loads(text)
+        columns: Iterable[Mapping[str, Any]]
+        if "columns" in document:
+            columns = document["columns"]
+        else:
+            columns = [{"name": name, "kind": kind} for name, kind in document.items()]
+        return {str(c["name"]): (ColumnKind(c["kind"]), c.get("datetime_format")) for c in columns}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise SchemaError(
+            f"not a schema file: {error}", "write one with 'tabvae inspect DATA --json'"
+        ) from error
