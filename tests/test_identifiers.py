@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from tabvae import TabVAE
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
-from tabvae.columns.patterns import FEWEST_SHARING, identifier_pattern
+from tabvae.columns.patterns import PatternConfig, identifier_pattern
 from tabvae.columns.schema import LONGEST_IDENTIFIER
 from tabvae.files import container
 from tabvae.releases import upgraded
@@ -92,7 +92,10 @@ def test_no_word_is_taken_from_a_few_rows(table: tuple[str, int, int]) -> None:
     texts = identifiers(*table)
     sharing = Counter(w for text in texts for w in set(words(text)))
     made = {w for text in fresh(texts, 200) for w in words(text)}
-    assert all(sharing[w] == 0 or sharing[w] >= FEWEST_SHARING for w in made - {"com", "example"})
+    assert all(
+        sharing[w] == 0 or sharing[w] >= PatternConfig.fewest_sharing
+        for w in made - {"com", "example"}
+    )
 
 
 def classes(text: str) -> str:
@@ -161,7 +164,9 @@ def test_what_many_share_is_kept() -> None:
     random = Random(0)
     texts = [f"staff_{word(random)}{digits(random, 3)}@firm.example" for _ in range(300)]
     assert re.fullmatch(r"staff_[a-z]+\d{3}@firm\.example", fresh(texts, 1)[0])
-    few = identifier_pattern(identifiers("customer's address", 60, 0), fewest_sharing=61).first
+    few = identifier_pattern(
+        identifiers("customer's address", 60, 0), PatternConfig(fewest_sharing=61)
+    ).first
     assert re.fullmatch(r"kunde\d{4}@example\.com", few)
 
 
@@ -292,7 +297,7 @@ def test_a_model_file_and_its_rows_hold_no_identifier_and_no_word_of_one(
         texts = list(people[name])
         sharing = Counter(w for one in texts for w in set(words(one)) if len(w) > 4)
         assert not [one for one in texts if one in text]
-        assert not [w for w in sharing if w in text and sharing[w] < FEWEST_SHARING]
+        assert not [w for w in sharing if w in text and sharing[w] < PatternConfig.fewest_sharing]
         assert made[name].is_unique
         assert not made[name].isin(people[name]).any()
 

@@ -10,14 +10,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from string import ascii_lowercase, ascii_uppercase, digits
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-
-MOST_PLACES, MOST_COUNTED = 18, 10**18
-"""Of a pattern, and identifiers that they tell apart: these fit 64 bits."""
-MOST_LONGER = 1000
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,26 @@ class IdentifierPattern:
         step: from one identifier to the next.
         longer: digits that are put in once the places are used up: so many that no identifier of
             the table is as long.
+        most_places, most_counted: bounds of the places, and of the identifiers that they tell
+            apart: numbers of these fit 64 bits.
+        most_longer: bound of ``longer``; model files of strangers are held to all three.
+
+    Raises:
+        ValueError: it cannot count.
+
+    **Examples**
+
+    >>> pattern = IdentifierPattern("ab-98", (3, 4))
+    >>> pattern.alphabets, pattern.size, pattern.seam
+    (['0123456789', '0123456789'], 100, 3)
+    >>> IdentifierPattern("é", (0,))
+    Traceback (most recent call last):
+    ValueError: 'é' cannot count
     """
+
+    most_places: ClassVar[int] = 18
+    most_counted: ClassVar[int] = 10**18
+    most_longer: ClassVar[int] = 1000
 
     first: str
     places: tuple[int, ...]
@@ -42,15 +58,20 @@ class IdentifierPattern:
         ordered = all(a < b for a, b in zip(self.places, self.places[1:], strict=False))
         if not ordered or not all(0 <= p < len(self.first) for p in self.places):
             raise ValueError("an identifier counts where it has no places")
-        if len(self.places) > MOST_PLACES or prod(map(len, self.alphabets)) > MOST_COUNTED:
+        if len(self.places) > self.most_places or self.size > self.most_counted:
             raise ValueError("an identifier has too many places that count")
-        if self.step < 1 or not 1 <= self.longer <= MOST_LONGER:
+        if self.step < 1 or not 1 <= self.longer <= self.most_longer:
             raise ValueError("an identifier does not count on")
 
     @property
     def alphabets(self) -> list[str]:
         """The characters each place counts through."""
         return [alphabet_of(self.first[place]) for place in self.places]
+
+    @property
+    def size(self) -> int:
+        """Identifiers that the places tell apart."""
+        return prod(map(len, self.alphabets))
 
     @property
     def seam(self) -> int:
@@ -60,6 +81,11 @@ class IdentifierPattern:
 
 
 def alphabet_of(character: str) -> str:
+    """The digits, small letters or capitals that ``character`` is one of.
+
+    Raises:
+        ValueError: it is none of them.
+    """
     for alphabet in (digits, ascii_lowercase, ascii_uppercase):
         if character in alphabet:
             return alphabet
@@ -67,12 +93,12 @@ def alphabet_of(character: str) -> str:
 
 
 def fresh_identifiers(pattern: IdentifierPattern, rows: int, skipped: int = 0) -> pa.Array:
-    """(rows,) identifiers from the first on, but for those ``skipped``.
+    """(rows,) texts of identifiers from the first on, but for those ``skipped``.
 
     >>> fresh_identifiers(IdentifierPattern("c-98", (2, 3)), 3).to_pylist()
     ['c-98', 'c-99', 'c-100']
     """
-    size, start = prod(map(len, pattern.alphabets)), 0
+    size, start = pattern.size, 0
     for place, alphabet in zip(pattern.places, pattern.alphabets, strict=True):
         start = start * len(alphabet) + alphabet.index(pattern.first[place])
     numbers = [start + pattern.step * row for row in range(skipped, skipped + rows)]

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.patterns import FEWEST_SHARING, identifier_pattern
+from tabvae.columns.patterns import PatternConfig, identifier_pattern
 from tabvae.columns.schema import Column, ColumnKind, Schema
 
 FEWEST_ROWS, ROWS_PER_CELL = 20, 50
@@ -124,7 +124,8 @@ def _with_pattern(
     padding = column.numbers.padding if column.numbers else ""
     texts = [padding + t for t in pc.utf8_trim_whitespace(arrow.to_text(present)).to_pylist()]
     largest = _largest_whole(array.type)
-    pattern = identifier_pattern(texts, max(min_count, FEWEST_SHARING), largest)
+    config = PatternConfig(fewest_sharing=max(min_count, PatternConfig.fewest_sharing))
+    pattern = identifier_pattern(texts, config, largest)
     return replace(column, pattern=pattern)
 
 
