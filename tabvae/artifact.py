@@ -24,7 +24,6 @@ from tabvae.columns.arrow import Floats, from_text
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.from_json import from_json
-from tabvae.columns.infer import require_enough
 from tabvae.columns.schema import Column, Schema
 from tabvae.errors import ModelFileError, shown
 from tabvae.files import container
@@ -252,7 +251,7 @@ def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Model:
 
 def _read_codec(document: Mapping[str, Any], arrays: Arrays) -> TableCodec:
     schema = Schema.from_json(document["schema"])
-    require_enough(schema)
+    schema.require_enough()
     codec = from_json(TableCodec, {"na_values": document["na_values"]}, schema=schema)
     codec.columns_ = schema.modelled
     codec.bins_ = tuple(

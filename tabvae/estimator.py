@@ -15,9 +15,8 @@ from tabvae import artifact
 from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
 from tabvae.columns.from_json import from_json
 from tabvae.columns.images import parse_grid
-from tabvae.columns.infer import FEWEST_COLUMNS, FEWEST_ROWS
 from tabvae.columns.overrides import Overrides
-from tabvae.columns.schema import ColumnKind
+from tabvae.columns.schema import ColumnKind, TableLimits
 from tabvae.files import container
 from tabvae.files.frames import fill_frame, to_arrow
 from tabvae.files.source import Source
@@ -304,8 +303,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             reset=reset,
             dtype=None,
             ensure_all_finite="allow-nan",
-            ensure_min_samples=FEWEST_ROWS if reset else 1,
-            ensure_min_features=FEWEST_COLUMNS if reset else 1,
+            ensure_min_samples=TableLimits.fewest_rows if reset else 1,
+            ensure_min_features=TableLimits.fewest_columns if reset else 1,
         )
         names = None if reset else getattr(self, "feature_names_in_", None)
         return pd.DataFrame(

@@ -18,7 +18,7 @@ from torch import Tensor
 from tabvae.columns import arrow
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.images import grid_of, is_cell
-from tabvae.columns.infer import infer_schema, require_enough, warn_of_rivals
+from tabvae.columns.infer import infer_schema
 from tabvae.columns.privacy import withheld
 from tabvae.columns.schema import ColumnKind, Schema
 from tabvae.imputation.draws import Recalibration
@@ -83,8 +83,8 @@ def schema_of(
         schema = infer_schema(table, na_values, {**(kinds or {}), **numeric}, formats)
         grid_of(schema, settings.grid)
     schema = withheld(schema, table, na_values, settings.min_count)
-    require_enough(schema)
-    warn_of_rivals(schema)
+    schema.require_enough()
+    schema.warn_of_rivals()
     return schema
 
 

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from tabvae import TabVAE
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.patterns import PatternConfig, identifier_pattern
-from tabvae.columns.schema import LONGEST_IDENTIFIER
+from tabvae.columns.schema import TableLimits
 from tabvae.files import container
 from tabvae.releases import upgraded
 
@@ -254,7 +254,7 @@ def test_a_strangers_identifier_of_any_length_is_handled(
     document["schema"]["columns"][0]["fresh_identifier"] = (text * length)[:length]
     container.write(str(tmp_path / "a.tabvae"), document, arrays)
     made = tabvae(tmp_path, "generate", "-n", "5")
-    if length > LONGEST_IDENTIFIER:
+    if length > TableLimits.longest_identifier:
         assert_one_line_error(made, 1, "is damaged", "an identifier of")
     else:
         assert made.code == 0, made.err

@@ -19,7 +19,6 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
-LEADING_ZERO_PATTERN = r"^[+-]?0\d"
 LEAP_SECOND_PATTERN = r":6[01]"
 """pandas takes such a moment for one of the next minute."""
 FORMULA_PATTERN = r"^[=+\-@\t\r]"
@@ -250,7 +249,7 @@ def number_format(array: pa.Array, values: Floats) -> NumberFormat:
     texts = to_text(array.filter(pa.array(known)))
     values = values[known]
     decimals, fewest = _decimals(texts, integral=pa.types.is_integer(array.type))
-    step, origin = grid(values, decimals)
+    step, origin = spacing(values, decimals)
     return NumberFormat(decimals, fewest, step, origin, _padding(texts))
 
 
@@ -275,10 +274,10 @@ def _padding(texts: pa.Array) -> str:
     return " " * min(width, MOST_PADDING)
 
 
-def grid(values: Floats, decimals: int | None) -> tuple[float, float]:
+def spacing(values: Floats, decimals: int | None) -> tuple[float, float]:
     """The largest step and the least origin from 0 such that all finite ``values`` are on one grid.
 
-    >>> grid(np.array([5.0, 15.0, 35.0]), 0)
+    >>> spacing(np.array([5.0, 15.0, 35.0]), 0)
     (10.0, 5.0)
     """
     if decimals is None or len(values) == 0:

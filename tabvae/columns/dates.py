@@ -43,24 +43,25 @@ DATETIME_FORMATS = (
     "%H:%M:%S",
     "%H:%M",
 )
-LONGEST_FORMAT = 64
-"""Text and directives without a width."""
-CELLS_TO_TRY = 200
-"""With each format, before the whole column is read."""
 
 
-def find_datetime_formats(array: pa.Array, share: float) -> list[str]:
+def find_datetime_formats(array: pa.Array, share: float, tried: int = 200) -> list[str]:
     """The format that reads most of the cells, if that is at least ``share`` of them.
 
     After it those that read as many cells as other moments: nothing in a column tells 1 February
     from 2 January where no day is over 12.
+
+    Args:
+        array: (N,) texts.
+        share: of the cells that the format must read.
+        tried: cells that each format is tried on before the whole column is read.
 
     >>> find_datetime_formats(pa.array(["01/02/2020", "02/03/2020"]), 1)
     ['%m/%d/%Y', '%d/%m/%Y']
     >>> find_datetime_formats(pa.array(["01/02/2020", "13/03/2020"]), 1)
     ['%d/%m/%Y']
     """
-    spread = np.linspace(0, len(array) - 1, min(len(array), CELLS_TO_TRY)).astype(np.int64)
+    spread = np.linspace(0, len(array) - 1, min(len(array), tried)).astype(np.int64)
     sample = array.take(pa.array(spread))
     likely = [f for f in DATETIME_FORMATS if share_read(sample, f) >= share / 2]
     seconds = {f: to_seconds(array, f) for f in likely}
@@ -71,8 +72,8 @@ def find_datetime_formats(array: pa.Array, share: float) -> list[str]:
     return [best, *(f for f in others if not _same(seconds[f], seconds[best]))]
 
 
-def _same(seconds: Floats, others: Floats) -> bool:
-    return np.array_equal(seconds, others, equal_nan=True)
+def _same(seconds: Floats, rivals: Floats) -> bool:
+    return np.array_equal(seconds, rivals, equal_nan=True)
 
 
 def share_read(array: pa.Array, datetime_format: str) -> float:
@@ -86,15 +87,17 @@ def is_datetime_format(text: str) -> bool:
     >>> is_datetime_format("%d/%m/%Y"), is_datetime_format("%Y-%Q"), is_datetime_format("%H:%M%z")
     (True, False, False)
     """
-    if len(text) > LONGEST_FORMAT:
+    longest = 64  # Characters, of which a directive is two.
+    if len(text) > longest:
         return False
     try:
         example = pa.array([pd.Timestamp("2021-03-25 14:45:30").strftime(text)])
         seconds = to_seconds(example, text)
     except (ValueError, re.error):  # A text that is not Unicode is a ValueError, too.
         return False
-    known = bool(np.isfinite(seconds[0]))
-    return known and bool(from_seconds(seconds, pa.string(), text).equals(example))
+    if not np.isfinite(seconds[0]):
+        return False
+    return bool(from_seconds(seconds, pa.string(), text).equals(example))
 
 
 def date_order(datetime_format: str) -> str:

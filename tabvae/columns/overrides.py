@@ -10,15 +10,17 @@ from typing import Any
 from tabvae.columns.schema import ColumnKind
 from tabvae.errors import SchemaError, shown
 
-DERIVED_KINDS = frozenset(
-    {ColumnKind.CONSTANT, ColumnKind.IDENTIFIER, ColumnKind.TEXT, ColumnKind.BOOLEAN}
-)
-"""They follow from the data; asking for them again changes nothing."""
-
 
 @dataclass(frozen=True)
 class Overrides:
-    """Kinds the user insists on, by column name; of dates also their format, as COL=FORMAT."""
+    """Kinds the user insists on, by column name; of dates also their format, as COL=FORMAT.
+
+    **Examples**
+
+    >>> asked = Overrides(numeric=("zip",), datetime=("day=%d/%m/%Y",))
+    >>> {name: kind.value for name, kind in asked.kinds().items()}, asked.formats()
+    ({'zip': 'numeric', 'day': 'datetime'}, {'day': '%d/%m/%Y'})
+    """
 
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
@@ -85,7 +87,9 @@ def kinds_from_json(text: str) -> dict[str, ColumnKind]:
     Raises:
         SchemaError: the text is not such a document.
     """
-    return {name: kind for name, (kind, _) in _given(text).items() if kind not in DERIVED_KINDS}
+    # These follow from the data; asking for them again changes nothing.
+    derived = (ColumnKind.CONSTANT, ColumnKind.IDENTIFIER, ColumnKind.TEXT, ColumnKind.BOOLEAN)
+    return {name: kind for name, (kind, _) in _given(text).items() if kind not in derived}
 
 
 def formats_from_json(text: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
@@ -16,11 +17,17 @@ from tabvae.columns.arrow import Floats, NumberFormat
 from tabvae.columns.dates import is_datetime_format
 from tabvae.columns.from_json import from_json
 from tabvae.columns.identifiers import IdentifierPattern
-from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
 
 
 class ColumnKind(StrEnum):
-    """How a column takes part in the model."""
+    """How a column takes part in the model.
+
+    **Examples**
+
+    >>> [kind.value for kind in ColumnKind if not kind.modelled]
+    ['constant', 'identifier', 'text', 'ignored']
+    """
 
     NUMERIC = "numeric"
     CATEGORICAL = "categorical"
@@ -34,23 +41,38 @@ class ColumnKind(StrEnum):
     @property
     def modelled(self) -> bool:
         """The network learns this column; the others are carried through."""
-        return self in MODELLED_KINDS
+        return self.continuous or self in (ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN)
 
     @property
     def continuous(self) -> bool:
-        """Cells are points on a line: numbers, or moments as seconds since 1970."""
+        """Cells lie on an axis: numbers, or moments as seconds since 1970."""
         return self in (ColumnKind.NUMERIC, ColumnKind.DATETIME)
 
 
-MOST_ROWS = 10**9
-LONGEST_IDENTIFIER = 4000
-LARGEST_FIXED = 32
-"""Bytes of what says where a text, a list or a category is."""
-LARGEST_MOMENT = 2.0**63 / 1e6
-"""In seconds: Arrow has microseconds in 64 bits."""
-MODELLED_KINDS = frozenset(
-    {ColumnKind.NUMERIC, ColumnKind.CATEGORICAL, ColumnKind.BOOLEAN, ColumnKind.DATETIME}
-)
+@dataclass(frozen=True)
+class TableLimits:
+    """How large a table may be; what a model file says of one is held to the same.
+
+    Attributes:
+        fewest_rows: one row does not tell how columns vary.
+        fewest_columns: that can be modelled, as columns are learnt from each other.
+        most_columns: of a table; a wider one can be fitted in parts.
+        most_modelled: columns of a model, as its networks grow with them.
+        most_rows: a model file that counts more cells of a column is damaged.
+        longest_identifier: characters of an identifier that a model keeps; longer cells are text.
+
+    **Examples**
+
+    >>> TableLimits.fewest_rows, TableLimits.longest_identifier
+    (2, 4000)
+    """
+
+    fewest_rows: int = 2
+    fewest_columns: int = 2
+    most_columns: int = 20_000
+    most_modelled: int = 3000
+    most_rows: int = 10**9
+    longest_identifier: int = 4000
 
 
 @dataclass(frozen=True)
@@ -73,6 +95,15 @@ class Column:
         minimum: smallest number or moment, in data units or seconds.
         maximum: largest number or moment.
         foreign: observed cells that the kind cannot read, such as a word among numbers.
+
+    Raises:
+        ValueError: its parts do not belong together, or tell of no table.
+
+    **Examples**
+
+    >>> unit = Column("unit", ColumnKind.CONSTANT, "one value", "string", constant="cm")
+    >>> unit.kind.modelled, unit.longest
+    (False, 2)
     """
 
     name: str
@@ -92,20 +123,23 @@ class Column:
     foreign: int = 0
 
     def __post_init__(self) -> None:
-        if not all(0 <= n <= MOST_ROWS for n in (self.missing, self.distinct, self.foreign)):
+        counts = (self.missing, self.distinct, self.foreign)
+        if not all(0 <= n <= TableLimits.most_rows for n in counts):
             raise ValueError("a number of cells that no table has")
         if (self.constant is None) is (self.kind is ColumnKind.CONSTANT):
             raise ValueError("a constant column without a value, or a value without one")
-        if self.pattern is not None and len(self.pattern.first) > LONGEST_IDENTIFIER:
-            raise ValueError(f"an identifier of {len(self.pattern.first)} characters")
+        length = 0 if self.pattern is None else len(self.pattern.first)
+        if length > TableLimits.longest_identifier:
+            raise ValueError(f"an identifier of {length} characters")
         for text in (self.datetime_format, self.rival_format):
             if text is not None and not is_datetime_format(text):
                 raise ValueError(f"moments cannot be written like {shown(text)}")
         if self.kind.continuous:
-            self._check_line()
+            self._check_range()
 
-    def _check_line(self) -> None:
-        most = LARGEST_MOMENT if self.kind is ColumnKind.DATETIME else arrow.LARGEST_NUMBER
+    def _check_range(self) -> None:
+        latest = 2.0**63 / 1e6  # Arrow has microseconds in 64 bits.
+        most = latest if self.kind is ColumnKind.DATETIME else arrow.LARGEST_NUMBER
         if self.numbers is None or self.minimum is None or self.maximum is None:
             raise ValueError(f"a {self.kind} column without numbers")
         if not -most <= self.minimum <= self.maximum <= most:
@@ -155,7 +189,20 @@ def reason_of_words(words: Collection[str]) -> str:
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of a table, in order, and the Arrow types they were read with."""
+    """The columns of a table, in order, and the Arrow types they were read with.
+
+    Attributes:
+        columns: all of them.
+        types: names and types, without metadata.
+        rows: of the table.
+
+    **Examples**
+
+    >>> columns = (Column("a", ColumnKind.CATEGORICAL, "asked for", "string", distinct=2),)
+    >>> schema = Schema(columns, pa.schema({"a": pa.string()}), rows=9)
+    >>> schema.names, schema["a"].distinct, Schema.from_json(schema.to_json()) == schema
+    (['a'], 2, True)
+    """
 
     columns: tuple[Column, ...]
     types: pa.Schema
@@ -195,6 +242,52 @@ class Schema:
                     suggestion(column.name, names),
                 )
 
+    def require_enough(self, limits: TableLimits = TableLimits()) -> None:
+        """Make sure that the table is large enough to learn from, and not too wide.
+
+        Raises:
+            DataError: it has too few rows or columns, or too few or many that can be modelled.
+        """
+        width, modelled = len(self.columns), len(self.modelled)
+        if width < limits.fewest_columns:
+            raise DataError(
+                "the table has one column; the model learns columns from each other",
+                "if it has more, name the delimiter: --delimiter ';'",
+            )
+        if self.rows < limits.fewest_rows:
+            fewest = limits.fewest_rows
+            raise DataError(f"the table has {self.rows} row; at least {fewest} are needed")
+        if width > limits.most_columns:
+            raise DataError(
+                f"the table has {width} columns, at most {limits.most_columns} are read",
+                "fit parts of it",
+            )
+        if modelled > limits.most_modelled:
+            raise DataError(
+                f"{modelled} columns could be modelled, at most {limits.most_modelled} are",
+                "--ignore those that matter least, or fit parts of the table",
+            )
+        if modelled < limits.fewest_columns:
+            reasons = "; ".join(f"{shown(c.name)}: {c.reason}" for c in self.columns[:3])
+            raise DataError(
+                f"only {modelled} of {width} columns can be modelled, at least "
+                f"{limits.fewest_columns} are needed ({reasons})",
+                "'tabvae inspect' shows why, --categorical or --numeric overrides",
+            )
+
+    def warn_of_rivals(self) -> None:
+        """Warn of dates whose days may be their months."""
+        for column in self.columns:
+            if column.rival_format is not None:
+                meant = shown(f"{column.name}={column.rival_format}")
+                warnings.warn(
+                    f"column {shown(column.name)} is read as {column.datetime_format}; "
+                    f"{column.rival_format} reads as many cells: if that is meant, "
+                    f"--datetime {meant}",
+                    TabVAEWarning,
+                    stacklevel=4,
+                )
+
     def to_json(self) -> dict[str, Any]:
         """A JSON document that ``from_json`` reads back."""
         return {
@@ -216,7 +309,7 @@ class Schema:
         if types.names != [c.name for c in columns] or len(set(types.names)) < len(columns):
             raise ValueError("its types are of other columns")
         rows = document["rows"]
-        if type(rows) is not int or not 0 < rows < MOST_ROWS:
+        if type(rows) is not int or not 0 < rows < TableLimits.most_rows:
             raise ValueError(f"a table of {shown(rows)} rows")
         return cls(columns, types, rows)
 
@@ -229,4 +322,5 @@ def _width(kind: pa.DataType) -> int:
         return int(kind.list_size * parts)
     if pa.types.is_fixed_size_binary(kind) or pa.types.is_primitive(kind):
         return max(1, int(kind.bit_width) // 8)
-    return parts + LARGEST_FIXED
+    pointer = 32  # At most; it says where a text, a list or a category is.
+    return parts + pointer
