@@ -19,7 +19,7 @@ from tabvae.columns import arrow
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.images import grid_of, is_cell
 from tabvae.columns.infer import infer_schema
-from tabvae.columns.privacy import withheld
+from tabvae.columns.privacy import generalised
 from tabvae.columns.schema import ColumnKind, Schema
 from tabvae.imputation.draws import Recalibration
 from tabvae.imputation.refiner import Refiner
@@ -82,7 +82,7 @@ def schema_of(
         numeric = dict.fromkeys(flags, ColumnKind.NUMERIC)
         schema = infer_schema(table, na_values, {**(kinds or {}), **numeric}, formats)
         grid_of(schema, settings.grid)
-    schema = withheld(schema, table, na_values, settings.min_count)
+    schema = generalised(schema, table, na_values, settings.min_count)
     schema.require_enough()
     schema.warn_of_rivals()
     return schema

@@ -7,6 +7,7 @@ pandas) go through the same functions, so that twins of one table give the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,16 +20,10 @@ Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
-LEAP_SECOND_PATTERN = r":6[01]"
-"""pandas takes such a moment for one of the next minute."""
-FORMULA_PATTERN = r"^[=+\-@\t\r]"
-"""What makes a spreadsheet run a cell (OWASP, "CSV Injection")."""
-MOST_DECIMALS, MOST_PADDING = 12, 100
 LARGEST_NUMBER = 1e150
+"""Of a cell: its square is still a number."""
 FARTHEST = 1e6
 """Deviations from the mean that no cell of a table can have: of n cells, the root of n."""
-LARGEST_EXACT_INTEGER = 2.0**53
-HALF_OF_LEAST_STEP = 0.5 * 10.0**-MOST_DECIMALS
 
 DEFAULT_NA_VALUES = ("", "NA", "NaN", "null", "None", "?")
 
@@ -41,9 +36,23 @@ class NumberFormat:
         decimals: digits after the point; ``None`` if they vary too much to round to.
         fewest: digits after the point that even a round number shows (``1.10``, ``2.0``).
         step: numbers are ``origin`` plus multiples of this; 0 if there is no common step.
-        origin: a number on the grid.
+        origin: a number of the column.
         padding: white space in front of each number.
+        most_decimals: bound of ``decimals``; numbers with more are not rounded.
+        most_padding: bound of ``padding``; a model file may not ask for pages of it.
+
+    Raises:
+        ValueError: no column writes its numbers so.
+
+    **Examples**
+
+    >>> money = NumberFormat(decimals=2, fewest=1, step=0.05, origin=0.0)
+    >>> money.write(money.snap(np.array([1.52, 2.026])))
+    ['1.5', '2.05']
     """
+
+    most_decimals: ClassVar[int] = 12
+    most_padding: ClassVar[int] = 100
 
     decimals: int | None
     fewest: int
@@ -53,23 +62,24 @@ class NumberFormat:
 
     def __post_init__(self) -> None:
         most = self.fewest if self.decimals is None else self.decimals
-        if not (0 <= self.fewest <= MOST_DECIMALS and 0 <= most <= MOST_DECIMALS):
+        if not (0 <= self.fewest <= self.most_decimals and 0 <= most <= self.most_decimals):
             raise ValueError(f"numbers with {most} decimals")
-        if self.step and not HALF_OF_LEAST_STEP < self.step <= LARGEST_NUMBER:
+        least_step = 0.5 * 10.0**-self.most_decimals
+        if self.step and not least_step < self.step <= LARGEST_NUMBER:
             raise ValueError(f"numbers in steps of {self.step}")
         if not abs(self.origin) <= LARGEST_NUMBER:
             raise ValueError(f"numbers from {self.origin} on")
-        if len(self.padding) > MOST_PADDING or self.padding.strip():
+        if len(self.padding) > self.most_padding or self.padding.strip():
             raise ValueError(f"{len(self.padding)} characters before a number")
 
     def snap(self, values: Floats) -> Floats:
-        """Move ``values`` to the column's grid and number of decimals."""
+        """(N,) ``values`` at the column's spacing and number of decimals."""
         if self.step > 0:
             values = self.origin + np.round((values - self.origin) / self.step) * self.step
         return values if self.decimals is None else np.round(values, self.decimals)
 
     def write(self, values: Floats) -> list[str]:
-        """The text of each of ``values``, which are on the grid already."""
+        """The text of each of ``values``, which have its spacing already."""
         return [self.padding + self._write(float(v)) for v in values]
 
     def _write(self, value: float) -> str:
@@ -93,18 +103,21 @@ def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def is_text(kind: pa.DataType) -> bool:
+    """Cells are text, as all are in a CSV file."""
     return bool(
         pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
     )
 
 
 def is_number(kind: pa.DataType) -> bool:
+    """Cells are numbers, with decimals or without."""
     return bool(
         pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     )
 
 
 def is_moment(kind: pa.DataType) -> bool:
+    """Cells are days, or points in time."""
     return bool(pa.types.is_date(kind) or pa.types.is_timestamp(kind))
 
 
@@ -125,7 +138,11 @@ def missing_mask(array: pa.Array, na_values: tuple[str, ...]) -> Mask:
 
 
 def to_numbers(array: pa.Array) -> Floats:
-    """Cells as float64, NaN where a cell is null, no number, or too large to be squared."""
+    """(N,) cells as float64, NaN where a cell is null, no number, or too large to be squared.
+
+    >>> to_numbers(pa.array(["1.5", " +2 ", "n/k", None]))
+    array([1.5, 2. , nan, nan])
+    """
     if is_text(array.type):
         stripped = pc.utf8_trim_whitespace(array)
         number = pc.match_substring_regex(stripped, NUMBER_PATTERN)
@@ -153,9 +170,13 @@ def to_text(array: pa.Array) -> pa.Array:
 
 
 def without_formulas(texts: pa.Array) -> pa.Array:
-    """``texts`` with an apostrophe before those that a spreadsheet would run; numbers stay."""
+    """``texts`` with an apostrophe before those that a spreadsheet would run; numbers stay.
+
+    >>> without_formulas(pa.array(["=1+1", "-1.5", "a"])).to_pylist()
+    ["'=1+1", '-1.5', 'a']
+    """
     number = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), NUMBER_PATTERN)
-    formula = pc.match_substring_regex(texts, FORMULA_PATTERN)
+    formula = pc.match_substring_regex(texts, r"^[=+\-@\t\r]")  # OWASP, "CSV Injection"
     run = pc.and_not(formula, number)
     return pc.if_else(run, pc.binary_join_element_wise("'", texts, ""), texts)
 
@@ -175,7 +196,11 @@ def has_text(kind: pa.DataType) -> bool:
 
 
 def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
-    """Moments as float64 seconds since 1970, NaN where a cell is null or does not parse."""
+    """(N,) moments as float64 seconds since 1970, NaN where a cell is null or does not parse.
+
+    >>> to_seconds(pa.array(["02.01.1970", "?"]), "%d.%m.%Y")
+    array([86400.,    nan])
+    """
     if is_moment(array.type):
         micros = pc.cast(
             pc.cast(array, pa.timestamp("us", getattr(array.type, "tz", None)), safe=False),
@@ -190,7 +215,8 @@ def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
             / 1e6
         )
     texts = pc.utf8_trim_whitespace(to_text(array))
-    leap = pc.match_substring_regex(texts, LEAP_SECOND_PATTERN)
+    # pandas takes a leap second for one of the next minute.
+    leap = pc.match_substring_regex(texts, r":6[01]")
     series = pd.Series(pc.if_else(leap, pa.scalar(None, texts.type), texts).to_pandas())
     moments = pd.to_datetime(series, format=datetime_format, errors="coerce", utc=True)
     micros = moments.dt.tz_localize(None).astype("datetime64[us]").astype("int64").to_numpy()
@@ -198,7 +224,7 @@ def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
 
 
 def from_numbers(values: Floats, target: pa.DataType, numbers: NumberFormat) -> pa.Array:
-    """Numbers on the column's grid as cells of type ``target``."""
+    """Numbers at the column's spacing as cells of type ``target``."""
     if is_text(target):
         return pa.array(numbers.write(values), target)
     if pa.types.is_integer(target):
@@ -224,18 +250,22 @@ def from_text(texts: pa.Array, target: pa.DataType) -> pa.Array:
     return pc.cast(texts, target)
 
 
-def choose(mask: Mask, chosen: pa.Array, other: pa.Array | pa.Scalar) -> pa.Array:
-    """``chosen`` where ``mask`` is set, ``other`` elsewhere; of the type of ``chosen``."""
+def choose(mask: Mask, chosen: pa.Array, rest: pa.Array | pa.Scalar) -> pa.Array:
+    """``chosen`` where ``mask`` is set, ``rest`` elsewhere; of the type of ``chosen``.
+
+    >>> choose(np.array([True, False]), pa.array([1, 2]), pa.array([8, 9])).to_pylist()
+    [1, 9]
+    """
     if pa.types.is_dictionary(chosen.type):
-        plain = other.cast(chosen.type.value_type) if isinstance(other, pa.Scalar) else flat(other)
+        plain = rest.cast(chosen.type.value_type) if isinstance(rest, pa.Scalar) else flat(rest)
         mixed = pc.if_else(pa.array(mask), flat(chosen), plain)
         return pc.cast(pc.dictionary_encode(mixed), chosen.type)
     if pa.types.is_string_view(chosen.type):
-        texts = pa.scalar(other.as_py()) if isinstance(other, pa.Scalar) else flat(other)
+        texts = pa.scalar(rest.as_py()) if isinstance(rest, pa.Scalar) else flat(rest)
         return pc.cast(choose(mask, flat(chosen), texts), chosen.type)
-    if pa.types.is_null(other.type):
-        other = pa.scalar(None, chosen.type)
-    return pc.if_else(pa.array(mask), chosen, other)
+    if pa.types.is_null(rest.type):
+        rest = pa.scalar(None, chosen.type)
+    return pc.if_else(pa.array(mask), chosen, rest)
 
 
 def number_format(array: pa.Array, values: Floats) -> NumberFormat:
@@ -245,9 +275,9 @@ def number_format(array: pa.Array, values: Floats) -> NumberFormat:
         array: the cells, typed or text; cells that are not numbers are left out.
         values: the same cells as ``to_numbers`` reads them.
     """
-    known = np.isfinite(values)
-    texts = to_text(array.filter(pa.array(known)))
-    values = values[known]
+    finite = np.isfinite(values)
+    texts = to_text(array.filter(pa.array(finite)))
+    values = values[finite]
     decimals, fewest = _decimals(texts, integral=pa.types.is_integer(array.type))
     step, origin = spacing(values, decimals)
     return NumberFormat(decimals, fewest, step, origin, _padding(texts))
@@ -264,18 +294,21 @@ def _decimals(texts: pa.Array, integral: bool) -> tuple[int | None, int]:
     after = pc.subtract(pc.subtract(pc.utf8_length(stripped), point), 1)
     digits = pc.if_else(pc.less(point, 0), 0, after)
     most, least = int(pc.max(digits).as_py()), int(pc.min(digits).as_py())
-    return (most, least) if most <= MOST_DECIMALS else (None, 0)
+    return (most, least) if most <= NumberFormat.most_decimals else (None, 0)
 
 
 def _padding(texts: pa.Array) -> str:
     leading = pc.replace_substring_regex(texts, r"^(\s*).*$", r"\1")
     common = pc.mode(pc.utf8_length(leading))
     width = int(common[0]["mode"].as_py()) if len(common) else 0
-    return " " * min(width, MOST_PADDING)
+    return " " * min(width, NumberFormat.most_padding)
 
 
 def spacing(values: Floats, decimals: int | None) -> tuple[float, float]:
-    """The largest step and the least origin from 0 such that all finite ``values`` are on one grid.
+    """The largest step and the least origin from 0 that all finite ``values`` are multiples apart.
+
+    Returns:
+        Step and origin; zeros where there is no common step.
 
     >>> spacing(np.array([5.0, 15.0, 35.0]), 0)
     (10.0, 5.0)
@@ -284,11 +317,11 @@ def spacing(values: Floats, decimals: int | None) -> tuple[float, float]:
         return 0.0, 0.0
     origin = float(values.min())
     scaled = (values - origin) * 10.0**decimals
-    if np.abs(scaled).max() >= LARGEST_EXACT_INTEGER:
+    if np.abs(scaled).max() >= 2.0**53:  # Not every whole float64 is exact from there on.
         return 0.0, 0.0
     step = int(np.gcd.reduce(np.round(scaled).astype(np.int64)))
     if step == 0:
         return 0.0, 0.0
-    # Any number of the grid will do; the one nearest to zero tells nothing of a cell.
+    # Any number so spaced will do; the one nearest to zero tells nothing of a cell.
     first = round(origin * 10.0**decimals) % step
     return step / 10.0**decimals, first / 10.0**decimals

@@ -11,7 +11,6 @@ from types import UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
-LARGEST = {int: 2**63 - 1, float: sys.float_info.max}
 
 
 def from_json(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
@@ -26,6 +25,16 @@ def from_json(kind: type[T], document: Mapping[str, Any], **given: Any) -> T:
     Raises:
         ValueError: a parameter is unknown, missing, or of another type; a number is too large or
             not finite; or the class refuses the values.
+
+    **Examples**
+
+    >>> from dataclasses import make_dataclass
+    >>> Point = make_dataclass("Point", [("x", float), ("y", float)])
+    >>> from_json(Point, {"x": 1, "y": 2.5})
+    Point(x=1, y=2.5)
+    >>> from_json(Point, {"x": 1, "y": "2.5"})
+    Traceback (most recent call last):
+    ValueError: y is no float
     """
     if not isinstance(document, Mapping):
         raise ValueError(f"no {kind.__name__}")
@@ -64,8 +73,8 @@ def _value(hint: Any, value: Any, name: str) -> Any:
         return hint(value)
     if type(value) is hint or (hint is float and type(value) is int):
         # JSON has numbers of any size, 1e999 is infinite.
-        most = LARGEST.get(type(value))
-        if most is not None and not -most <= value <= most:
+        largest = {int: 2**63 - 1, float: sys.float_info.max}.get(type(value))
+        if largest is not None and not -largest <= value <= largest:
             raise ValueError(f"{name} is too large")
         return value
     raise ValueError(f"{name} is no {getattr(hint, '__name__', hint)}")

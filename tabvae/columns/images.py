@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, ParameterError, shown
-
-BESIDE = -1
-MOST_DIMENSIONS = 3
-MOST_DIGITS = 9
 
 
 @dataclass(frozen=True)
@@ -20,16 +18,26 @@ class Grid:
     Attributes:
         size: height, width and channels; the cells of a row go through the channels of the first
             cell, then of the one to its right, then down.
-        cells: (columns,) number of each column's cell, ``BESIDE`` for a column beside the grid.
+        cells: (columns,) number of each column's cell, ``beside`` for a column beside the grid.
+
+    Raises:
+        ValueError: two columns are one cell, or a cell is outside.
+
+    **Examples**
+
+    >>> Grid((2, 1, 1), (0, Grid.beside, 1)).cells
+    (0, -1, 1)
     """
+
+    beside: ClassVar[int] = -1
 
     size: tuple[int, int, int]
     cells: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        places = [cell for cell in self.cells if cell != BESIDE]
-        inside = all(0 <= place < math.prod(self.size) for place in places)
-        if min(self.size) < 1 or not inside or len(set(places)) < len(places):
+        pixels = [cell for cell in self.cells if cell != self.beside]
+        inside = all(0 <= pixel < math.prod(self.size) for pixel in pixels)
+        if min(self.size) < 1 or not inside or len(set(pixels)) < len(pixels):
             raise ValueError("the columns are not the cells of their grid")
 
 
@@ -38,15 +46,17 @@ def parse_grid(text: str) -> tuple[int, int, int]:
 
     Raises:
         ParameterError: the text is of another form.
+
+    >>> parse_grid("64"), parse_grid("8x8"), parse_grid("28x28x3")
+    ((1, 64, 1), (8, 8, 1), (28, 28, 3))
     """
     parts = text.lower().split("x")
-    if not all(p.isascii() and p.isdigit() and len(p) <= MOST_DIGITS and int(p) > 0 for p in parts):
-        parts = []
-    if not 1 <= len(parts) <= MOST_DIMENSIONS:
+    # A side of more digits is of no table.
+    if len(parts) > 3 or not all(re.fullmatch("0*[1-9][0-9]*", p) and len(p) <= 9 for p in parts):
         raise ParameterError(f"a grid is like 64, 8x8 or 28x28x3, however: {shown(text)}")
     sides = [int(p) for p in parts]
     height, width = (1, sides[0]) if len(sides) == 1 else sides[:2]
-    return height, width, sides[2] if len(sides) == MOST_DIMENSIONS else 1
+    return height, width, sides[2] if len(sides) == 3 else 1
 
 
 def is_cell(column: Column) -> bool:
@@ -70,8 +80,8 @@ def grid_of(schema: Schema, size: tuple[int, int, int]) -> Grid:
             "columns",
             "--categorical or --ignore takes a column out, such as a label",
         )
-    place = {name: number for number, name in enumerate(cells)}
-    return Grid(size, tuple(place.get(column.name, BESIDE) for column in schema.modelled))
+    pixels = {name: pixel for pixel, name in enumerate(cells)}
+    return Grid(size, tuple(pixels.get(c.name, Grid.beside) for c in schema.modelled))
 
 
 def _is_number(text: str) -> bool:

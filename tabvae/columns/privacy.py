@@ -8,7 +8,7 @@ this is a formal guarantee: see docs/privacy.md.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -19,22 +19,53 @@ from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.patterns import PatternConfig, identifier_pattern
 from tabvae.columns.schema import Column, ColumnKind, Schema
 
-FEWEST_ROWS, ROWS_PER_CELL = 20, 50
-FEWEST_AT_AN_END, MOST_AT_AN_END = 2, 5
-FEWEST_CATEGORIES = 2
+
+@dataclass(frozen=True)
+class PrivacyConfig:
+    """How many cells stand behind the least and the largest number that a model keeps by default.
+
+    Attributes:
+        rows_per_cell: rows for each cell that is averaged at an end: in a larger table the range is
+            known well enough without more of its cells.
+        fewest_at_an_end: cells that are averaged at least: one alone would be somebody's.
+        most_at_an_end: cells that are averaged at most: more would narrow the range.
+        fewest_rows: rows below which nothing is averaged: too much of the range would be lost.
+
+    **Examples**
+
+    >>> config = PrivacyConfig(rows_per_cell=10)
+    >>> [config.cells_at_an_end(rows) for rows in (19, 20, 40, 1000)]
+    [1, 2, 4, 5]
+    """
+
+    rows_per_cell: int = 50
+    fewest_at_an_end: int = 2
+    most_at_an_end: int = 5
+    fewest_rows: int = 20
+
+    def cells_at_an_end(self, rows: int) -> int:
+        """Cells that are averaged at each end of a column of so many numbers."""
+        if rows < self.fewest_rows:
+            return 1
+        return min(max(rows // self.rows_per_cell, self.fewest_at_an_end), self.most_at_an_end)
 
 
 def microaggregate(
-    column: Column, values: Floats, min_count: int, na_values: tuple[str, ...] = ()
+    column: Column,
+    values: Floats,
+    min_count: int,
+    na_values: tuple[str, ...] = (),
+    config: PrivacyConfig = PrivacyConfig(),
 ) -> Floats:
     """The numbers of a column, sorted, as a model may know them.
 
     Args:
-        column: a continuous one; its grid is kept.
+        column: a continuous one; its spacing is kept.
         values: (N,) its finite numbers, or moments in seconds.
-        min_count: fewest cells behind any number. With 1, behind the least and the largest: one
-            row in 50, from 2 to 5, and no more than one in tables of fewer than 20 rows.
+        min_count: fewest cells behind any number. With 1, ``config`` says how many are behind the
+            least and the largest.
         na_values: texts that mean a missing cell; no number is averaged to one of them.
+        config: how many cells are averaged at the ends.
 
     Returns:
         (N,) numbers; fewer, where too few cells are left for an average of their own.
@@ -43,11 +74,9 @@ def microaggregate(
     ordered = np.sort(values)
     if min_count > 1:
         averaged = column.numbers.snap(_averaged(ordered, min_count))
-        told = ~_as_missing(column, averaged, na_values)
-        return averaged[told] if told.any() else averaged
-    if len(values) >= FEWEST_ROWS:
-        count = len(values) // ROWS_PER_CELL
-        count = min(max(count, FEWEST_AT_AN_END), MOST_AT_AN_END)
+        written = ~_as_missing(column, averaged, na_values)
+        return averaged[written] if written.any() else averaged
+    if (count := config.cells_at_an_end(len(values))) > 1:
         for ends in (ordered, ordered[::-1]):
             _average_end(column, ends, count, na_values)
     return ordered
@@ -79,9 +108,13 @@ def _as_missing(column: Column, values: Floats, na_values: tuple[str, ...]) -> M
 
 
 def _averaged(ordered: Floats, count: int) -> Floats:
-    """Sorted values in runs of ``count`` cells or more, each at its mean; frequent values stay."""
-    _, which, counts = np.unique(ordered, return_inverse=True, return_counts=True)
-    frequent = counts[which] >= count
+    """(N,) sorted values in runs of ``count`` cells or more, each at its mean; frequent ones stay.
+
+    >>> _averaged(np.array([1.0, 2.0, 3.0, 7.0, 7.0, 7.0]), 3)
+    array([2., 2., 2., 7., 7., 7.])
+    """
+    _, inverse, counts = np.unique(ordered, return_inverse=True, return_counts=True)
+    frequent = counts[inverse] >= count
     rare = ordered[~frequent]
     runs = len(rare) // count
     if runs == 0:
@@ -91,7 +124,9 @@ def _averaged(ordered: Floats, count: int) -> Floats:
     return np.sort(np.append(ordered[frequent], means[run]))
 
 
-def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_count: int) -> Schema:
+def generalised(
+    schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_count: int
+) -> Schema:
     """``schema`` of ``table`` without what single cells say: see ``microaggregate``.
 
     Args:
@@ -106,8 +141,8 @@ def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_co
         array = arrow.flat(table.column(column.name))
         if column.kind.continuous:
             values = column.values(array.filter(pa.array(~arrow.missing_mask(array, na_values))))
-            known = microaggregate(column, values[np.isfinite(values)], min_count, na_values)
-            column = replace(column, minimum=float(known[0]), maximum=float(known[-1]))
+            kept = microaggregate(column, values[np.isfinite(values)], min_count, na_values)
+            column = replace(column, minimum=float(kept[0]), maximum=float(kept[-1]))
         elif column.kind.modelled and min_count > 1:
             column = _without_rare(column, array, na_values, min_count)
         elif column.kind is ColumnKind.IDENTIFIER:
@@ -119,7 +154,7 @@ def withheld(schema: Schema, table: pa.Table, na_values: tuple[str, ...], min_co
 def _with_pattern(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
-    """A column of identifiers with the pattern of others, which are nobody's."""
+    """A column of identifiers, and the pattern of those that are nobody's."""
     present = array.filter(pa.array(~arrow.missing_mask(array, na_values)))
     padding = column.numbers.padding if column.numbers else ""
     texts = [padding + t for t in pc.utf8_trim_whitespace(arrow.to_text(present)).to_pylist()]
@@ -143,7 +178,7 @@ def _without_rare(
 ) -> Column:
     present = array.filter(pa.array(~arrow.missing_mask(array, na_values)))
     counts = np.asarray(pc.value_counts(present).field("counts"))
-    if (counts >= min_count).sum() < FEWEST_CATEGORIES:
+    if (counts >= min_count).sum() < 2:  # One category alone is a constant.
         reason = f"fewer than two of its values occur {min_count} times"
         return replace(column, kind=ColumnKind.IGNORED, reason=reason)
     return replace(column, foreign=int(counts[counts < min_count].sum()))
