@@ -25,8 +25,6 @@ from tabvae.errors import ModelFileError, lacks_memory, one_line, shown
 from tabvae.files.writer import whole_file
 
 DOCUMENT = "tabvae"
-SEALED = re.compile(r'\{"sha256": "([0-9a-f]{64})", (.*)', re.DOTALL)
-"""The document as text: the seal, and what it covers."""
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -69,8 +67,8 @@ def read(path: str) -> tuple[dict[str, Any], Arrays]:
         raise unreadable(path, error) from error
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise damaged(path, "its arrays cannot be read") from error
-    seal = SEALED.fullmatch(text)
-    if seal is None or seal[1] != _digest(seal[2], arrays):
+    sealed = re.fullmatch(r'\{"sha256": "([0-9a-f]{64})", (.*)', text, re.DOTALL)
+    if sealed is None or sealed[1] != _digest(sealed[2], arrays):
         raise damaged(path, "its checksum does not match")
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -79,7 +77,11 @@ def read(path: str) -> tuple[dict[str, Any], Arrays]:
 
 
 def part(arrays: Arrays, prefix: str) -> Arrays:
-    """The arrays whose name begins with ``prefix``, without it."""
+    """The arrays whose name begins with ``prefix``, without it.
+
+    >>> part({"tree.leaf": np.zeros(2), "net.w": np.ones(1)}, "tree.")
+    {'leaf': array([0., 0.])}
+    """
     return {
         name.removeprefix(prefix): array
         for name, array in arrays.items()
@@ -147,10 +149,10 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    document = dict(pairs)
+    if len(document) < len(pairs):
         raise ValueError("a key comes twice")
-    return found
+    return document
 
 
 def _refuse(constant: str) -> None:

@@ -17,16 +17,9 @@ import pyarrow as pa
 
 from tabvae.errors import DataError, ParameterError, one_line, shown
 from tabvae.files.decoding import check_encoding, find_encoding, undecodable_line
+from tabvae.files.memory import ReadConfig
 from tabvae.files.parquet_layout import Layout
 from tabvae.files.sniffing import DELIMITERS, Sample, find_delimiter
-
-CELLS_PER_CHUNK = 200_000
-"""A table becomes Arrow arrays, and text again, by so many cells at a time."""
-RECORDS_PER_SAMPLE = 100
-"""Of which the delimiter is found."""
-DELIMITER_LINE = re.compile(r'sep=([^"\r\n])[\r\n]*', re.IGNORECASE)
-"""A first line that is meant for Excel and no part of the table."""
-QUOTING_HINT = "a cell that holds a quote begins and ends with one, and doubles those inside"
 
 
 @dataclass(frozen=True)
@@ -39,6 +32,17 @@ class Dialect:
         newline: at the end of each row.
         mark: whether a byte order mark comes first.
         layout: of a Parquet file; the rest is of a text table.
+
+    Raises:
+        ParameterError: no table can be written so.
+
+    **Examples**
+
+    >>> Dialect(";").delimiter
+    ';'
+    >>> Dialect(encoding="utf-9")
+    Traceback (most recent call last):
+    tabvae.errors.ParameterError: unknown encoding 'utf-9' (--encoding utf-8)
     """
 
     delimiter: str | None = None
@@ -64,6 +68,14 @@ class Records:
     Attributes:
         line: on which the record that is read begins.
         newline: at the end of that record.
+
+    Raises:
+        csv.Error: a quote opens inside a cell, or is never closed.
+
+    **Examples**
+
+    >>> list(Records(['a;"b;c"', "1;2"], delimiter=";"))
+    [['a', 'b;c'], ['1', '2']]
     """
 
     def __init__(self, lines: Iterable[str], delimiter: str, skipped: int = 0) -> None:
@@ -127,25 +139,31 @@ class _Source:
             text.detach()
 
     def announced(self) -> str | None:
-        """The delimiter that the first line says is used, if it says so."""
+        """The delimiter that the first line says is used, if it says so: it is meant for Excel and
+        no part of the table."""
         with self.text() as text:
-            found = DELIMITER_LINE.fullmatch(text.readline(len("sep=;\r\n")))
-        return found[1] if found else None
+            line = text.readline(len("sep=;\r\n"))
+        announcement = re.fullmatch(r'sep=([^"\r\n])[\r\n]*', line, re.IGNORECASE)
+        return announcement[1] if announcement else None
 
-    def sample(self, delimiter: str) -> Sample:
+    def sample(self, delimiter: str, size: int) -> Sample:
         """What ``delimiter`` makes of the first records, up to one with a misplaced quote."""
-        found: list[list[str]] = []
+        sampled: list[list[str]] = []
         lines: list[int] = []
         with self.text() as text, suppress(csv.Error):
             records = Records(text, delimiter, self.skipped)
-            for record in islice(filter(None, records), RECORDS_PER_SAMPLE):
-                found.append(record)
+            for record in islice(filter(None, records), size):
+                sampled.append(record)
                 lines.append(records.line)
-        return Sample(found, lines[0] if lines else 1)
+        return Sample(sampled, lines[0] if lines else 1)
 
 
 def read_csv(
-    file: BinaryIO | gzip.GzipFile, name: str, start: bytes, dialect: Dialect
+    file: BinaryIO | gzip.GzipFile,
+    name: str,
+    start: bytes,
+    dialect: Dialect,
+    config: ReadConfig = ReadConfig(),
 ) -> tuple[pa.Table, Dialect]:
     """Read a text table.
 
@@ -154,6 +172,7 @@ def read_csv(
         name: for messages.
         start: its first four bytes.
         dialect: what is known of it.
+        config: how much is read at a time.
 
     Returns:
         Columns of text, and the dialect as it was found.
@@ -169,21 +188,24 @@ def read_csv(
             source = replace(source, skipped=1)
         delimiter = dialect.delimiter or announced
         if delimiter is None:
-            delimiter = find_delimiter({d: source.sample(d) for d in DELIMITERS}, name)
-        found = Dialect(delimiter, encoding, mark=bool(mark))
+            samples = {d: source.sample(d, config.records_per_sample) for d in DELIMITERS}
+            delimiter = find_delimiter(samples, name)
+        dialect = Dialect(delimiter, encoding, mark=bool(mark))
         with source.text() as text:
             records = Records(text, delimiter, source.skipped)
-            table, newline = _parse_csv(records, name, delimiter)
+            table, newline = _parse_csv(records, name, delimiter, config)
     except UnicodeError as error:
-        line = undecodable_line(file, encoding)
+        line = undecodable_line(file, encoding, config.bytes_per_read)
         raise DataError(
             f"{shown(name)}, line {line}, is not {encoding} text",
             "name its encoding: --encoding latin-1",
         ) from error
-    return table, replace(found, newline=newline)
+    return table, replace(dialect, newline=newline)
 
 
-def _parse_csv(records: Records, name: str, delimiter: str) -> tuple[pa.Table, str]:
+def _parse_csv(
+    records: Records, name: str, delimiter: str, config: ReadConfig
+) -> tuple[pa.Table, str]:
     """The table, and how its header's line ends."""
     try:
         header = next(filter(None, records), None)
@@ -191,21 +213,20 @@ def _parse_csv(records: Records, name: str, delimiter: str) -> tuple[pa.Table, s
             raise DataError(f"{shown(name)} is empty")
         check_header(header, name)
         newline = records.newline
-        chunks = list(_csv_chunks(records, header, name, delimiter))
+        rows = _checked_rows(records, len(header), name, delimiter)
+        chunks = list(_csv_chunks(rows, header, config.rows_per_chunk(len(header))))
     except csv.Error as error:
         raise DataError(
-            f"{shown(name)}, line {records.line}: {one_line(error)}", QUOTING_HINT
+            f"{shown(name)}, line {records.line}: {one_line(error)}",
+            "a cell that holds a quote begins and ends with one, and doubles those inside",
         ) from error
     if not chunks:
         raise DataError(f"{shown(name)} has a header but no rows")
     return pa.concat_tables(chunks), newline
 
 
-def _csv_chunks(
-    records: Records, header: list[str], name: str, delimiter: str
-) -> Iterator[pa.Table]:
-    rows = _checked_rows(records, len(header), name, delimiter)
-    while chunk := list(islice(rows, max(CELLS_PER_CHUNK // len(header), 1))):
+def _csv_chunks(rows: Iterator[list[str]], header: list[str], size: int) -> Iterator[pa.Table]:
+    while chunk := list(islice(rows, size)):
         columns = [pa.array(column, pa.string()) for column in zip(*chunk, strict=True)]
         yield pa.Table.from_arrays(columns, names=header)
 
@@ -217,11 +238,11 @@ def _checked_rows(records: Records, width: int, name: str, delimiter: str) -> It
         if len(row) == width:
             yield row
         elif row:
-            other = "," if delimiter == ";" else ";"
+            likely = "," if delimiter == ";" else ";"
             raise DataError(
                 f"{shown(name)}, line {records.line}: {len(row)} cells, but the header has {width}",
                 f"quote cells that hold the delimiter {delimiter!r}, or name another: "
-                f"--delimiter {other!r}",
+                f"--delimiter {likely!r}",
             )
         elif width == 1:
             yield [""]
@@ -232,6 +253,10 @@ def check_header(header: Sequence[str], name: str) -> None:
 
     Raises:
         DataError: two are.
+
+    >>> check_header(["a", "b", "a"], "t.csv")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    tabvae.errors.DataError: 't.csv': columns 1 and 3 are both called 'a' (give each column ...
     """
     seen: dict[str, int] = {}
     for number, column in enumerate(header, start=1):

@@ -10,7 +10,6 @@ from typing import BinaryIO
 
 from tabvae.errors import DataError, ParameterError, shown
 
-BYTES_PER_READ = 2**20
 BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins like that of UTF-16
@@ -18,17 +17,6 @@ BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-WITHOUT_MARK = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
-"""What the encodings are that begin with a mark in text that has none."""
-NUL_BYTES = {
-    "utf-16-le": [False, True, False, True],
-    "utf-16-be": [True, False, True, False],
-    "utf-32-le": [False, True, True, True],
-    "utf-32-be": [True, True, True, False],
-}
-"""Which of its first four bytes are zero when Latin text is written so."""
-OF_NO_FILE = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
-"""Encodings that Python has for its own use; some take a time that grows with the square."""
 
 
 def check_encoding(encoding: str) -> None:
@@ -37,12 +25,14 @@ def check_encoding(encoding: str) -> None:
     Raises:
         ParameterError: there is none.
     """
+    # Python has these for its own use; some take a time that grows with the square.
+    of_no_file = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
     try:
         "".encode(encoding)  # Refuses what turns bytes into bytes, such as zip.
-        known = codecs.lookup(encoding).name not in OF_NO_FILE
+        usable = codecs.lookup(encoding).name not in of_no_file
     except (LookupError, ValueError):
-        known = False
-    if not known:
+        usable = False
+    if not usable:
         raise ParameterError(f"unknown encoding {shown(encoding)}", "--encoding utf-8")
 
 
@@ -56,29 +46,41 @@ def find_encoding(start: bytes, asked: str | None, name: str) -> tuple[str, byte
 
     Raises:
         DataError: it looks like UTF-16 or UTF-32, and nothing says so.
+
+    >>> find_encoding(b"\\xff\\xfea\\x00", None, "a.csv")
+    ('utf-16-le', b'\\xff\\xfe')
+    >>> find_encoding(b"a,b\\n", "utf-16", "a.csv")
+    ('utf-16-le', b'')
     """
-    known = codecs.lookup(asked).name if asked else ""
+    plain_name = codecs.lookup(asked).name if asked else ""
     for mark, encoding in BYTE_ORDER_MARKS:
-        if start.startswith(mark) and encoding.startswith(known.removesuffix("-sig")):
+        if start.startswith(mark) and encoding.startswith(plain_name.removesuffix("-sig")):
             return encoding, mark
-    zero = [byte == 0 for byte in start]
-    likely = next((e for e, pattern in NUL_BYTES.items() if pattern == zero), None)
+    # Which of its first four bytes are zero when Latin text is written so.
+    zeros = {".0.0": "utf-16-le", "0.0.": "utf-16-be", ".000": "utf-32-le", "000.": "utf-32-be"}
+    likely = zeros.get("".join(".0"[byte == 0] for byte in start))
     if not asked and likely:
         raise DataError(
             f"{shown(name)}, line 1, looks like {likely} text without a byte order mark",
             f"name its encoding: --encoding {likely}",
         )
-    return WITHOUT_MARK.get(known, asked or "utf-8"), b""
+    # The encodings that begin with a mark are others in text that has none.
+    without_mark = {"utf-8-sig": "utf-8", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+    return without_mark.get(plain_name, asked or "utf-8"), b""
 
 
-def undecodable_line(file: BinaryIO | GzipFile, encoding: str) -> int:
-    """The number of the first line that is no text in ``encoding``."""
+def undecodable_line(file: BinaryIO | GzipFile, encoding: str, bytes_per_read: int) -> int:
+    """The number of the first line that is no text in ``encoding``.
+
+    >>> undecodable_line(io.BytesIO(b"a,b\\n1,2\\n\\xe9,3\\n"), "utf-8", bytes_per_read=4)
+    3
+    """
     file.seek(0)
     decoder = codecs.getincrementaldecoder(encoding)()
     lines = io.IncrementalNewlineDecoder(decoder, translate=True)
     number, block = 1, b"-"
     while block:
-        block = file.read(BYTES_PER_READ)
+        block = file.read(bytes_per_read)
         try:
             number += lines.decode(block, final=not block).count("\n")
         except UnicodeDecodeError as error:

@@ -16,15 +16,7 @@ import pyarrow.compute as pc
 from tabvae.columns import arrow
 from tabvae.columns.schema import Column, ColumnKind, Schema
 
-WHOLE_PATTERN = r"^(0|-?[1-9]\d*)$"
 PLAIN_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)$"
-SCIENTIFIC_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)([eE][+-]?\d+)?$"
-NEGATIVE_ZERO_PATTERN = r"^-[0.]+$"
-MONTHS = {"%m", "%b", "%B"}
-OF_DAYS = MONTHS | {"%Y", "%d", "%a", "%A", "%j", "%%"}
-"""Directives that tell no time of day."""
-CERTAIN_LENGTH = 15
-"""So many digits any float64 can hold."""
 
 
 def typed(table: pa.Table, schema: Schema, na_values: tuple[str, ...]) -> pa.Table:
@@ -55,7 +47,11 @@ def _typed(column: Column, texts: pa.Array) -> pa.Array:
 
 def as_numbers(texts: pa.Array, whole: bool) -> pa.Array:
     """``texts`` as integers if the column is ``whole``, else as float64 or, with more digits than
-    that holds, as decimals; unchanged if no type fits. Nulls stay nulls."""
+    that holds, as decimals; unchanged if no type fits. Nulls stay nulls.
+
+    >>> [str(as_numbers(pa.array([text]), whole=False).type) for text in ("1.5", "007")]
+    ['double', 'string']
+    """
     plain = _without_padding(texts)
     if whole and (integers := _integers(plain)) is not None:
         return integers
@@ -70,8 +66,8 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
     Unchanged if they do not tell the day, or are not what ``datetime_format`` would write. Nulls
     stay nulls.
     """
-    used = set(re.findall("%.", datetime_format))
-    if not ({"%Y", "%d"} <= used and used & MONTHS):
+    used, months = set(re.findall("%.", datetime_format)), {"%m", "%b", "%B"}
+    if not ({"%Y", "%d"} <= used and used & months):
         return texts
     plain = pd.Series(_without_padding(texts).to_pandas())
     moments = pd.to_datetime(plain, format=datetime_format, errors="coerce")
@@ -80,11 +76,11 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
         plain, written = (t.str.replace(r"0+(Z?)$", r"\1", regex=True) for t in (plain, written))
     if not (plain.isna() | (plain == written)).all():
         return texts
-    found = pa.Array.from_pandas(moments)
-    if used <= OF_DAYS:
-        return pc.cast(found, pa.date32())
+    exact = pa.Array.from_pandas(moments)
+    if used <= months | {"%Y", "%d", "%a", "%A", "%j", "%%"}:  # None tells the time of day.
+        return pc.cast(exact, pa.date32())
     zone = "UTC" if datetime_format.endswith("Z") else None
-    return pc.cast(pc.cast(found, pa.timestamp("us")), pa.timestamp("us", zone))
+    return pc.cast(pc.cast(exact, pa.timestamp("us")), pa.timestamp("us", zone))
 
 
 def _without_padding(texts: pa.Array) -> pa.Array:
@@ -94,12 +90,12 @@ def _without_padding(texts: pa.Array) -> pa.Array:
 
 
 def _all_match(texts: pa.Array, pattern: str) -> bool:
-    known = texts.drop_null()
-    return len(known) > 0 and bool(pc.all(pc.match_substring_regex(known, pattern)).as_py())
+    present = texts.drop_null()
+    return len(present) > 0 and bool(pc.all(pc.match_substring_regex(present, pattern)).as_py())
 
 
 def _integers(texts: pa.Array) -> pa.Array | None:
-    if not _all_match(texts, WHOLE_PATTERN):
+    if not _all_match(texts, r"^(0|-?[1-9]\d*)$"):
         return None
     for kind in (pa.int64(), pa.uint64()):
         try:
@@ -110,21 +106,21 @@ def _integers(texts: pa.Array) -> pa.Array | None:
 
 
 def _floats(texts: pa.Array) -> pa.Array | None:
-    if not _all_match(texts, SCIENTIFIC_PATTERN):
+    if not _all_match(texts, PLAIN_PATTERN.replace("$", r"([eE][+-]?\d+)?$")):
         return None
     values = arrow.to_numbers(texts)
-    known = arrow.as_mask(pc.is_valid(texts))
-    short = pc.less_equal(pc.utf8_length(texts), CERTAIN_LENGTH)
+    present = arrow.as_mask(pc.is_valid(texts))
+    short = pc.less_equal(pc.utf8_length(texts), 15)  # So many digits any float64 can hold.
     certain = arrow.as_mask(pc.and_(short, pc.match_substring_regex(texts, PLAIN_PATTERN)))
-    asked = known & ~certain
-    for text, value in zip(texts.filter(pa.array(asked)).to_pylist(), values[asked], strict=True):
+    unsure = present & ~certain
+    for text, value in zip(texts.filter(pa.array(unsure)).to_pylist(), values[unsure], strict=True):
         if Decimal(text) != Decimal(repr(float(value))):
             return None
-    return pa.array(values, mask=~known)
+    return pa.array(values, mask=~present)
 
 
 def _decimals(texts: pa.Array) -> pa.Array | None:
-    negative_zero = pc.any(pc.match_substring_regex(texts, NEGATIVE_ZERO_PATTERN)).as_py()
+    negative_zero = pc.any(pc.match_substring_regex(texts, r"^-[0.]+$")).as_py()
     if negative_zero or not _all_match(texts, PLAIN_PATTERN):
         return None
     before = _longest(pc.replace_substring_regex(texts, r"^-?(\d*).*$", r"\1"))

@@ -19,6 +19,9 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
 
     Raises:
         DataError: two columns have the same name.
+
+    >>> to_arrow(pd.DataFrame({"a": [1, "x"]})).column("a").to_pylist()
+    ['1', 'x']
     """
     names = [str(name) for name in frame.columns]
     for name in names:
@@ -46,6 +49,10 @@ def fill_frame(frame: pd.DataFrame, before: pa.Table, after: pa.Table) -> pd.Dat
         frame: the original; its dtypes, index and observed cells are kept.
         before: ``frame`` as ``to_arrow`` gives it.
         after: the same table with gaps filled.
+
+    >>> frame = pd.DataFrame({"a": ["x", None]}, index=[7, 8])
+    >>> fill_frame(frame, to_arrow(frame), pa.table({"a": ["x", "y"]})).loc[8, "a"]
+    'y'
     """
     filled = frame.copy()
     for position, name in enumerate(before.column_names):

@@ -15,9 +15,42 @@ import pyarrow.parquet as pq
 
 from tabvae.errors import DataError, shown
 
-TIMES, BESIDE, OF_A_THREAD = 3, 2**29, 2**24
-"""Of a limit, what a process may take while it reads a Parquet file: arrays grow by doubling, and
-the memory that was there before cannot be used again at once; threads have stacks."""
+
+@dataclass(frozen=True)
+class ReadConfig:
+    """How much of a file is in memory, and how much of it at a time.
+
+    Attributes:
+        most: bytes of all tables together; an honest table that is larger asks for more.
+        bytes_per_read: of a file that is read through, such as a compressed one whose size no
+            header tells.
+        rows_per_batch: of a Parquet file, decoded at a time: its size is known batch by batch.
+        cells_per_chunk: of a table that become Arrow arrays, or text again, at a time: Python's
+            texts take many times their room.
+        records_per_sample: of a text file, of which the delimiter is found.
+        times: the limit, which a process may take while it reads a Parquet file: arrays grow by
+            doubling, and the memory that was there before cannot be used again at once.
+        beside: bytes that it may take whatever the limit is.
+        bytes_per_thread: of the stack that each thread has.
+
+    **Examples**
+
+    >>> ReadConfig().rows_per_chunk(width=400)
+    500
+    """
+
+    most: int = 2**30
+    bytes_per_read: int = 2**20
+    rows_per_batch: int = 10_000
+    cells_per_chunk: int = 200_000
+    records_per_sample: int = 100
+    times: int = 3
+    beside: int = 2**29
+    bytes_per_thread: int = 2**24
+
+    def rows_per_chunk(self, width: int) -> int:
+        """Rows that are a chunk of a table of so many columns."""
+        return max(self.cells_per_chunk // max(width, 1), 1)
 
 
 @dataclass
@@ -25,17 +58,24 @@ class Room:
     """What tables may take.
 
     Attributes:
-        most: bytes of all tables together.
+        config: with the bytes of all tables together.
         used: what they take so far.
+
+    **Examples**
+
+    >>> room = Room(ReadConfig(most=100))
+    >>> room.take(70, "a.csv")
+    >>> room.left
+    30
     """
 
-    most: int
+    config: ReadConfig
     used: int = 0
 
     @property
     def left(self) -> int:
         """Bytes that are left."""
-        return self.most - self.used
+        return self.config.most - self.used
 
     def require(self, size: int, name: str) -> None:
         """Make sure that ``size`` bytes are left for the file ``name``.
@@ -57,10 +97,11 @@ class Room:
 
     def too_small(self, name: str) -> DataError:
         """The error for a file that takes more than is left."""
-        unit, called = (2**20, "MB") if self.most >= 2**20 else (2**10, "kB")
-        others = ", together with the files before it" if self.used else ""
+        most = self.config.most
+        unit, symbol = (2**20, "MB") if most >= 2**20 else (2**10, "kB")
+        together = ", together with the files before it" if self.used else ""
         return DataError(
-            f"{shown(name)} takes more than {self.most // unit} {called} in memory{others}",
+            f"{shown(name)} takes more than {most // unit} {symbol} in memory{together}",
             "--max-memory 4GB, or more, if it is meant to",
         )
 
@@ -109,7 +150,7 @@ def _children(array: pa.Array) -> list[pa.Array]:
 
 
 @contextmanager
-def limited(room: int) -> Iterator[None]:
+def limited(room: int, config: ReadConfig = ReadConfig()) -> Iterator[None]:
     """On Linux the process can take but so many bytes more, and some beside, while the block runs:
     whatever a file declares, what it wants beyond that is a ``MemoryError``."""
     if sys.platform != "linux":
@@ -118,10 +159,10 @@ def limited(room: int) -> Iterator[None]:
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    stacks = OF_A_THREAD * (os.cpu_count() or 1)
-    most = _data_bytes() + TIMES * room + BESIDE + stacks
-    own = most if soft == resource.RLIM_INFINITY else min(most, soft)
-    resource.setrlimit(resource.RLIMIT_DATA, (own, hard))
+    stacks = config.bytes_per_thread * (os.cpu_count() or 1)
+    most = _data_bytes() + config.times * room + config.beside + stacks
+    lowered = most if soft == resource.RLIM_INFINITY else min(most, soft)
+    resource.setrlimit(resource.RLIMIT_DATA, (lowered, hard))
     try:
         yield
     finally:

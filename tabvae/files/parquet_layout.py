@@ -14,11 +14,6 @@ import pyarrow.parquet as pq
 
 from tabvae.columns import arrow
 
-WRITTEN_AS = {"UNCOMPRESSED": "NONE", **{c: c for c in ("SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4")}}
-"""What the codecs a file can name are called when it is written."""
-USUAL_CODEC = "SNAPPY"
-USUAL_ROWS = 2**20
-
 
 @dataclass(frozen=True)
 class Layout:
@@ -29,6 +24,14 @@ class Layout:
         groups: rows of each row group; as the writer likes if empty.
         keys: columns that each row group is sorted by, with their direction.
         nulls: where nulls come then.
+
+    **Examples**
+
+    >>> file = pa.BufferOutputStream()
+    >>> Layout({"a": "ZSTD"}, groups=(2, 1)).write(pa.table({"a": [1, 2, 3]}), file)
+    >>> layout = Layout.of(pq.ParquetFile(pa.BufferReader(file.getvalue())))
+    >>> layout.codecs, layout.groups
+    ({'a': 'ZSTD'}, (2, 1))
     """
 
     codecs: Mapping[str, str] = field(default_factory=dict)
@@ -74,7 +77,7 @@ class Layout:
         if sum(self.groups) == rows:
             starts = accumulate(self.groups, initial=0)
             return [table.slice(start, n) for start, n in zip(starts, self.groups, strict=False)]
-        size = max(self.groups, default=USUAL_ROWS)
+        size = max(self.groups, default=2**20)  # As Arrow cuts a table of its own accord.
         return [table.slice(start, size) for start in range(0, rows, size)]
 
     def _sorted(self, table: pa.Table) -> bool:
@@ -96,7 +99,10 @@ class Layout:
 
     def _codecs(self, names: Sequence[str]) -> dict[str, str] | str:
         """The codec of each column, the most frequent one for columns that are new."""
-        known = {path: WRITTEN_AS.get(codec, USUAL_CODEC) for path, codec in self.codecs.items()}
-        usual = Counter(known.values()).most_common(1)[0][0] if known else USUAL_CODEC
-        several = len(set(known.values())) > 1
-        return {**dict.fromkeys(names, usual), **known} if several else usual
+        # What a file calls its codecs is not always what they are called when it is written.
+        written_as = {c: c for c in ("SNAPPY", "GZIP", "BROTLI", "ZSTD", "LZ4")}
+        written_as["UNCOMPRESSED"] = "NONE"
+        codecs = {path: written_as.get(codec, "SNAPPY") for path, codec in self.codecs.items()}
+        counts = Counter(codecs.values())
+        usual = counts.most_common(1)[0][0] if counts else "SNAPPY"
+        return {**dict.fromkeys(names, usual), **codecs} if len(counts) > 1 else usual

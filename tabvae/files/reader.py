@@ -18,15 +18,11 @@ import pyarrow.parquet as pq
 
 from tabvae.errors import DataError, one_line, shown, suggestion
 from tabvae.files.csv_reader import Dialect, check_header, read_csv
-from tabvae.files.memory import Room, limited, text_bytes
+from tabvae.files.memory import ReadConfig, Room, limited, text_bytes
 from tabvae.files.parquet_layout import Layout
 
 STDIN = "-"
-MOST_BYTES = 2**30
-BYTES_PER_READ = 2**20
-ROWS_PER_BATCH = 10_000
 PARQUET_MAGIC = b"PAR1"
-GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True)
@@ -37,6 +33,12 @@ class Loaded:
         table: all rows; text columns when it came from CSV.
         format: ``csv`` or ``parquet``.
         dialect: delimiter, encoding and newline of a CSV file, layout of a Parquet file.
+
+    **Examples**
+
+    >>> loaded = Loaded(pa.table({"a": ["1"]}), "csv", Dialect(";"))
+    >>> loaded.table.shape, loaded.dialect.delimiter
+    ((1, 1), ';')
     """
 
     table: pa.Table
@@ -45,7 +47,7 @@ class Loaded:
 
 
 def read_tables(
-    paths: Sequence[str], dialect: Dialect | None = None, most: int = MOST_BYTES
+    paths: Sequence[str], dialect: Dialect | None = None, most: int = ReadConfig.most
 ) -> Loaded:
     """Read one or many files with the same columns, in order.
 
@@ -57,14 +59,14 @@ def read_tables(
     Raises:
         DataError: a file cannot be read, is too large, or has other columns than the first.
     """
-    room = Room(most)
+    room = Room(ReadConfig(most))
     loaded = [_read_table(path, dialect or Dialect(), room) for path in paths]
     first = loaded[0]
     if len(loaded) == 1:
         return first
     for path, other in zip(paths[1:], loaded[1:], strict=True):
         _check_same_columns(paths[0], first, path, other)
-    tables = [other.table.select(first.table.column_names) for other in loaded]
+    tables = [one.table.select(first.table.column_names) for one in loaded]
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
@@ -91,7 +93,7 @@ def _read_table(path: str, dialect: Dialect, room: Room) -> Loaded:
     name = "standard input" if path == STDIN else path
     try:
         with _open_input(path, room.left) as file:
-            length = _length(file, room.left)
+            length = _length(file, room)
             start = file.read(4)
             file.seek(0)
             if not start:
@@ -102,7 +104,7 @@ def _read_table(path: str, dialect: Dialect, room: Room) -> Loaded:
             room.take(length, name)
             if Path(path).suffixes[-1:] == [".tsv"] or path.lower().endswith(".tsv.gz"):
                 dialect = replace(dialect, delimiter=dialect.delimiter or "\t")
-            table, dialect = read_csv(file, name, start, dialect)
+            table, dialect = read_csv(file, name, start, dialect, room.config)
             return Loaded(table, "csv", dialect)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(f"{shown(name)} is not a whole gzip file: {one_line(error)}") from error
@@ -110,12 +112,12 @@ def _read_table(path: str, dialect: Dialect, room: Room) -> Loaded:
         raise DataError(f"cannot read {shown(name)}: {error.strerror or error}") from error
 
 
-def _length(file: BinaryIO | gzip.GzipFile, most: int) -> int:
+def _length(file: BinaryIO | gzip.GzipFile, room: Room) -> int:
     """Count the bytes, which a small compressed file does not show, as far as they may be read; and
     go back to the first."""
     length = 0
     if isinstance(file, gzip.GzipFile):
-        while length <= most and (block := file.read(BYTES_PER_READ)):
+        while length <= room.left and (block := file.read(room.config.bytes_per_read)):
             length += len(block)
     else:
         length = file.seek(0, io.SEEK_END)
@@ -144,7 +146,7 @@ def _open_input(path: str, most: int) -> Iterator[BinaryIO | gzip.GzipFile]:
     with raw:
         start = raw.read(2)
         raw.seek(0)
-        if start == GZIP_MAGIC:
+        if start == b"\x1f\x8b":  # What gzip begins with.
             with gzip.GzipFile(fileobj=raw) as file:
                 yield file
         else:
@@ -159,7 +161,7 @@ def _read_parquet(
             f"{shown(name)} is not a Parquet file", "if it holds text, rename it to .csv"
         )
     try:
-        with limited(room.left):
+        with limited(room.left, room.config):
             table, layout = _decoded(pa.PythonFile(file, mode="r"), name, room)
     except MemoryError as error:
         raise room.too_small(name) from error
@@ -175,11 +177,12 @@ def _read_parquet(
 
 def _decoded(file: pa.NativeFile, name: str, room: Room) -> tuple[pa.Table, Layout]:
     source = pq.ParquetFile(file)
+    rows = room.config.rows_per_batch
     room.require(_declared(source), name)
-    for size in accumulate(text_bytes(file, ROWS_PER_BATCH)):
+    for size in accumulate(text_bytes(file, rows)):
         room.require(size, name)
     batches = []
-    for batch in source.iter_batches(ROWS_PER_BATCH):
+    for batch in source.iter_batches(rows):
         room.take(batch.nbytes, name)
         batches.append(batch)
     table = pa.Table.from_batches(batches, source.schema_arrow)

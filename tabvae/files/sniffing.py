@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from tabvae.errors import DataError, shown
 
 DELIMITERS = (",", ";", "\t", "|")
-DECIMAL_COMMA = re.compile(r"[+-]?[\d.]+,\d+")
 
 
 @dataclass(frozen=True)
@@ -19,6 +18,12 @@ class Sample:
     Attributes:
         records: the header and the rows below it, blank lines left out.
         line: of the header.
+
+    **Examples**
+
+    >>> sample = Sample([["day", "size"], ["1", "2,5"], ["2"]])
+    >>> sample.width, sample.share, sample.natural(";")
+    (2, 0.5, True)
     """
 
     records: Sequence[Sequence[str]]
@@ -40,8 +45,9 @@ class Sample:
         them as in prose, before a blank, or in numbers."""
         others = "".join(set(DELIMITERS) - {delimiter})
         torn = re.compile(rf"^ |[{re.escape(others)}](?! )")
+        decimal_comma = re.compile(r"[+-]?[\d.]+,\d+")
         cells = (cell for record in self.records for cell in record)
-        return all(DECIMAL_COMMA.fullmatch(cell) or not torn.search(cell) for cell in cells)
+        return all(decimal_comma.fullmatch(cell) or not torn.search(cell) for cell in cells)
 
 
 def find_delimiter(samples: Mapping[str, Sample], name: str) -> str:

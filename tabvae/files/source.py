@@ -14,10 +14,6 @@ from tabvae.columns import arrow
 from tabvae.columns.arrow import Ints
 from tabvae.files.csv_reader import Dialect
 
-ROWS_PER_PIECE = 10_000
-FORMATS = ("csv", "parquet")
-DIGEST = re.compile("[0-9a-f]{64}")
-
 
 @dataclass(frozen=True)
 class Source:
@@ -25,11 +21,21 @@ class Source:
 
     Attributes:
         paths: of its files, as they were named; ``-`` is standard input.
-        format: one of ``FORMATS``.
+        format: ``csv`` or ``parquet``.
         delimiter: of a text table.
         encoding: the one that was asked for.
         fingerprint: of the table; ``None`` if the model was fitted before there was one.
         unseen: digest of the numbers of the rows that no network trained on; likewise.
+
+    Raises:
+        ValueError: there is no such table.
+
+    **Examples**
+
+    >>> table = pa.table({"a": ["1", "2"]})
+    >>> source = Source(("a.csv",), "csv", ",", None, fingerprint(table), None)
+    >>> source.is_of(table), source.is_of(table[:1])
+    (True, False)
     """
 
     paths: tuple[str, ...]
@@ -41,9 +47,11 @@ class Source:
 
     def __post_init__(self) -> None:
         Dialect(self.delimiter, self.encoding)
-        if self.format not in FORMATS or not self.paths or any("\0" in p for p in self.paths):
+        named = bool(self.paths) and not any("\0" in path for path in self.paths)
+        if not named or self.format not in ("csv", "parquet"):
             raise ValueError("a table without a file, or in no known format")
-        if not all(d is None or DIGEST.fullmatch(d) for d in (self.fingerprint, self.unseen)):
+        digests = [digest for digest in (self.fingerprint, self.unseen) if digest is not None]
+        if not all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests):
             raise ValueError("a fingerprint that is none")
 
     @property
@@ -73,8 +81,9 @@ def fingerprint(table: pa.Table) -> str:
     False
     """
     digest = hashlib.sha256(repr(table.column_names).encode())
-    for start in range(0, table.num_rows, ROWS_PER_PIECE):
-        for column in table.slice(start, ROWS_PER_PIECE).columns:
+    rows = 10_000  # In each piece; another number is another digest, and model files hold these.
+    for start in range(0, table.num_rows, rows):
+        for column in table.slice(start, rows).columns:
             for part in _parts(arrow.flat(column)):
                 digest.update(part)
     return digest.hexdigest()
@@ -104,8 +113,8 @@ def _texts(array: pa.Array) -> Iterator[bytes]:
     lengths = pc.fill_null(pc.binary_length(texts), -1)
     yield lengths.to_numpy(zero_copy_only=False).astype("<i8").tobytes()
     present = texts.drop_null()
-    whole = pa.LargeListArray.from_arrays(pa.array([0, len(present)], pa.int64()), present)
-    yield pc.binary_join(whole, pa.scalar(b"", pa.large_binary()))[0].as_py()
+    joined = pa.LargeListArray.from_arrays(pa.array([0, len(present)], pa.int64()), present)
+    yield pc.binary_join(joined, pa.scalar(b"", pa.large_binary()))[0].as_py()
 
 
 def _stored(array: pa.Array) -> Iterator[bytes]:

@@ -21,20 +21,15 @@ import pyarrow as pa
 
 from tabvae.columns import arrow
 from tabvae.errors import OutputError, ReaderLeftError, shown
-from tabvae.files.csv_reader import CELLS_PER_CHUNK, Dialect
+from tabvae.files.csv_reader import Dialect
+from tabvae.files.memory import ReadConfig
 from tabvae.files.reader import STDIN
 from tabvae.files.sniffing import DELIMITERS
 
-FORMATS = ("csv", "tsv", "parquet")
 BYTE_ORDER_MARK = "\ufeff"
-IN_ROWS = re.compile("\r")
-"""Quoted, which ``csv`` does not: readers take a lone carriage return for the end of a row."""
 IN_HEADER = re.compile(rf"[\r{re.escape(''.join(DELIMITERS))}]")
 """Quoted where the delimiter is found, so that no other is: in the header and, with nothing but the
 rows to go by, in a table of one column."""
-PART_PREFIX, PART_SUFFIX = ".tabvae-", ".part"
-"""Of the hidden file that becomes the output when it is whole. A killed run leaves it behind; it
-is in no one's way."""
 
 
 def output_format(path: str | None, asked: str | None) -> str:
@@ -42,13 +37,16 @@ def output_format(path: str | None, asked: str | None) -> str:
 
     Raises:
         OutputError: the extension says nothing.
+
+    >>> output_format("new.csv.gz", None), output_format("new.txt", "tsv")
+    ('csv', 'tsv')
     """
     if asked is not None or path is None:
         return asked or "csv"
     if not _is_ordinary(path):
         return "csv"
     name = path.lower().removesuffix(".gz")
-    for extension in FORMATS:
+    for extension in ("csv", "tsv", "parquet"):
         if name.endswith(f".{extension}"):
             return extension
     raise OutputError(
@@ -104,9 +102,8 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
             with _open_device(path) as device:
                 yield device
             return
-        descriptor, temporary = tempfile.mkstemp(
-            prefix=PART_PREFIX, suffix=PART_SUFFIX, dir=target.parent
-        )
+        # It becomes the output when it is whole. A killed run leaves it behind, in no one's way.
+        descriptor, temporary = tempfile.mkstemp(".part", ".tabvae-", target.parent)
     except OSError as error:
         raise _refused(path, error) from error
     try:
@@ -134,10 +131,10 @@ def _open_device(path: str) -> BinaryIO:
 def _mode(target: Path) -> int:
     """Permissions of the file that is replaced, or of a new one."""
     try:
-        found = target.lstat().st_mode
+        mode = target.lstat().st_mode
     except FileNotFoundError:
-        found = 0
-    return stat.S_IMODE(found) if stat.S_ISREG(found) else 0o666 & ~_umask()
+        mode = 0
+    return stat.S_IMODE(mode) if stat.S_ISREG(mode) else 0o666 & ~_umask()
 
 
 def _refused(name: str, error: OSError) -> OutputError:
@@ -162,7 +159,7 @@ def write_table(
     Args:
         table: all rows.
         path: of the file; ``None`` for standard output.
-        fmt: one of ``FORMATS``.
+        fmt: ``csv``, ``tsv`` or ``parquet``.
         dialect: of a text file, or layout of a Parquet file.
         guarded: put an apostrophe before what a spreadsheet would run, in a text file.
 
@@ -253,8 +250,9 @@ def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
     if dialect.mark:
         text.write(BYTE_ORDER_MARK)
     (quoting if _misleading(header) else writer).writerow(header)
-    unsafe = IN_ROWS if len(header) > 1 else IN_HEADER
-    for batch in table.to_batches(max(CELLS_PER_CHUNK // max(table.num_columns, 1), 1)):
+    # Readers take a lone carriage return for the end of a row; ``csv`` does not quote it.
+    unsafe = re.compile("\r") if len(header) > 1 else IN_HEADER
+    for batch in table.to_batches(ReadConfig().rows_per_chunk(table.num_columns)):
         columns = [arrow.to_text(arrow.flat(column)).to_pylist() for column in batch.columns]
         for row in zip(*columns, strict=True):
             quoted = any(cell is not None and unsafe.search(cell) for cell in row)
