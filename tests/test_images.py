@@ -6,13 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from tabvae import TabVAE
-from tabvae.columns.images import Grid, parse_grid
+from tabvae.columns.images import Grid, grid_of, is_cell, parse_grid
+from tabvae.columns.infer import infer_schema
 from tabvae.errors import DataError, ParameterError
 from tabvae.network.convolution import GridDecoder, GridEncoder
 
@@ -39,6 +41,27 @@ def test_a_grid_is_height_width_and_channels(text: str, size: tuple[int, int, in
 def test_a_grid_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ParameterError, match="8x8"):
         parse_grid(text)
+
+
+def test_the_cells_of_a_grid_are_its_columns_of_numbers_in_order() -> None:
+    table = pa.table(
+        {
+            "a": ["1", "2", "3"] * 9,
+            "label": ["x", "y", "z"] * 9,
+            "flag": ["0", "1", "0"] * 9,
+            "word": ["yes", "no", "no"] * 9,
+            "none": ["0"] * 27,
+            "unit": ["cm"] * 27,
+            "b": ["5", "2", "3"] * 9,
+        }
+    )
+    schema = infer_schema(table)
+    assert [c.name for c in schema.columns if is_cell(c)] == ["a", "flag", "none", "b"]
+    # A column that never changes is a cell, and none of the model's columns.
+    beside = Grid.beside
+    assert grid_of(schema, (2, 2, 1)) == Grid((2, 2, 1), (0, beside, 1, beside, 3))
+    with pytest.raises(DataError, match="5 cells, the table 4 numeric"):
+        grid_of(schema, (1, 5, 1))
 
 
 @pytest.mark.parametrize("size", SIZES)

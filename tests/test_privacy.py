@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tabvae import TabVAE
 from tabvae.columns.infer import infer_column
-from tabvae.columns.privacy import microaggregate
+from tabvae.columns.privacy import PrivacyConfig, microaggregate
 from tabvae.files import container
 from tabvae.files.frames import to_arrow
 
@@ -124,14 +126,29 @@ def test_min_count_on_the_command_line(tmp_path: Path, odd: pd.DataFrame) -> Non
 
 
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=200), st.integers(2, 20))
-def test_every_blurred_number_stands_for_enough_cells(values: list[int], min_count: int) -> None:
+def test_every_microaggregated_number_stands_for_enough_cells(
+    values: list[int], min_count: int
+) -> None:
     frame = pd.DataFrame({"x": np.array(values, dtype=float)})
     array = to_arrow(frame).column("x").combine_chunks()
     column = infer_column("x", array, array.type, (), None)
     if column.numbers is None:
         return
-    found = microaggregate(column, np.array(values, dtype=float), min_count)
-    assert len(found) <= len(values)
-    assert min(values) <= found[0] <= found[-1] <= max(values)
-    _, counts = np.unique(found, return_counts=True)
+    kept = microaggregate(column, np.array(values, dtype=float), min_count)
+    assert len(kept) <= len(values)
+    assert min(values) <= kept[0] <= kept[-1] <= max(values)
+    _, counts = np.unique(kept, return_counts=True)
     assert (counts >= min(min_count, len(values))).all()
+
+
+@pytest.mark.parametrize("rows", [2, 19, 20, 99, 150, 1000])
+def test_the_ends_are_averages_of_as_many_cells_as_the_config_says(rows: int) -> None:
+    values = 3.0 ** np.arange(rows) if rows < 30 else np.arange(rows) ** 2.0
+    array = pa.array(values)
+    column = infer_column("x", array, array.type, ())
+    column = replace(column, numbers=replace(column.numbers, decimals=None, step=0.0))
+    count = PrivacyConfig().cells_at_an_end(rows)
+    kept = microaggregate(column, values, min_count=1)
+    assert np.allclose(kept[:count], values[:count].mean())
+    assert np.allclose(kept[-count:], values[-count:].mean())
+    assert np.array_equal(kept[count:-count], values[count:-count])
