@@ -35,8 +35,9 @@ from tabvae.imputation.linear import Linear
 from tabvae.imputation.refiner import Refiner
 from tabvae.imputation.stacking import StackingWeights
 from tabvae.model import Model
-from tabvae.network.autoencoder import Autoencoder, Objective
-from tabvae.network.layers import NetworkSizes
+from tabvae.network.autoencoder import Autoencoder
+from tabvae.network.batch import NetworkSizes
+from tabvae.network.objective import Objective
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
@@ -145,7 +146,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
         "schema": fitted.schema.to_json(),
         "na_values": fitted.codec.na_values,
         "columns": columns,
-        "shape": asdict(fitted.networks.nets[0].shape),
+        "shape": fitted.networks.nets[0].sizes.to_json(),
         "objective": asdict(fitted.networks.objective),
         "nets": len(fitted.networks.nets),
         "records": [asdict(r) for r in card.records],
@@ -219,8 +220,8 @@ def _read_bins(arrays: Arrays, prefix: str, document: Mapping[str, Any], column:
 def _rebuild(document: Mapping[str, Any], arrays: Arrays) -> Model:
     codec = _read_codec(document, arrays)
     schema, columns = codec.schema, len(codec.columns_)
-    shape = from_json(NetworkSizes, document["shape"])
-    if shape.sizes != tuple(codec.sizes):
+    shape = NetworkSizes.from_json(document["shape"])
+    if shape.bins != tuple(codec.sizes):
         raise ValueError("its networks are of another table")
     ensemble = Ensemble(_read_nets(document, arrays, shape, len(schema.columns)))
     projection = None

@@ -22,7 +22,7 @@ from tabvae.files.frames import fill_frame, to_arrow
 from tabvae.files.source import Source
 from tabvae.fit import fit
 from tabvae.model import Model
-from tabvae.network.autoencoder import Objective
+from tabvae.network.objective import Objective
 from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import DEFAULT_LATENT, Settings

@@ -63,7 +63,7 @@ def fit(
         SchemaError: a given column does not exist or cannot be of that kind or format.
     """
     schema = schema_of(table, settings, na_values, kinds, formats)
-    axis, min_count = settings.objective.line, settings.min_count
+    axis, min_count = settings.objective.axis, settings.min_count
     codec = TableCodec(schema, na_values, line=axis, min_count=min_count).fit(table)
     return learn(codec, codec.transform(table), settings, progress, checkpoint)
 

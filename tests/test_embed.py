@@ -16,7 +16,7 @@ from tabvae import TabVAE
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import NetworkSizes
+from tabvae.network.batch import NetworkSizes
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor

@@ -17,7 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from tabvae import TabVAE, TabVAEWarning
 from tabvae.errors import DataError, ParameterError, SchemaError
-from tabvae.network.autoencoder import Objective
+from tabvae.network.objective import Objective
 from tabvae.training.config import plan_for
 from tabvae.training.parallel import Step
 

@@ -101,7 +101,7 @@ def model(digits: pd.DataFrame) -> TabVAE:
 
 
 def test_pixels_that_never_change_are_cells_too(model: TabVAE) -> None:
-    cells = model.fitted_.networks.nets[0].shape.grid
+    cells = model.fitted_.networks.nets[0].sizes.grid
     assert cells is not None
     assert cells.cells == (*range(16), -1)
 

@@ -14,8 +14,8 @@ from tabvae import TabVAE
 from tabvae.errors import ParameterError
 from tabvae.imputation.forest import LEAF, Forest, Growth
 from tabvae.imputation.refiner import _growth
-from tabvae.network.autoencoder import Objective
-from tabvae.network.layers import NetworkSizes, Rows
+from tabvae.network.batch import NetworkSizes, Rows
+from tabvae.network.objective import Objective
 from tabvae.tasks.leakage import MOST_MEMBERSHIP, Leakage
 from tabvae.training.config import DISCREET_LEVERAGE, LEVERAGE, Plan, Settings, plan_for
 from tabvae.training.trainer import Trainer

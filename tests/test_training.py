@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tabvae.network.autoencoder import Objective
-from tabvae.network.layers import NetworkSizes, Rows
+from tabvae.network.batch import NetworkSizes, Rows
+from tabvae.network.objective import Objective
 from tabvae.training.config import EFFORTS, Plan, plan_for
 from tabvae.training.masking import Batch, hold_out
 from tabvae.training.trainer import Point, Trainer
 
-SHAPE = NetworkSizes(sizes=(4, 4), latent=2, width=32)
+SHAPE = NetworkSizes(bins=(4, 4), latent=2, width=32)
 POSITIONS = torch.zeros(10)
 PLAN = Plan(nets=1, steps=200, batch=64, width=32, rate=3e-3, evaluations=10)
 
@@ -54,7 +54,7 @@ def test_the_halves_of_a_batch_are_learned_as_one() -> None:
     cells, every = copies(8), torch.ones(8, 2, dtype=torch.bool)
     visible = every & torch.tensor([True, False])
     first, second = (
-        Batch(cells.rows(rows), visible[rows], ~visible[rows], torch.zeros(0, 2), None, None)
+        Batch(cells[rows], visible[rows], ~visible[rows], torch.zeros(0, 2), None, None)
         for rows in (slice(4), slice(4, 8))
     )
     batches = iter([first, second])

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.distributions import Normal
 
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import Rows
+from tabvae.network.batch import Rows
 
 
 def log_weights(
@@ -27,12 +27,12 @@ def log_weights(
         log_likelihood: (B, latent) values of z to (B,) log p(x | z).
         noise: (samples, B or 1, latent) standard normal draws, for each row or for all.
     """
-    found = []
+    weights = []
     for draw in noise:
         z = posterior.mean + posterior.stddev * draw
         ratio: Tensor = prior.log_prob(z) - posterior.log_prob(z)  # type: ignore[no-untyped-call]
-        found.append(log_likelihood(z) + ratio.sum(1))
-    return torch.stack(found)
+        weights.append(log_likelihood(z) + ratio.sum(1))
+    return torch.stack(weights)
 
 
 def elbo(weights: Tensor) -> Tensor:
@@ -42,18 +42,25 @@ def elbo(weights: Tensor) -> Tensor:
 
 def importance_bound(weights: Tensor) -> Tensor:
     """(B,) log of the mean weight: above the ELBO, below log p(x), and nearer to it the more
-    samples there are (Burda et al. 2016, theorem 1)."""
+    samples there are (Burda et al. 2016, theorem 1).
+
+    **Examples**
+
+    >>> weights = torch.tensor([[0.0], [2.0]])
+    >>> elbo(weights), importance_bound(weights)
+    (tensor([1.]), tensor([1.4338]))
+    """
     return torch.logsumexp(weights, 0) - math.log(len(weights))
 
 
 @torch.inference_mode()
-def importance_weights(net: Autoencoder, cells: Rows, noise: Tensor) -> Tensor:
+def importance_weights(net: Autoencoder, rows: Rows, noise: Tensor) -> Tensor:
     """(samples, B) log-weights of the observed cells of rows with nothing given."""
     features, prior = net.nothing()
-    given = net.given(features).expand(len(cells.bins), -1)
+    given = net.given(features).expand(len(rows), -1)
 
     def log_likelihood(z: Tensor) -> Tensor:
-        log_prob = net.likelihood(z, given).log_prob(cells.bins)
-        return torch.where(cells.observed, log_prob, torch.zeros_like(log_prob)).sum(1)
+        log_prob = net.likelihood(z, given).log_prob(rows.bins)
+        return torch.where(rows.observed, log_prob, torch.zeros_like(log_prob)).sum(1)
 
-    return log_weights(net.posterior(cells, cells.observed), prior, log_likelihood, noise)
+    return log_weights(net.posterior(rows, rows.observed), prior, log_likelihood, noise)

@@ -12,17 +12,19 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Normal
+from torch.distributions import Normal, kl_divergence
 
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.codec import Codes
-from tabvae.network.autoencoder import Autoencoder, Objective, gaussian_kl
+from tabvae.network.autoencoder import Autoencoder
+from tabvae.network.batch import Rows
 from tabvae.network.bounds import elbo, importance_bound, importance_weights
-from tabvae.network.layers import Rows
+from tabvae.network.heads import Representation
+from tabvae.network.objective import Objective
 
 ROWS_PER_BATCH, BOUND_ROWS = 1024, 1024
-Hidden = list[Tensor]
-"""Last hidden layer of each network, one (rows, width) each."""
+Hidden = list[Representation]
+"""Last hidden layer of each network."""
 
 
 class Ensemble:
@@ -35,9 +37,9 @@ class Ensemble:
     def __init__(self, nets: Sequence[Autoencoder]) -> None:
         self.nets = tuple(nets)
         self._exact = [net.copy_as(torch.float64) for net in nets]
-        self.sizes = nets[0].shape.sizes
-        self.latent = nets[0].shape.latent
-        self._offsets = nets[0].shape.offsets
+        self.sizes = nets[0].sizes.bins
+        self.latent = nets[0].sizes.latent
+        self._offsets = nets[0].sizes.offsets
 
     def members(self) -> list[Ensemble]:
         """Each network alone."""
@@ -66,7 +68,7 @@ class Ensemble:
         """(N, latent) KL( q(z|x_o) || q(z|nothing) ) in nats, of the first network."""
         cells = Rows.of(codes, torch.float64)
         q = self._exact[0].posterior(cells, cells.observed)
-        return cast(Floats, gaussian_kl(q, self._exact[0].nothing()[1]).numpy())
+        return cast(Floats, kl_divergence(q, self._exact[0].nothing()[1]).numpy())
 
     @torch.inference_mode()
     def aggregate_kl(self, codes: Codes) -> Floats:
@@ -76,7 +78,7 @@ class Ensemble:
         q = self._exact[0].posterior(cells, cells.observed)
         variance = q.mean.var(0, correction=0) + q.variance.mean(0)
         whole = Normal(q.mean.mean(0), variance.sqrt())
-        return cast(Floats, gaussian_kl(whole, self._exact[0].nothing()[1])[0].numpy())
+        return cast(Floats, kl_divergence(whole, self._exact[0].nothing()[1])[0].numpy())
 
     @torch.inference_mode()
     def bounds(
@@ -92,7 +94,7 @@ class Ensemble:
             if shared:
                 generator.manual_seed(seed)
             cells = Rows.of(codes[rows], torch.float64)
-            shape = (samples, 1 if shared else len(cells.bins), self.latent)
+            shape = (samples, 1 if shared else len(cells), self.latent)
             noise = torch.randn(shape, dtype=torch.float64, generator=generator)
             weights = importance_weights(self._exact[0], cells, noise)
             found.append(torch.stack([elbo(weights), importance_bound(weights)]))
@@ -103,12 +105,12 @@ class Ensemble:
     def hidden(self, codes: Codes, visible: Mask) -> Hidden:
         """What the visible cells say: the decoder's last hidden layer, one (N, ...) a net."""
         cells, seen = Rows.of(codes, torch.float64), torch.from_numpy(visible)
-        return [net.hidden(cells, seen) for net in self._exact]
+        return [net.representation(cells, seen) for net in self._exact]
 
     @torch.inference_mode()
     def hidden_from(self, z: Floats) -> Hidden:
         """As ``hidden``, from z (N, latent) alone; of the first network, whose z it is."""
-        return [self._exact[0].hidden_from(torch.from_numpy(z))]
+        return [self._exact[0].representation_of(torch.from_numpy(z))]
 
     @torch.inference_mode()
     def probabilities(
@@ -128,8 +130,8 @@ class Ensemble:
         start = self._offsets[column]
         stop = start + self.sizes[column] + int(gaps)
         total: Tensor | float = 0.0
-        for net, h in zip(self._exact, hidden, strict=False):
-            logits = net.decoder.logits(h, slice(start, stop))
+        for representation in hidden:
+            logits = representation.logits(slice(start, stop))
             total = total + torch.softmax(logits / temperature, dim=1)
         return cast(Floats, (cast(Tensor, total) / len(hidden)).numpy())
 

@@ -38,7 +38,7 @@ def chosen_score(ensemble: Ensemble, kind: str | None) -> str:
         ParameterError: there is no such score, or the model has no distribution for it.
     """
     if kind is None:
-        return "surprise" if ensemble.nets[0].shape.grid is None else "reconstruction"
+        return "surprise" if ensemble.nets[0].sizes.grid is None else "reconstruction"
     if kind not in SCORES:
         raise ParameterError(f"no score {shown(kind)}", suggestion(kind, SCORES))
     if kind not in known_scores(ensemble):

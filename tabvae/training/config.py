@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import torch
 
 from tabvae.errors import ParameterError, require_one_of, shown
-from tabvae.network.autoencoder import Objective
-from tabvae.network.layers import MOST_LATENT
+from tabvae.network.batch import NetworkSizes
+from tabvae.network.objective import Objective
 
 DEFAULT_LATENT = 8
 MOST_SEEDS = 2**63
@@ -59,8 +59,10 @@ class Settings:
     def __post_init__(self) -> None:
         require_one_of("effort", self.effort, EFFORTS)
         require_one_of("device", self.device, DEVICES)
-        if not 1 <= self.latent <= MOST_LATENT:
-            raise ParameterError(f"latent must be from 1 to {MOST_LATENT}, however: {self.latent}")
+        if not 1 <= self.latent <= NetworkSizes.most_latent:
+            raise ParameterError(
+                f"latent must be from 1 to {NetworkSizes.most_latent}, however: {self.latent}"
+            )
         if not isinstance(self.memorise, bool):
             raise ParameterError(f"memorise is true or false, however: {self.memorise!r}")
         if self.min_count < 1:

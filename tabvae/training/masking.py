@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import Rows
+from tabvae.network.batch import Rows
 
 NOTHING_VISIBLE = 0.1
 """Share of rows that train with every cell hidden: what a generated row starts from."""
@@ -57,16 +57,16 @@ class Masking:
     @classmethod
     def of(cls, net: Autoencoder, elbo_share: float, generator: torch.Generator) -> Self:
         """As the objective of ``net`` asks for."""
-        sizes = [size + 1 for size in net.shape.sizes]
-        own = [line[:-1] for line in torch.split(net.decoder.logits.positions, sizes)]
+        counts = [bins + 1 for bins in net.sizes.bins]
+        own = [line[:-1] for line in torch.split(net.decoder.logits.positions, counts)]
         padded = torch.nn.utils.rnn.pad_sequence(own, batch_first=True, padding_value=torch.inf)
         return cls(
             variational=net.objective.variational,
             elbo_share=elbo_share,
             noise=net.objective.noise,
-            sizes=net.sizes,
+            sizes=net.missing_bins,
             positions=padded,
-            latent=net.shape.latent,
+            latent=net.sizes.latent,
             generator=generator,
         )
 
@@ -93,7 +93,7 @@ class Masking:
 
     def corrupted(self, cells: Rows) -> Rows:
         """Numbers moved by normal noise, a share of the categories swapped with other rows'."""
-        bins, scores, observed = cells
+        bins, scores, observed = cells.bins, cells.scores, cells.observed
         other = torch.randperm(len(bins), generator=self.generator, device=bins.device)
         swapped = (self._uniform(*bins.shape) < self.noise) & observed[other]
         line = self.positions.where(self.positions.isfinite(), 0.0).abs().sum(1) > 0

@@ -17,7 +17,7 @@ from torch import Tensor
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.images import grid_of
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.layers import NetworkSizes, Rows
+from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.trainer import Point, Record, Trainer
@@ -67,7 +67,7 @@ def team_for(
         plan = replace(plan, parts=1)
     grid = None if settings.grid is None else grid_of(codec.schema, settings.grid)
     shape = NetworkSizes(tuple(codec.sizes), settings.latent, plan.width, grid=grid)
-    rows = Rows(*(tensor.to(device) for tensor in Rows.of(codes)))
+    rows = Rows.of(codes).to(device)
     missing = torch.from_numpy(codes.missing).to(device)
     positions = torch.from_numpy(codec.positions).float()
     unseen = held_out.to(device)

@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from tabvae.errors import DataError
-from tabvae.network.autoencoder import Autoencoder, Loss, Objective
-from tabvae.network.layers import NetworkSizes, Rows
+from tabvae.network.autoencoder import Autoencoder, Loss
+from tabvae.network.batch import NetworkSizes, Rows
+from tabvae.network.objective import Objective
 from tabvae.training.config import Plan, schedule
 from tabvae.training.masking import Batch, Masking
 from tabvae.training.optimizer import AdamW
@@ -34,7 +35,7 @@ class Point:
         reconstruction: loss of the hidden cells in nats per row, mean since the point before.
         kl: nats per row, likewise.
         held_out: masked loss of held-out rows in nats per cell.
-        error: their squared error, see ``Autoencoder.held_out``; what decides when to stop.
+        error: their squared error, see ``ValidationLoss``; what decides when to stop.
         spread: its standard error.
     """
 
@@ -126,7 +127,7 @@ class Trainer:
         kept = torch.ones(len(cells.bins), dtype=torch.bool, device=device)
         kept[held_out] = False
         self.rows = kept.nonzero().squeeze(1)
-        self.examined = cells.rows(held_out if len(held_out) else self.rows)
+        self.examined = cells[held_out if len(held_out) else self.rows]
         self.examined_visible, self.examined_target = self.masking.split(self.examined.observed)
         self.rate = plan.rate
         self.step = self.bad = self.best_step = 0
@@ -251,7 +252,7 @@ class Trainer:
         self, batch: Batch, kl_weight: float
     ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The terms of the loss, and the gradient of the whole for each parameter."""
-        loss = self.vae.loss(*batch, kl_weight=kl_weight)
+        loss = self.vae.loss(*batch, beta=kl_weight)
         gradient = torch.autograd.grad(
             loss.total, self.optimizer.parameters, materialize_grads=True
         )
@@ -261,19 +262,19 @@ class Trainer:
         device, generator = self.device, self.generator
         size = (self.plan.batch // self.plan.parts,)
         index = self.rows[torch.randint(len(self.rows), size, generator=generator, device=device)]
-        return self.masking.draw(self.cells.rows(index), self.missing[index])
+        return self.masking.draw(self.cells[index], self.missing[index])
 
     def _evaluate(self, step: int, losses: list[Loss]) -> Point:
-        held_out, error, spread = self.average.held_out(
+        validation = self.average.validation_loss(
             self.examined, self.examined_visible, self.examined_target
         )
         return Point(
             step,
             float(torch.stack([loss.reconstruction for loss in losses]).mean()),
             float(torch.stack([loss.kl for loss in losses]).mean()),
-            float(held_out),
-            float(error),
-            float(spread),
+            float(validation.loss),
+            float(validation.error),
+            float(validation.spread),
         )
 
     def _step_back(self) -> None:
@@ -315,13 +316,13 @@ def _initial(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         vae = Autoencoder(shape, positions, objective)
-    bins = torch.where(missing, torch.tensor(shape.sizes, device=missing.device), cells.bins)
+    bins = torch.where(missing, torch.tensor(shape.bins, device=missing.device), cells.bins)
     bins = bins + torch.tensor(shape.offsets[:-1], device=bins.device)
     counts = torch.bincount(bins[cells.observed | missing], minlength=shape.offsets[-1])
     bias = torch.log(counts.cpu() + SMALLEST_COUNT)
     if objective.likelihood != "binned":
         # A number's values sum to one before the state "missing" competes with them.
-        sums = torch.zeros(len(shape.sizes)).index_add(0, shape.column_of, bias.exp())
+        sums = torch.zeros(len(shape.bins)).index_add(0, shape.column_of, bias.exp())
         bias = bias - sums.log()[shape.column_of]
     with torch.no_grad():
         vae.decoder.logits.free.bias.copy_(bias)
@@ -336,8 +337,8 @@ def _initial(
 def _number_bins(vae: Autoencoder) -> Tensor:
     """Which outputs are the bins of a number, "missing" left out, (total bins,)."""
     positions = vae.decoder.logits.positions
-    own, last = vae.column_of, vae.encoder.offsets + vae.sizes
-    on_line = positions.new_zeros(len(vae.sizes)).index_add(0, own, positions.abs()) > 0
+    own, last = vae.column_of, vae.encoder.offsets + vae.missing_bins
+    on_line = positions.new_zeros(len(vae.sizes.bins)).index_add(0, own, positions.abs()) > 0
     return on_line[own].index_fill(0, last, False).nonzero().squeeze(1)
 
 
