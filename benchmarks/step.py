@@ -58,7 +58,7 @@ def trainer() -> Trainer:
             TabVAE().fit(halves("adult")[0])
         except InterruptedError:
             one = caught[0]
-            one.plan, one._each = replace(one.plan, parts=1), map
+            one.plan, one._map = replace(one.plan, parts=1), map
             return one
     raise AssertionError("fit did not train")
 
@@ -88,7 +88,7 @@ def parts(one: Trainer) -> pd.Series:
 
     places = (
         (one, "_batch", "masks and noise"),
-        (one.vae, "loss", "loss"),
+        (one.net, "loss", "loss"),
         (torch.autograd, "grad", "backward"),
         (tabvae.training.optimizer, "clip_grad_norm_", "clip"),
         (tabvae.training.optimizer, "adamw", "optimiser"),

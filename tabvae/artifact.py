@@ -48,7 +48,7 @@ from tabvae.tasks.embed import owners
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.projection import Projection
 from tabvae.tasks.scores import known_scores
-from tabvae.training.trainer import Record
+from tabvae.training.state import Record
 
 MOST_NETS, LARGEST_WEIGHT = 64, 1e6
 """Weights beyond any that training reaches, with which every result is still finite."""

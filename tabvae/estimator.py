@@ -25,7 +25,7 @@ from tabvae.model import Model
 from tabvae.network.objective import Objective
 from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
-from tabvae.training.config import DEFAULT_LATENT, Settings
+from tabvae.training.config import Settings
 from tabvae.training.parallel import Progress
 
 
@@ -278,7 +278,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         noise = self.noise if self.model == "dae" else 0.0
         return Settings(
             self.effort,
-            DEFAULT_LATENT if self.latent is None else self.latent,
+            Settings.latent if self.latent is None else self.latent,
             Objective(self.model, self.beta, self.warmup, self.free_nats, noise, self.likelihood),
             self.seed,
             self.device,

@@ -33,8 +33,7 @@ from tabvae.tasks.embed import MOST_ROWS, projection_targets
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.projection import Projection, fit_projection
 from tabvae.training.checkpoint import Checkpoint
-from tabvae.training.config import Settings, plan_for
-from tabvae.training.masking import hold_out
+from tabvae.training.config import Settings, hold_out, plan_for
 from tabvae.training.parallel import Progress, team_for, train
 
 
@@ -150,7 +149,7 @@ def _projecting(
             if settings.objective.variational:
                 codes = codes.at_most(MOST_ROWS, settings.seed)
                 targets = projection_targets(predictor, codes, settings.latent)
-                steps = plan_for(settings.effort, len(codes), settings.objective).map_steps
+                steps = plan_for(settings, len(codes)).map_steps
                 generator = torch.Generator().manual_seed(settings.seed)
                 yield pool.submit(fit_projection, targets, steps, generator, ended)
             else:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from unittest import mock
 
@@ -44,7 +44,13 @@ def few_trees() -> Iterator[None]:
 @contextlib.contextmanager
 def hasty() -> Iterator[None]:
     """Fits take few steps, too: for tests that do not ask how good they are at all."""
-    with mock.patch("tabvae.training.config.FEWEST_STEPS", 40), few_trees():
+    from tabvae.training.config import Settings, TrainingConfig
+
+    @dataclass(frozen=True)
+    class HastySettings(Settings):
+        config: TrainingConfig = field(default_factory=lambda: TrainingConfig(fewest_steps=40))
+
+    with mock.patch("tabvae.estimator.Settings", HastySettings), few_trees():
         yield
 
 

@@ -17,8 +17,7 @@ from sklearn.exceptions import NotFittedError
 
 from tabvae import TabVAE, TabVAEWarning
 from tabvae.errors import DataError, ParameterError, SchemaError
-from tabvae.network.objective import Objective
-from tabvae.training.config import plan_for
+from tabvae.training.config import Settings, plan_for
 from tabvae.training.parallel import Step
 
 MODELLED = ["group", "size", "count", "big", "day"]
@@ -388,4 +387,4 @@ def test_a_failure_while_learning_is_raised_and_stops_the_other_networks(
 
     with pytest.raises(ValueError, match="no room"):
         TabVAE(effort="best").fit_table(pa.Table.from_pandas(frame), progress=fail)
-    assert max(steps) < 0.9 * plan_for("best", len(frame), Objective()).steps
+    assert max(steps) < 0.9 * plan_for(Settings(effort="best"), len(frame)).steps

@@ -14,6 +14,7 @@ from tabvae.errors import ParameterError
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.network.objective import Objective
+from tabvae.training.config import Plan
 from tabvae.training.masking import Masking
 
 from .helpers import assert_one_line_error, tabvae
@@ -77,7 +78,7 @@ def test_corruption_moves_numbers_and_swaps_categories() -> None:
     observed[:10_000, 0] = False
     bins[:10_000, 0] = 99
     scores = torch.stack([torch.zeros(20_000), POSITIONS[4:9][bins[:, 1]]], 1)
-    masking = Masking.of(net, 0.0, generator)
+    masking = Masking.of(net, Plan(nets=1, steps=1, batch=1, width=16), generator)
     seen = masking.corrupted(Rows(bins, scores, observed))
     moved = seen.scores[:, 1] - scores[:, 1]
     assert float(moved.std()) == pytest.approx(0.3, rel=0.05)

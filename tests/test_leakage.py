@@ -17,10 +17,14 @@ from tabvae.imputation.refiner import _growth
 from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.network.objective import Objective
 from tabvae.tasks.leakage import MOST_MEMBERSHIP, Leakage
-from tabvae.training.config import DISCREET_LEVERAGE, LEVERAGE, Plan, Settings, plan_for
+from tabvae.training.config import Plan, Settings, TrainingConfig, plan_for
+from tabvae.training.initial import initial_network
+from tabvae.training.masking import TrainingData
 from tabvae.training.trainer import Trainer
 
 from .helpers import few_trees, tabvae
+
+CONFIG = TrainingConfig()
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +106,7 @@ def test_the_commands_say_it(
 def test_no_leaf_of_a_tree_is_of_few_rows(columns: int) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(400, columns)).astype(np.float32), rng.normal(size=400)
-    growth = _growth(400 * columns, columns + 1, 1, LEVERAGE)
+    growth = _growth(400 * columns, columns + 1, 1, CONFIG.leverage)
     bins = np.zeros(columns, np.int64)
     small = Growth(20, growth.leaf, boosted=growth.boosted, leverage=growth.leverage)
     for forest in (
@@ -113,14 +117,14 @@ def test_no_leaf_of_a_tree_is_of_few_rows(columns: int) -> None:
         assert (forest.feature[reached] == LEAF).all()
         rows = [np.bincount(tree[tree >= 0]) for tree in reached.T]
         # A random forest's rows are counted as often as they were drawn.
-        assert min(n[n > 0].min() for n in rows[:20]) >= np.sqrt(columns) / LEVERAGE
+        assert min(n[n > 0].min() for n in rows[:20]) >= np.sqrt(columns) / CONFIG.leverage
 
 
 @pytest.mark.parametrize(
     ("settings", "leverage"),
     [
-        (Settings(), LEVERAGE),
-        (Settings(min_count=10), DISCREET_LEVERAGE),
+        (Settings(), CONFIG.leverage),
+        (Settings(min_count=10), CONFIG.discreet_leverage),
         (Settings(memorise=True), 1.0),
     ],
 )
@@ -129,34 +133,26 @@ def test_leverage_follows_from_what_is_asked(settings: Settings, leverage: float
 
 
 def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
-    rows = torch.arange(60) % 4
-    cells = Rows(
-        rows[:, None].expand(-1, 2).contiguous(),
-        torch.stack([rows.float() - 1.5, torch.zeros(60)], dim=1),
+    bins = torch.arange(60) % 4
+    rows = Rows(
+        bins[:, None].expand(-1, 2).contiguous(),
+        torch.stack([bins.float() - 1.5, torch.zeros(60)], dim=1),
         torch.ones(60, 2, dtype=torch.bool),
     )
     positions = torch.tensor([-1.5, -0.5, 0.5, 1.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     plan = Plan(nets=1, steps=5, batch=16, width=8, evaluations=1, bin_rate=0.0)
-    trainer = Trainer(
-        cells,
-        ~cells.observed,
-        NetworkSizes((4, 4), 2, 8),
-        positions,
-        plan,
-        Objective(),
-        torch.arange(5),
-        torch.Generator().manual_seed(0),
-    )
-    trainer.run()
-    for weight in (trainer.vae.encoder.embedding.weight, trainer.vae.decoder.logits.free.weight):
+    data = TrainingData(rows, ~rows.observed, torch.arange(5))
+    generator, sizes = torch.Generator().manual_seed(0), NetworkSizes((4, 4), 2, 8)
+    net = initial_network(data, sizes, positions, Objective(), plan, generator)
+    Trainer(net, data, plan, generator).run()
+    for weight in (net.encoder.embedding.weight, net.decoder.logits.free.weight):
         assert (weight[:4] == 0).all()
         assert (weight[5:9] != 0).any()
 
 
 def test_few_rows_learn_bins_slowly_unless_they_are_to_be_memorised() -> None:
     def rate(rows: int, settings: Settings) -> float:
-        weight = settings.row_weight
-        return plan_for("default", rows, Objective(), row_weight=weight).bin_rate
+        return plan_for(settings, rows).bin_rate
 
     assert rate(500, Settings(min_count=10)) < rate(500, Settings()) < 0.05
     assert rate(200_000, Settings()) == rate(500, Settings(memorise=True)) == 1

@@ -15,7 +15,7 @@ from tabvae.predict.predictor import Predictor
 from tabvae.tasks.detect import LOOKS, UNITS, residual_scales
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.scores import known_scores, score_rows
-from tabvae.training.trainer import Record
+from tabvae.training.state import Record
 
 ACTIVE_NATS = 0.01
 """A latent dimension with less KL than this on average carries nothing."""

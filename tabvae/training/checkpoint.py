@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,8 @@ from tabvae.columns.codec import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
 from tabvae.files import container
-from tabvae.training.trainer import State, Trainer
+from tabvae.training.state import Snapshot, State
+from tabvae.training.trainer import Trainer
 
 KIND = "checkpoint"
 
@@ -38,7 +39,7 @@ class Checkpoint:
     def __init__(self, path: str, seconds: float = 60.0, resume: bool = False) -> None:
         self.path, self.seconds, self.resume = path, seconds, resume
         self._lock = threading.Lock()
-        self._states: dict[int, State] = {}
+        self._snapshots: dict[int, Snapshot] = {}
         self._begun = time.monotonic()
         self._written: dict[int, float] = {}
         self._fingerprint = ""
@@ -62,22 +63,22 @@ class Checkpoint:
             )
         with container.damage_told(self.path):
             numbers = {str(net): net for net in range(len(team))}
-            for name, parts in document["nets"].items():
-                own = container.part(arrays, f"net.{name}.").items()
-                tensors = {key: torch.tensor(array) for key, array in own}
-                state = from_json(State, parts, tensors=tensors)
-                team[numbers[name]].resume(state)
-                self._states[numbers[name]] = state
+            for name, state in document["nets"].items():
+                part = container.part(arrays, f"net.{name}.").items()
+                tensors = {key: torch.tensor(array) for key, array in part}
+                snapshot = Snapshot(from_json(State, state), tensors)
+                team[numbers[name]].resume(snapshot)
+                self._snapshots[numbers[name]] = snapshot
 
-    def keep(self, net: int, take: Callable[[], State]) -> None:
-        """When it is time for a network, take its state, and write it with those of the others.
+    def keep(self, net: int, take: Callable[[], Snapshot]) -> None:
+        """When it is time for a network, take a snapshot, and write it with those of the others.
 
         A disk that is full is no reason to end the run: it goes on with a warning.
         """
         if time.monotonic() - self._written.get(net, self._begun) < self.seconds:
             return
         with self._lock:
-            self._states[net] = take()
+            self._snapshots[net] = take()
             try:
                 self._write()
             except OutputError as error:
@@ -91,10 +92,9 @@ class Checkpoint:
     def _write(self) -> None:
         nets: dict[str, Any] = {}
         arrays: container.Arrays = {}
-        for net, state in self._states.items():
-            nets[str(net)] = asdict(replace(state, tensors={}))
-            del nets[str(net)]["tensors"]
-            for name, tensor in state.tensors.items():
+        for net, snapshot in self._snapshots.items():
+            nets[str(net)] = asdict(snapshot.state)
+            for name, tensor in snapshot.tensors.items():
                 arrays[f"net.{net}.{name}"] = tensor.cpu().numpy()
         document = {"kind": KIND, "fingerprint": self._fingerprint, "nets": nets}
         container.write(self.path, document, arrays)

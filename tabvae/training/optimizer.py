@@ -13,10 +13,6 @@ from torch import Tensor
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.adamw import adamw
 
-DECAYS = 0.9, 0.999
-"""Of the mean gradient and of its mean square, a step."""
-LEAST = 1e-8
-
 
 class AdamW:
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019).
@@ -29,6 +25,15 @@ class AdamW:
             its shape, or one that spreads to it.
         moments: ``step``, ``exp_avg`` and ``exp_avg_sq``: a tensor for each parameter, the first ()
             and the others in its shape.
+        decays: of the mean gradient and of its mean square, a step; the paper's.
+        epsilon: added to the root of the mean square; the paper's.
+
+    **Examples**
+
+    >>> weight = torch.ones(2)
+    >>> AdamW([weight], weight_decay=0.0, clip=1.0).step([torch.tensor([0.3, -0.4])], rate=0.1)
+    >>> weight
+    tensor([0.9000, 1.1000])
     """
 
     def __init__(
@@ -37,10 +42,12 @@ class AdamW:
         weight_decay: float,
         clip: float,
         shares: Mapping[int, Tensor] | None = None,
+        decays: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
     ) -> None:
         self.parameters = list(parameters)
         self.weight_decay, self.clip = weight_decay, clip
-        self.shares = dict(shares or {})
+        self.shares, self.decays, self.epsilon = dict(shares or {}), decays, epsilon
         self.forget()
 
     def forget(self) -> None:
@@ -49,6 +56,14 @@ class AdamW:
             "step": [torch.zeros((), device=p.device) for p in self.parameters],
             "exp_avg": [torch.zeros_like(p, requires_grad=False) for p in self.parameters],
             "exp_avg_sq": [torch.zeros_like(p, requires_grad=False) for p in self.parameters],
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The moments, by the place of their parameter and their name; not copied."""
+        return {
+            f"{place}.{name}": moment
+            for name, moments in self.moments.items()
+            for place, moment in enumerate(moments)
         }
 
     @torch.no_grad()
@@ -72,11 +87,11 @@ class AdamW:
             self.moments["step"],
             fused=True,
             amsgrad=False,
-            beta1=DECAYS[0],
-            beta2=DECAYS[1],
+            beta1=self.decays[0],
+            beta2=self.decays[1],
             lr=rate,
             weight_decay=self.weight_decay,
-            eps=LEAST,
+            eps=self.epsilon,
             maximize=False,
         )
         # Adam takes no notice of how large a gradient is, so the step itself is shortened.

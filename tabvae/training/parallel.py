@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -20,10 +19,10 @@ from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
-from tabvae.training.trainer import Point, Record, Trainer
-
-TURN = 0.5
-"""Seconds between two looks at whether Ctrl-C came."""
+from tabvae.training.initial import initial_network
+from tabvae.training.masking import TrainingData
+from tabvae.training.state import Point, Record
+from tabvae.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ Progress = Callable[[Step], None]
 
 
 def team_for(
-    codec: TableCodec, codes: Codes, held_out: Tensor, settings: Settings
+    codec: TableCodec, codes: Codes, validation: Tensor, settings: Settings
 ) -> list[Trainer]:
     """A trainer for each network the table needs.
 
@@ -56,28 +55,25 @@ def team_for(
     Args:
         codec: fitted to the table.
         codes: (N, columns) the table.
-        held_out: (H,) numbers of the rows that are not trained on.
+        validation: (H,) numbers of the rows that are not trained on.
         settings: what the user chose.
     """
-    cells = 0 if settings.grid is None else math.prod(settings.grid)
-    plan = plan_for(settings.effort, len(codes), settings.objective, cells, settings.row_weight)
-    device = settings.torch_device
+    plan, device = plan_for(settings, len(codes)), settings.torch_device
     if device.type == "cuda":
         # Parts are for the cores of a processor; a device takes longer with them.
         plan = replace(plan, parts=1)
     grid = None if settings.grid is None else grid_of(codec.schema, settings.grid)
-    shape = NetworkSizes(tuple(codec.sizes), settings.latent, plan.width, grid=grid)
-    rows = Rows.of(codes).to(device)
-    missing = torch.from_numpy(codes.missing).to(device)
+    sizes = NetworkSizes(tuple(codec.sizes), settings.latent, plan.width, grid=grid)
+    rows, missing = Rows.of(codes).to(device), torch.from_numpy(codes.missing).to(device)
+    data = TrainingData(rows, missing, validation.to(device))
     positions = torch.from_numpy(codec.positions).float()
-    unseen = held_out.to(device)
-    generators = [
-        torch.Generator(device).manual_seed(1000 * settings.seed + net) for net in range(plan.nets)
-    ]
-    return [
-        Trainer(rows, missing, shape, positions, plan, settings.objective, unseen, generator)
-        for generator in generators
-    ]
+
+    def trainer(seed: int) -> Trainer:
+        generator = torch.Generator(device).manual_seed(seed)
+        net = initial_network(data, sizes, positions, settings.objective, plan, generator)
+        return Trainer(net, data, plan, generator)
+
+    return [trainer(1000 * settings.seed + number) for number in range(plan.nets)]
 
 
 def train(
@@ -117,7 +113,7 @@ def train(
             # All have ended, or one has failed, or Ctrl-C: what still runs ends with its next step.
             stop.set()
         trained = [job.result() for job in jobs if not job.cancel()]
-    return [vae.to("cpu") for vae, _ in trained], [record for _, record in trained]
+    return [net.to("cpu") for net, _ in trained], [record for _, record in trained]
 
 
 @contextmanager
@@ -136,13 +132,13 @@ def _repeatable(device: torch.device) -> Iterator[None]:
         torch.set_deterministic_debug_mode(before)
 
 
-def _wait(jobs: list[Future[tuple[Autoencoder, Record]]]) -> None:
+def _wait(jobs: list[Future[tuple[Autoencoder, Record]]], turn: float = 0.5) -> None:
     """Until all have ended or one has failed.
 
-    In short turns: a Ctrl-C that comes just before the thread sleeps does not wake it.
+    In turns of some seconds: a Ctrl-C that comes just before the thread sleeps does not wake it.
     """
     running = set(jobs)
     while running:
-        done, running = wait(jobs, timeout=TURN, return_when=FIRST_EXCEPTION)
+        done, running = wait(jobs, timeout=turn, return_when=FIRST_EXCEPTION)
         if any(job.exception() is not None for job in done):
             return
