@@ -18,7 +18,7 @@ from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.predict.missingness import MissingnessModel, _strong_tilt
+from tabvae.predict.missingness import MissingnessModel, judge
 
 from .helpers import few_trees, tabvae
 
@@ -131,7 +131,7 @@ def withheld_of_few_rows(seed: int, *, slope: float) -> bool:
     away = (bins.deviations(bins.means) - center[:, None]) / spread[:, None]
     guess = bins.mass * np.exp(-(away**2) / 2)
     found = np.column_stack([0.7 * guess / guess.sum(1, keepdims=True), np.full(180, 0.3)])
-    return _strong_tilt(codec, codec.transform(table), 0, found, unseen) is not None
+    return judge(codec, codec.transform(table), unseen, 0, found).tilt is not None
 
 
 def test_that_observed_cells_are_known_by_heart_is_no_reason() -> None:

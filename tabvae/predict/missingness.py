@@ -21,37 +21,55 @@ of the gaps, which a tilt could take for a reason: it must have strong evidence 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import cast
 
 import numpy as np
-from scipy.optimize import brentq, minimize
-from scipy.special import entr, expit, logit, logsumexp
+from scipy.optimize import brentq
+from scipy.special import entr, logit, logsumexp
 
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import LARGEST_SCORE, Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.errors import shown
 from tabvae.predict.ensemble import Ensemble, batches
+from tabvae.predict.odds import GapModel, Odds, log_likelihood, rate_log_likelihood
 
-MOST_ROWS, MOST_COLUMNS = 1500, 100
-"""Rows the network has learned from, beside those it has not; wider tables are not judged."""
-FEWEST_CELLS = 20
-"""Missing ones, and observed ones, in a column that can be judged."""
-STEEPNESS, BENDS = 2.0, 5
-"""Likely slope of a number's tilt, for each deviation; points between which it bends, evenly over
-the values as they are observed."""
-MOST_WEIGHT = 4.0
-"""Of a term, whose weights are standard normal before anything is known."""
-MOST_INDICATORS = 10
-"""Of one column of categories, in the logistic model."""
-STRONG, ERRORS_APART = 3.0, 2.0
-"""Evidence in nats (Kass & Raftery 1995); standard errors between two explanations that differ."""
-HOTTEST = 20.0
-"""Temperature of what was learned by heart."""
-LEAST, LOWEST = 1e-12, -500.0
+LEAST = 1e-12
+"""Of a probability, or of what is divided by: logarithms and ratios stay finite."""
+
+
+@dataclass(frozen=True)
+class MissingnessConfig:
+    """How gaps are judged; ``docs/decisions/0011-missing-not-at-random.md`` has the reasons.
+
+    Attributes:
+        most_rows: that the network has learned from, beside those it has not, so that time does not
+            grow with the table.
+        most_columns: of a table that is judged, for the same reason.
+        fewest_cells: missing ones, and observed ones, in a column that can be judged.
+        steepness: likely slope of a number's tilt, for each deviation.
+        bends: points between which a number's tilt bends, evenly over the values as they are
+            observed: a straight line is wrong where both ends are missing.
+        most_weight: of a term, whose weights are standard normal before anything is known.
+        most_indicators: of one column of categories in the logistic model, whose terms are to stay
+            few.
+        strong: evidence in nats that is (Kass & Raftery 1995).
+        errors_apart: standard errors between two explanations that differ.
+        hottest: temperature of what was learned by heart.
+    """
+
+    most_rows: int = 1500
+    most_columns: int = 100
+    fewest_cells: int = 20
+    steepness: float = 2.0
+    bends: int = 5
+    most_weight: float = 4.0
+    most_indicators: int = 10
+    strong: float = 3.0
+    errors_apart: float = 2.0
+    hottest: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +79,13 @@ class MissingnessModel:
     Attributes:
         tilts: one (bins,) a column: log odds of being missing, but for a constant, of a cell in
             each bin; zero where gaps say nothing of what would be there.
+
+    **Examples**
+
+    >>> second = MissingnessModel((np.array([0.0, 0.0]), np.log([1.0, 3.0])))
+    >>> second.given_missing(np.full((2, 2), 0.5), j=1, missing=np.array([True, False]))
+    array([[0.25, 0.75],
+           [0.5 , 0.5 ]])
     """
 
     tilts: tuple[Floats, ...]
@@ -72,7 +97,13 @@ class MissingnessModel:
 
     @classmethod
     def fit(
-        cls, ensemble: Ensemble, codec: TableCodec, seen: Codes, unseen: Codes, seed: int
+        cls,
+        ensemble: Ensemble,
+        codec: TableCodec,
+        seen: Codes,
+        unseen: Codes,
+        seed: int,
+        config: MissingnessConfig | None = None,
     ) -> MissingnessModel:
         """Judge every column.
 
@@ -82,34 +113,38 @@ class MissingnessModel:
             seen: (N, columns) rows the networks trained on.
             unseen: (H, columns) rows they did not train on.
             seed: of the choice among ``seen``.
+            config: how they are judged.
         """
-        codes = Codes.joined(unseen, seen.at_most(MOST_ROWS, seed))
-        tilts = list(cls.none(codec).tilts)
-        if len(tilts) > MOST_COLUMNS:
-            return cls(tuple(tilts))
-        known = np.arange(len(codes)) < len(unseen)
+        config = config or MissingnessConfig()
+        codes = Codes.joined(unseen, seen.at_most(config.most_rows, seed))
+        model = cls.none(codec)
+        if len(model.tilts) > config.most_columns:
+            return model
+        validation = np.arange(len(codes)) < len(unseen)
         # Gaps are one more state of the other cells.
         bins = np.where(codes.missing, codec.sizes, codes.bins)
-        shown = replace(codes, bins=bins, observed=codes.observed | codes.missing)
+        states = replace(codes, bins=bins, observed=codes.observed | codes.missing)
+        tilts = list(model.tilts)
         for j in range(len(tilts)):
-            gap, counted = codes.missing[:, j], shown.observed[:, j]
-            if min(gap.sum(), codes.observed[:, j].sum()) >= FEWEST_CELLS and gap[known].any():
-                found = _given_others(ensemble, shown[counted], j)
-                tilt = _strong_tilt(codec, codes[counted], j, found, known[counted])
-                tilts[j] = tilts[j] if tilt is None else tilt
+            gap, counted = codes.missing[:, j], states.observed[:, j]
+            fewest = min(gap.sum(), codes.observed[:, j].sum())
+            if fewest >= config.fewest_cells and gap[validation].any():
+                probabilities = _given_others(ensemble, states[counted], j)
+                rows = codes[counted], validation[counted]
+                tilts[j] = judge(codec, *rows, j, probabilities, config).applied(tilts[j])
         return cls(tuple(tilts))
 
     def most_withheld(self, codec: TableCodec) -> dict[str, str]:
         """What is missing most often: by the name of each column whose gaps say what would be
         there, ``large``, ``small``, or a category in quotes."""
-        found = {}
+        withheld = {}
         for column, bins, tilt in zip(codec.columns_, codec.bins_, self.tilts, strict=True):
             if tilt.any():
                 if isinstance(bins, ContinuousBins):
-                    found[column.name] = "large" if tilt[-1] > tilt[0] else "small"
+                    withheld[column.name] = "large" if tilt[-1] > tilt[0] else "small"
                 else:
-                    found[column.name] = shown(bins.vocabulary[int(tilt.argmax())])
-        return found
+                    withheld[column.name] = shown(bins.vocabulary[int(tilt.argmax())])
+        return withheld
 
     def given_missing(self, probabilities: Floats, j: int, missing: Mask) -> Floats:
         """p(x_j | others, missing) of those cells that are missing.
@@ -121,7 +156,8 @@ class MissingnessModel:
         """
         if not (self.tilts[j].any() and missing.any()):
             return probabilities
-        tilt = np.maximum(self.tilts[j] - self.tilts[j].max(), LOWEST)
+        # Far below what a probability is told apart by, and far above where ``exp`` is 0.
+        tilt = np.maximum(self.tilts[j] - self.tilts[j].max(), -500.0)
         weights = np.where(missing[:, None], np.exp(tilt), 1.0)
         tilted = probabilities * weights
         return cast(Floats, tilted / tilted.sum(1, keepdims=True))
@@ -133,64 +169,161 @@ def _given_others(ensemble: Ensemble, codes: Codes, j: int) -> Floats:
     return np.concatenate(list(parts))
 
 
-def _strong_tilt(
-    codec: TableCodec, codes: Codes, j: int, found: Floats, unseen: Mask
-) -> Floats | None:
-    """(bins,) the tilt of column ``j``, if it is the best explanation of its gaps.
+@dataclass(frozen=True)
+class Judgement:
+    """Whether the gaps of a column say what would be there.
+
+    Attributes:
+        tilt: (bins,) log odds of being missing, if they do.
+        failed: the first criterion that a tilt has not met, if they do not.
+
+    **Examples**
+
+    >>> Judgement(None, "beats_other_cells").applied(np.zeros(2))
+    array([0., 0.])
+    """
+
+    tilt: Floats | None
+    failed: str | None
+
+    def applied(self, before: Floats) -> Floats:
+        """The tilt, or what it was ``before``."""
+        return before if self.tilt is None else self.tilt
+
+
+def judge(
+    codec: TableCodec,
+    codes: Codes,
+    validation: Mask,
+    j: int,
+    probabilities: Floats,
+    config: MissingnessConfig | None = None,
+) -> Judgement:
+    """Whether a tilt is the best explanation of the gaps of a column.
 
     Args:
         codec: knows the bins.
         codes: (N, columns) rows in which the column is observed or missing.
+        validation: (N,) rows that no network trained on.
         j: which modelled column.
-        found: (N, bins + 1) what the networks find it to be, "missing" at last.
-        unseen: (N,) rows that no network trained on.
+        probabilities: (N, bins + 1) of its bins by the networks, "missing" at last.
+        config: how it is judged.
     """
-    gap, basis = codes.missing[:, j], _terms(codec.bins_[j])
-    missing = found[:, -1].clip(LEAST, 1 - LEAST)
-    log_p = np.log(found[:, :-1].clip(LEAST)) - np.log1p(-missing)[:, None]
-
-    def tilted(log_p: Floats, weights: Floats) -> tuple[Floats, Floats]:
-        terms = log_p + basis @ weights
-        odds = logsumexp(terms, axis=1)
-        return odds, np.exp(terms - odds[:, None]) @ basis
-
-    own = _Odds.fit(partial(tilted, log_p), basis.shape[1], gap)
-    enough = _log_likelihood(gap, np.full(len(gap), logit(gap.mean()))).sum() + STRONG
-    if own.evidence < enough:
-        return None
-    x = _others(codec, codes, j)
-    others = _Odds.fit(lambda weights: (x @ weights, x), x.shape[1], gap)
-    if own.evidence < others.evidence + STRONG:
-        return None
-    learned = _log_likelihood(gap[unseen], logit(missing[unseen]))
-    worse = learned - _log_likelihood(gap[unseen], own.fitted[unseen])
-    if worse.sum() > ERRORS_APART * np.sqrt(len(worse)) * worse.std():
-        return None
-    unsure = _as_unsure(log_p, ~gap & ~unseen, ~gap & unseen)
-    unlearned = _Odds.fit(partial(tilted, unsure), basis.shape[1], gap)
-    return basis @ own.weights if unlearned.evidence >= enough else None
+    case = _Case(codec, codes, validation, j, probabilities, config or MissingnessConfig())
+    criteria = (
+        case.beats_a_constant_rate,
+        case.beats_other_cells,
+        case.matches_network,
+        case.holds_when_unsure,
+    )
+    # One after the other: each needs more time than the one before.
+    failed = next((criterion.__name__ for criterion in criteria if not criterion()), None)
+    return Judgement(case.basis @ case.tilted.weights if failed is None else None, failed)
 
 
-def _as_unsure(log_p: Floats, learned: Mask, held_out: Mask) -> Floats:
+@dataclass(frozen=True)
+class _Case:
+    """The gaps of one column, see ``judge``."""
+
+    codec: TableCodec
+    codes: Codes
+    validation: Mask
+    j: int
+    probabilities: Floats
+    config: MissingnessConfig
+
+    @property
+    def gap(self) -> Mask:
+        """(N,) where the column is missing."""
+        return self.codes.missing[:, self.j]
+
+    @cached_property
+    def basis(self) -> Floats:
+        """(bins, terms) what a tilt is made of."""
+        return _basis(self.codec.bins_[self.j], self.config)
+
+    @property
+    def missing(self) -> Floats:
+        """(N,) how probable the state "missing" is to the networks."""
+        return self.probabilities[:, -1].clip(LEAST, 1 - LEAST)
+
+    @cached_property
+    def log_p(self) -> Floats:
+        """(N, bins) of each bin, if it is not missing."""
+        observed = np.log1p(-self.missing)[:, None]
+        return cast(Floats, np.log(self.probabilities[:, :-1].clip(LEAST)) - observed)
+
+    @cached_property
+    def tilted(self) -> GapModel:
+        """The best tilt."""
+        return self._tilt(self.log_p)
+
+    @property
+    def enough(self) -> float:
+        """Strong evidence beside gaps that are everywhere as likely."""
+        return rate_log_likelihood(self.gap) + self.config.strong
+
+    def beats_a_constant_rate(self) -> bool:
+        """The tilt has strong evidence beside gaps that are everywhere as likely."""
+        return self.tilted.evidence >= self.enough
+
+    def beats_other_cells(self) -> bool:
+        """The tilt has strong evidence beside a logistic model of the other cells."""
+        x = _others(self.codec, self.codes, self.j, self.config)
+        others = self._fit(lambda weights: (x @ weights, x), x.shape[1])
+        return self.tilted.evidence >= others.evidence + self.config.strong
+
+    def matches_network(self) -> bool:
+        """On validation rows the tilt is not worse than what the network has learned of "missing"
+        as one more state."""
+        gap = self.gap[self.validation]
+        learned = log_likelihood(gap, logit(self.missing[self.validation]))
+        worse = learned - log_likelihood(gap, self.tilted.log_odds[self.validation])
+        errors = np.sqrt(len(worse)) * worse.std()
+        return bool(worse.sum() <= self.config.errors_apart * errors)
+
+    def holds_when_unsure(self) -> bool:
+        """The tilt has strong evidence also if the network is no surer of rows that it learned by
+        heart than of validation rows."""
+        learned, validation = ~self.gap & ~self.validation, ~self.gap & self.validation
+        unsure = _as_unsure(self.log_p, learned, validation, self.config.hottest)
+        return self._tilt(unsure).evidence >= self.enough
+
+    def _tilt(self, log_p: Floats) -> GapModel:
+        return self._fit(partial(self._tilted_odds, log_p), self.basis.shape[1])
+
+    def _tilted_odds(self, log_p: Floats, weights: Floats) -> tuple[Floats, Floats]:
+        """log E[ exp t(x_j) ] in each row, and its derivatives."""
+        terms = log_p + self.basis @ weights  # (N, bins)
+        log_odds = logsumexp(terms, axis=1)
+        return log_odds, np.exp(terms - log_odds[:, None]) @ self.basis  # (N, bins) @ (bins, terms)
+
+    def _fit(self, odds: Odds, terms: int) -> GapModel:
+        return GapModel.fit(odds, terms, self.gap, self.config.most_weight)
+
+
+def _as_unsure(log_p: Floats, learned: Mask, validation: Mask, hottest: float) -> Floats:
     """(N, bins) ``log_p`` of the ``learned`` rows at the temperature, at least 1, at which their
-    mean entropy is that of the rows ``held_out``; the others as they are."""
+    mean entropy is that of the rows of ``validation``; the others as they are."""
 
-    def at(heat: float) -> Floats:
-        scaled = log_p[learned] / heat
+    def at(temperature: float) -> Floats:
+        scaled = log_p[learned] / temperature
         return cast(Floats, scaled - logsumexp(scaled, axis=1, keepdims=True))
 
-    if not (learned.any() and held_out.any()):
+    if not (learned.any() and validation.any()):
         return log_p
-    wanted = _entropy(log_p[held_out])
+    entropy = _entropy(log_p[validation])
 
-    def lacking(heat: float) -> float:
-        return wanted - _entropy(at(heat))
+    def missing_entropy(temperature: float) -> float:
+        return entropy - _entropy(at(temperature))
 
-    if lacking(1.0) <= 0:
+    if missing_entropy(1.0) <= 0:
         return log_p
-    heat = brentq(lacking, 1.0, HOTTEST, xtol=0.01) if lacking(HOTTEST) < 0 else HOTTEST
+    temperature = hottest
+    if missing_entropy(hottest) < 0:
+        temperature = brentq(missing_entropy, 1.0, hottest, xtol=0.01)
     unsure = log_p.copy()
-    unsure[learned] = at(heat)
+    unsure[learned] = at(temperature)
     return unsure
 
 
@@ -199,83 +332,27 @@ def _entropy(log_p: Floats) -> float:
     return float(entr(np.exp(log_p)).sum(1).mean())
 
 
-def _terms(bins: Bins) -> Floats:
-    """(bins, terms) what a tilt is made of."""
+def _basis(bins: Bins, config: MissingnessConfig) -> Floats:
+    """(bins, terms) what a tilt is made of: an indicator of each category, a line and a bend."""
     if not isinstance(bins, ContinuousBins):
         return np.eye(len(bins))
-    line = bins.deviations(bins.means)
+    deviations = bins.deviations(bins.means)
     share = np.cumsum(bins.mass) - bins.mass / 2
-    away = np.abs(share[:, None] - np.linspace(0, 1, BENDS)) * (BENDS - 1)
-    return np.column_stack([STEEPNESS * line, (1 - away).clip(min=0)])
+    distance = np.abs(share[:, None] - np.linspace(0, 1, config.bends)) * (config.bends - 1)
+    return np.column_stack([config.steepness * deviations, (1 - distance).clip(min=0)])
 
 
-def _others(codec: TableCodec, codes: Codes, j: int) -> Floats:
-    """(N, terms) the columns but ``j``: where they have gaps; a number's place on its line, and in
+def _others(codec: TableCodec, codes: Codes, j: int, config: MissingnessConfig) -> Floats:
+    """(N, terms) the columns but ``j``: where they have gaps; a number on its axis, and in
     deviations; a category's indicators."""
     parts = []
     for k, bins in enumerate(codec.bins_):
         if k == j:
             continue
         if isinstance(bins, ContinuousBins):
-            near = bins.deviations(codes.values[:, [k]]).clip(-LARGEST_SCORE, LARGEST_SCORE)
-            known = np.hstack([codes.scores[:, [k]], near])
+            deviations = bins.deviations(codes.values[:, [k]]).clip(-LARGEST_SCORE, LARGEST_SCORE)
+            terms = np.hstack([codes.scores[:, [k]], deviations])
         else:
-            known = codes.bins[:, [k]] == np.arange(min(len(bins), MOST_INDICATORS))
-        parts += [codes.missing[:, [k]], np.where(codes.observed[:, [k]], known, 0.0)]
+            terms = codes.bins[:, [k]] == np.arange(min(len(bins), config.most_indicators))
+        parts += [codes.missing[:, [k]], np.where(codes.observed[:, [k]], terms, 0.0)]
     return np.hstack(parts).astype(np.float64)
-
-
-@dataclass(frozen=True)
-class _Odds:
-    """A model of where gaps are.
-
-    Attributes:
-        weights: (terms,) the best ones.
-        fitted: (N,) log odds of each gap by them.
-        evidence: Laplace's approximation of the logarithm of the marginal likelihood (Tierney &
-            Kadane 1986).
-    """
-
-    weights: Floats
-    fitted: Floats
-    evidence: float
-
-    @classmethod
-    def fit(
-        cls,
-        odds: Callable[[Floats], tuple[Floats, Floats]],
-        terms: int,
-        gap: Mask,
-    ) -> _Odds:
-        """The weights that are most probable, and a constant.
-
-        Args:
-            odds: weights to (N,) log odds but for the constant, and their (N, terms) derivatives.
-            terms: how many weights.
-            gap: (N,) where cells are missing.
-        """
-
-        def whole(weights: Floats) -> tuple[Floats, Floats]:
-            found, slopes = odds(weights[1:])
-            return found + weights[0], slopes
-
-        def loss(weights: Floats) -> tuple[float, Floats]:
-            found, slopes = whole(weights)
-            wrong = gap - expit(found)
-            value = weights[1:] @ weights[1:] / 2 - _log_likelihood(gap, found).sum()
-            return float(value), -np.append(wrong.sum(), slopes.T @ wrong - weights[1:])
-
-        start = np.append(logit(gap.mean()), np.zeros(terms))
-        bounds = [(None, None), *[(-MOST_WEIGHT, MOST_WEIGHT)] * terms]
-        best = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds)
-        found, slopes = whole(best.x)
-        information = expit(found) * expit(-found)
-        slopes = slopes - information @ slopes / information.sum()
-        curvature = (slopes.T * information) @ slopes
-        volume = np.linalg.slogdet(np.eye(terms) + curvature)[1] / 2
-        return cls(best.x[1:], found, -float(best.fun) - volume)
-
-
-def _log_likelihood(gap: Mask, odds: Floats) -> Floats:
-    """(N,) of each gap, or none, given their log odds."""
-    return gap * odds - np.logaddexp(0, odds)
