@@ -267,7 +267,7 @@ def surely_said(target: Target, frame: pd.DataFrame, other: pd.DataFrame) -> flo
                 continue
             visible = np.zeros_like(chosen.observed)
             visible[:, j] = True
-            hidden = target.fitted.networks.hidden(chosen, visible)
+            hidden = target.fitted.networks.represent(chosen, visible)
             asked += len(chosen)
             for k, column in enumerate(target.fitted.codec.bins_):
                 p = target.fitted.networks.probabilities(hidden, k)

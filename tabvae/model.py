@@ -235,7 +235,7 @@ class Model:
             )
         given = rows_where(self.codec, n, where or {})
         sample = generate(self.predictor, given, seed, not complete, one_shot, temperature)
-        modelled = self.codec.inverse_transform(sample.codes, sample.levels)
+        modelled = self.codec.inverse_transform(sample.codes, sample.quantiles)
         return whole_table(self.schema, modelled)
 
     def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:

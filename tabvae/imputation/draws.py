@@ -107,7 +107,7 @@ class Recalibration:
             networks: (n, bins) a column, its distribution of each unobserved cell.
             better: the same by network and trees together.
         """
-        done, levels = sample.codes.copy(), sample.levels.copy()
+        done, levels = sample.codes.copy(), sample.quantiles.copy()
         for j, coder in enumerate(codec.bins_):
             rows = np.flatnonzero(~codes.observed[:, j])
             drawn = done.bins[rows, j], levels[rows, j]
@@ -119,7 +119,7 @@ class Recalibration:
                 bins, inside = _maximal_coupling(networks[j], better[j], *drawn)
             levels[rows, j] = inside
             set_column(codec, done, j, rows, bins, inside)
-        return replace(sample, codes=done, levels=levels)
+        return replace(sample, codes=done, quantiles=levels)
 
 
 def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Floats:

@@ -23,8 +23,8 @@ from tabvae.network.heads import Representation
 from tabvae.network.objective import Objective
 
 ROWS_PER_BATCH, BOUND_ROWS = 1024, 1024
-Hidden = list[Representation]
-"""Last hidden layer of each network."""
+Representations = list[Representation]
+"""The decoder's last layer in each network."""
 
 
 class Ensemble:
@@ -89,7 +89,7 @@ class Ensemble:
         With ``shared`` all rows have the same draws.
         """
         generator = torch.Generator().manual_seed(seed)
-        found = []
+        parts = []
         for rows in batches(len(codes), BOUND_ROWS):
             if shared:
                 generator.manual_seed(seed)
@@ -97,29 +97,33 @@ class Ensemble:
             shape = (samples, 1 if shared else len(cells), self.latent)
             noise = torch.randn(shape, dtype=torch.float64, generator=generator)
             weights = importance_weights(self._exact[0], cells, noise)
-            found.append(torch.stack([elbo(weights), importance_bound(weights)]))
-        lower, importance = torch.cat(found, dim=1).numpy()
+            parts.append(torch.stack([elbo(weights), importance_bound(weights)]))
+        lower, importance = torch.cat(parts, dim=1).numpy()
         return lower, importance
 
     @torch.inference_mode()
-    def hidden(self, codes: Codes, visible: Mask) -> Hidden:
-        """What the visible cells say: the decoder's last hidden layer, one (N, ...) a net."""
+    def represent(self, codes: Codes, visible: Mask) -> Representations:
+        """What the visible cells say: the decoder's last layer, one (N, ...) a net."""
         cells, seen = Rows.of(codes, torch.float64), torch.from_numpy(visible)
         return [net.representation(cells, seen) for net in self._exact]
 
     @torch.inference_mode()
-    def hidden_from(self, z: Floats) -> Hidden:
-        """As ``hidden``, from z (N, latent) alone; of the first network, whose z it is."""
+    def represent_latent(self, z: Floats) -> Representations:
+        """As ``represent``, from z (N, latent) alone; of the first network, whose z it is."""
         return [self._exact[0].representation_of(torch.from_numpy(z))]
 
     @torch.inference_mode()
     def probabilities(
-        self, hidden: Hidden, column: int, gaps: bool = False, temperature: float = 1.0
+        self,
+        representations: Representations,
+        column: int,
+        gaps: bool = False,
+        temperature: float = 1.0,
     ) -> Floats:
         """p(x_j | visible cells) over the bins of one column.
 
         Args:
-            hidden: what ``hidden`` returned, or rows of it.
+            representations: what ``represent`` returned, or rows of it.
             column: which modelled column.
             gaps: whether the state "missing" takes part, as one more bin at the end.
             temperature: divides the logits.
@@ -130,17 +134,17 @@ class Ensemble:
         start = self._offsets[column]
         stop = start + self.sizes[column] + int(gaps)
         total: Tensor | float = 0.0
-        for representation in hidden:
+        for representation in representations:
             logits = representation.logits(slice(start, stop))
             total = total + torch.softmax(logits / temperature, dim=1)
-        return cast(Floats, (cast(Tensor, total) / len(hidden)).numpy())
+        return cast(Floats, (cast(Tensor, total) / len(representations)).numpy())
 
     def given_others(self, codes: Codes, column: int, gaps: bool = False) -> Floats:
         """(N, bins) p(x_j | all other observed cells of its row) of one column j; with ``gaps``,
         "missing" is one more bin."""
         visible = codes.observed.copy()
         visible[:, column] = False
-        return self.probabilities(self.hidden(codes, visible), column, gaps)
+        return self.probabilities(self.represent(codes, visible), column, gaps)
 
 
 def batches(rows: int, size: int = ROWS_PER_BATCH) -> list[slice]:

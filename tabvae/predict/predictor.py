@@ -30,10 +30,10 @@ class Predictor:
     def distributions(self, codes: Codes) -> Iterator[tuple[Floats, Floats]]:
         """Of each column, (n, bins) of its unobserved cells: as if they were like the observed
         ones, and knowing that those that are missing are."""
-        hidden = self.networks.hidden(codes, codes.observed)
+        layers = self.networks.represent(codes, codes.observed)
         for j in range(len(self.networks.sizes)):
             rows = np.flatnonzero(~codes.observed[:, j])
-            as_observed = self.networks.probabilities([h[rows] for h in hidden], j)
+            as_observed = self.networks.probabilities([h[rows] for h in layers], j)
             missing = codes.missing[rows, j]
             yield as_observed, self.missingness.given_missing(as_observed, j, missing)
 

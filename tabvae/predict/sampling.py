@@ -18,6 +18,7 @@ from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.predictor import Predictor
 
 ROWS_PER_BLOCK = 512
+"""That share their random numbers: another number would change what a seed draws."""
 
 
 @dataclass(frozen=True)
@@ -26,11 +27,16 @@ class Sample:
 
     Attributes:
         codes: (N, columns) every cell set, or known to be missing.
-        levels: (N, columns) the quantile within its bin that each sampled cell took.
+        quantiles: (N, columns) the quantile within its bin that each sampled cell took.
+
+    **Examples**
+
+    >>> Sample(Codes.empty(rows=2, columns=3), np.zeros((2, 3))).quantiles.shape
+    (2, 3)
     """
 
     codes: Codes
-    levels: Floats
+    quantiles: Floats
 
 
 def sample(
@@ -51,56 +57,55 @@ def sample(
         temperature: divides the logits; below 1 gives more typical rows.
         first: number of the first block.
     """
-    done = codes.copy()
-    levels = np.zeros(done.bins.shape)
+    done = Sample(codes.copy(), np.zeros(codes.bins.shape))
     for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK), start=first):
         rng = np.random.default_rng([*seed, number])
-        block = done[rows]
-        _sample_block(predictor, block, levels[rows], rng, gaps, temperature)
-    return Sample(done, levels)
+        block = Sample(done.codes[rows], done.quantiles[rows])
+        _sample_block(predictor, block, rng, gaps, temperature)
+    return done
 
 
 def _sample_block(
-    predictor: Predictor,
-    block: Codes,
-    levels: Floats,
-    rng: np.random.Generator,
-    gaps: bool,
-    temperature: float,
+    predictor: Predictor, block: Sample, rng: np.random.Generator, gaps: bool, temperature: float
 ) -> None:
-    """Fill the views in ``block`` and ``levels`` in place."""
-    networks, visible = predictor.networks, block.observed.copy()
-    for j in rng.permutation(block.bins.shape[1]):
-        uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(block)]
-        todo = np.flatnonzero(~block.observed[:, j])
+    """Fill the views in ``block`` in place."""
+    networks, codes = predictor.networks, block.codes
+    visible = codes.observed.copy()
+    for j in rng.permutation(codes.bins.shape[1]).tolist():
+        uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(codes)]
+        todo = np.flatnonzero(~codes.observed[:, j])
         if len(todo) == 0:
             continue
-        hidden = networks.hidden(block[todo], visible[todo])
-        probabilities = networks.probabilities(hidden, int(j), gaps, temperature)
-        missing = block.missing[todo, j]
-        probabilities = predictor.missingness.given_missing(probabilities, int(j), missing)
+        layers = networks.represent(codes[todo], visible[todo])
+        probabilities = networks.probabilities(layers, j, gaps, temperature)
+        missing = codes.missing[todo, j]
+        probabilities = predictor.missingness.given_missing(probabilities, j, missing)
         bins = sample_bins(probabilities, uniforms[0, todo])
-        levels[todo, j] = uniforms[1, todo]
+        block.quantiles[todo, j] = uniforms[1, todo]
         visible[todo, j] = True
-        set_column(predictor.codec, block, int(j), todo, bins, uniforms[1, todo])
+        set_column(predictor.codec, codes, j, todo, bins, uniforms[1, todo])
 
 
 def set_column(
-    codec: TableCodec,
-    codes: Codes,
-    j: int,
-    rows: Ints,
-    bins: Ints,
-    levels: Floats,
+    codec: TableCodec, codes: Codes, j: int, rows: Ints, bins: Ints, quantiles: Floats
 ) -> None:
-    """Set cells of column ``j`` to ``bins``, in place; bin ``sizes[j]`` is the state missing."""
+    """Set cells of a column in place.
+
+    Args:
+        codec: knows the bins.
+        codes: (N, columns) rows.
+        j: which modelled column.
+        rows: (n,) of the cells.
+        bins: (n,) of each; bin ``sizes[j]`` is the state missing.
+        quantiles: (n,) within its bin, at which a number lies.
+    """
     coder = codec.bins_[j]
     gap: Mask = bins == len(coder)
     codes.bins[rows, j] = bins
     codes.missing[rows, j] = gap
     codes.observed[rows, j] = ~gap
     if isinstance(coder, ContinuousBins):
-        known = np.where(gap, 0, bins)
-        values = codec.snap(j, coder.decode(known, levels))
+        inner = np.where(gap, 0, bins)
+        values = codec.snap(j, coder.decode(inner, quantiles))
         codes.values[rows, j] = np.where(gap, np.nan, values)
-        codes.scores[rows, j] = np.where(gap, 0.0, coder.scores(values, known))
+        codes.scores[rows, j] = np.where(gap, 0.0, coder.scores(values, inner))

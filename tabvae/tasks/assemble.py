@@ -30,7 +30,7 @@ def fill(codec: TableCodec, table: pa.Table, codes: Codes, sample: Sample) -> pa
             j,
             sample.codes.bins[:, j],
             sample.codes.values[:, j],
-            sample.levels[:, j],
+            sample.quantiles[:, j],
             gaps,
             target=field.type,
         )

@@ -187,7 +187,7 @@ def _look(predictor: Predictor, codes: Codes) -> Iterator[_Look]:
         block = codes[batch]
         for number, columns in enumerate(hidden):
             net = members[number % len(members)]
-            representation = net.hidden(block, block.observed & ~columns)
+            representation = net.represent(block, block.observed & ~columns)
             for j in np.flatnonzero(columns).tolist():
                 rows = np.flatnonzero(block.observed[:, j])
                 probabilities = net.probabilities([h[rows] for h in representation], j)

@@ -64,7 +64,7 @@ def _exact(projection: Projection) -> Projection:
 
 def _put_likeliest(predictor: Predictor, codes: Codes, z: Floats) -> None:
     """Set every cell of ``codes`` in place to what the codes z (N, latent) say."""
-    hidden = predictor.networks.hidden_from(z)
+    hidden = predictor.networks.represent_latent(z)
     for j in range(codes.bins.shape[1]):
         probabilities = predictor.networks.probabilities(hidden, j)
         predictor.put_expected(codes, j, np.arange(len(z)), probabilities)
@@ -90,7 +90,7 @@ def picture(predictor: Predictor, codes: Codes) -> Floats:
     expected given the observed ones of its row.
     """
     gappy = np.flatnonzero(~codes.observed.all(1))
-    hidden = predictor.networks.hidden(codes[gappy], codes.observed[gappy])
+    hidden = predictor.networks.represent(codes[gappy], codes.observed[gappy])
     parts: list[Floats] = []
     for j, coder in enumerate(predictor.codec.bins_):
         line = _line(coder)

@@ -51,7 +51,7 @@ def _one_shot(
         rng = np.random.default_rng([seed, number])
         block = done[rows]
         noise = rng.standard_normal((ROWS_PER_BLOCK, mean.shape[1]))[: len(block)]
-        hidden = predictor.networks.hidden_from(mean + scale * noise)
+        hidden = predictor.networks.represent_latent(mean + scale * noise)
         for j in range(block.bins.shape[1]):
             uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(block)]
             probabilities = predictor.networks.probabilities(hidden, j, gaps, temperature)

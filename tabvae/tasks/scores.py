@@ -96,7 +96,7 @@ def _reconstruction(predictor: Predictor, codes: Codes) -> Floats:
     error = np.zeros(codes.bins.shape)
     for rows in batches(len(codes)):
         block = codes[rows]
-        hidden = networks.hidden_from(networks.posterior(block)[0])
+        hidden = networks.represent_latent(networks.posterior(block)[0])
         for j, coder in enumerate(predictor.codec.bins_):
             probabilities = networks.probabilities(hidden, j)
             if isinstance(coder, ContinuousBins):
