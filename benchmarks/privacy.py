@@ -38,7 +38,8 @@ from tabvae import TabVAE
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes
 from tabvae.files.frames import to_arrow
-from tabvae.imputation.forest import BOOSTED_LEAVES, BOUNDED_LEAVES, LEAF, Forest
+from tabvae.imputation.config import TreeConfig
+from tabvae.imputation.forest import LEAF, Forest
 from tabvae.model import Model
 from tabvae.tasks.quality import as_codes, nearest_distances
 from tabvae.tasks.scores import known_scores, score_rows
@@ -148,13 +149,13 @@ class Column:
     @property
     def randomised(self) -> int:
         """How many of the trees are extremely randomised: boosted ones follow, and are small."""
-        large = np.flatnonzero(self.sizes > 2 * BOOSTED_LEAVES - 1)
+        large = np.flatnonzero(self.sizes > 2 * TreeConfig.boosted_leaves - 1)
         return int(large[-1]) + 1 if len(large) else len(self.sizes)
 
     @property
     def weight(self) -> float:
         """Of a randomised tree in what is said."""
-        averaged = self.sizes[self.randomised :].max(initial=0) > 2 * BOUNDED_LEAVES - 1
+        averaged = self.sizes[self.randomised :].max(initial=0) > 2 * TreeConfig.bounded_leaves - 1
         return (0.5 if averaged else 1.0) / self.randomised
 
     def randomised_leaves(self) -> np.ndarray:
@@ -164,7 +165,7 @@ class Column:
 
     def line(self) -> np.ndarray:
         """(N,) what the regression says."""
-        return self.forest.share[0] * self.forest.line.predict(self.others)[:, 0]
+        return self.forest.share[0] * self.forest.regression.predict(self.others)[:, 0]
 
 
 def columns(fitted: Model, codes: Codes) -> Iterator[Column]:

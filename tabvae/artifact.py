@@ -128,7 +128,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
     for j, forest in enumerate(fitted.refiner.forests):
         for name, array in forest.trees.items():
             arrays[f"forest.{j}.{name}"] = array
-        for name, array in vars(forest.line).items():
+        for name, array in vars(forest.regression).items():
             arrays[f"line.{j}.{name}"] = array
     for name, weights in vars(fitted.refiner.stacking).items():
         arrays[f"trust.{name}"] = weights
@@ -301,9 +301,9 @@ def _floats(arrays: Arrays, name: str) -> Floats:
 
 
 def _read_forest(arrays: Arrays, j: int) -> Forest:
-    line = Linear(**{f.name: arrays[f"line.{j}.{f.name}"] for f in fields(Linear)})
-    trees = [f.name for f in fields(Forest) if f.name != "line"]
-    return Forest(**{name: arrays[f"forest.{j}.{name}"] for name in trees}, line=line)
+    regression = Linear(**{f.name: arrays[f"line.{j}.{f.name}"] for f in fields(Linear)})
+    trees = [f.name for f in fields(Forest) if f.name != "regression"]
+    return Forest(**{name: arrays[f"forest.{j}.{name}"] for name in trees}, regression=regression)
 
 
 def _read_card(document: Mapping[str, Any], arrays: Arrays) -> Card:

@@ -85,7 +85,7 @@ class Model:
         trees = [
             array.nbytes
             for forest in self.refiner.forests
-            for part in (forest.trees, vars(forest.line))
+            for part in (forest.trees, vars(forest.regression))
             for array in part.values()
         ]
         return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}

@@ -10,11 +10,14 @@ import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
 import pandas as pd
 from tabvae_cli.main import run
+
+from tabvae.imputation.config import TreeConfig
 
 NOTE = "tabvae: note: "
 
@@ -32,12 +35,8 @@ class Result:
 @contextlib.contextmanager
 def few_trees() -> Iterator[None]:
     """Fits grow few trees: for tests that do not ask how well gaps are filled."""
-    with (
-        mock.patch("tabvae.imputation.refiner.MOST_TREES", 4),
-        mock.patch("tabvae.imputation.refiner.FEWEST_TREES", 4),
-        mock.patch("tabvae.imputation.refiner.FEWEST_BOOSTED", 4),
-        mock.patch("tabvae.imputation.refiner.MOST_BOOSTED", 0),
-    ):
+    few = partial(TreeConfig, most_trees=4, fewest_trees=4, fewest_boosted=4, most_boosted=0)
+    with mock.patch("tabvae.imputation.refiner.TreeConfig", few):
         yield
 
 

@@ -133,7 +133,7 @@ def test_draws_spread_as_hidden_numbers_did(
     guesses = [bins.as_guess(p) for bins, p in zip(codec.bins_, found, strict=True)]
     predictor = mock.Mock(codec=codec)
     predictor.distributions.return_value = [(p, p) for p in found]
-    trial = Trial(truth, hidden, Guess(guesses), (), 0)
+    trial = Trial(truth, hidden, Guess(guesses), (), 0, TRUST)
     recalibration = Recalibration.fit(predictor, TRUST, trial, 0)
     low, high = recalibration.places[[PLACES // 10, -PLACES // 10]]
     assert (low < 0.05 and high > 0.95) == wider

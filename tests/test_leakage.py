@@ -12,8 +12,9 @@ import torch
 
 from tabvae import TabVAE
 from tabvae.errors import ParameterError
-from tabvae.imputation.forest import LEAF, Forest, Growth
-from tabvae.imputation.refiner import _growth
+from tabvae.imputation.config import Growth, TreeConfig
+from tabvae.imputation.forest import LEAF
+from tabvae.imputation.grow import grow_categories, grow_numbers
 from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.network.objective import Objective
 from tabvae.tasks.leakage import MOST_MEMBERSHIP, Leakage
@@ -106,12 +107,12 @@ def test_the_commands_say_it(
 def test_no_leaf_of_a_tree_is_of_few_rows(columns: int) -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(400, columns)).astype(np.float32), rng.normal(size=400)
-    growth = _growth(400 * columns, columns + 1, 1, CONFIG.leverage)
+    growth = TreeConfig().growth(400 * columns, columns + 1, 1, CONFIG.leverage)
     bins = np.zeros(columns, np.int64)
     small = Growth(20, growth.leaf, boosted=growth.boosted, leverage=growth.leverage)
     for forest in (
-        Forest.of_numbers(x, y, bins, small, 0),
-        Forest.of_categories(x, (y > 0).astype(np.int64), bins, 2, small, 0),
+        grow_numbers(x, y, bins, small, 0),
+        grow_categories(x, (y > 0).astype(np.int64), bins, 2, small, 0),
     ):
         reached = forest.reached(x)
         assert (forest.feature[reached] == LEAF).all()

@@ -15,9 +15,10 @@ from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.files.frames import to_arrow
 from tabvae.fit import unseen_rows
-from tabvae.imputation.forest import Forest, Growth
-from tabvae.imputation.linear import MOST_FEATURES, telling
-from tabvae.imputation.refiner import MOST_NODES, Refiner, _growth
+from tabvae.imputation.config import Growth, TreeConfig
+from tabvae.imputation.grow import grow_numbers
+from tabvae.imputation.linear import telling
+from tabvae.imputation.refiner import Refiner
 from tabvae.predict.guess import Guess, NetworkGuess
 
 from .conftest import make_frame
@@ -96,17 +97,17 @@ def test_a_row_is_refined_alone_as_among_others(
 @pytest.mark.parametrize("leverage", [0.1, 1.0])
 @pytest.mark.parametrize("cells", [100, 10_000, 10_000_000])
 def test_trees_stay_within_the_budget_of_nodes(cells: int, leverage: float) -> None:
-    growth = _growth(cells, 10, 1, leverage)
-    assert 2 * cells * growth.trees / growth.leaf <= MOST_NODES
+    growth = TreeConfig().growth(cells, 10, 1, leverage)
+    assert 2 * cells * growth.trees / growth.leaf <= TreeConfig.most_nodes
 
 
 def test_of_many_columns_the_trees_look_at_those_that_tell() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(200, 400)).astype(np.float32)
     chosen = telling(x, x[:, 317] + 0.5 * x[:, 5], number=True)
-    assert len(chosen) == MOST_FEATURES
+    assert len(chosen) == TreeConfig.most_features
     assert {5, 317} <= set(chosen)
-    forest = Forest.of_numbers(
+    forest = grow_numbers(
         x[:, chosen], x[:, 317], np.zeros(len(chosen), np.int64), Growth(5, 1), seed=0
     )
     whole = forest.among(chosen)

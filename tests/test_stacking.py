@@ -8,13 +8,7 @@ import pytest
 
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.imputation.stacking import (
-    ERROR_BEFORE,
-    HIDDEN,
-    NETWORK_SHARE,
-    fit_weights,
-    hide,
-)
+from tabvae.imputation.stacking import StackingConfig, fit_weights, hide
 from tabvae.predict.guess import Guess
 
 ROWS = 12_000
@@ -69,8 +63,8 @@ def test_without_a_hidden_cell_nothing_is_chosen(case: tuple[TableCodec, Codes, 
     none, same = whole[:0], hidden[:0]
     empty = guesses(codec, none, same, right=())
     stacking = fit_weights(codec, none, same, empty, empty, empty)
-    np.testing.assert_array_equal(stacking.shares, NETWORK_SHARE)
-    np.testing.assert_array_equal(stacking.errors, ERROR_BEFORE)
+    np.testing.assert_array_equal(stacking.shares, StackingConfig.network_share)
+    np.testing.assert_array_equal(stacking.errors, StackingConfig.error_before)
 
 
 def test_whoever_knows_cells_like_the_missing_ones_is_believed(
@@ -96,7 +90,7 @@ def test_few_cells_are_not_believed(case: tuple[TableCodec, Codes, Codes]) -> No
     network = guesses(codec, few, same, right=("one", "other"))
     trees = guesses(codec, few, same, right=())
     shares = fit_weights(codec, few, same, network, trees, trees).shares
-    assert abs(shares[0] - NETWORK_SHARE) < 0.1
+    assert abs(shares[0] - StackingConfig.network_share) < 0.1
 
 
 def test_few_rows_are_tried_on_several_times_with_other_cells_hidden(
@@ -105,7 +99,7 @@ def test_few_rows_are_tried_on_several_times_with_other_cells_hidden(
     whole, hidden = hide(case[1][:100], seed=0)
     assert len(whole) == len(hidden) > 500
     gone = whole.observed & ~hidden.observed
-    assert abs(gone.mean() - HIDDEN) < 0.02
+    assert abs(gone.mean() - StackingConfig.hidden_share) < 0.02
     assert (gone[:100] != gone[100:200]).any()
     np.testing.assert_array_equal(whole.bins, hidden.bins)
     assert len(hide(whole[:0], seed=0)[0]) == 0

@@ -77,16 +77,16 @@ class Recalibration:
         if trial is None:
             return cls.none()
         rng = np.random.default_rng(seed)
-        places, errors = [np.linspace(0, 1, CELLS_BEFORE)], stacking.errors_in(trial.hidden)
-        distributions = predictor.distributions(trial.hidden)
+        places, errors = [np.linspace(0, 1, CELLS_BEFORE)], stacking.errors_in(trial.masked)
+        distributions = predictor.distributions(trial.masked)
         columns = zip(predictor.codec.bins_, distributions, strict=True)
         for j, (coder, (_, network)) in enumerate(columns):
             if coder.is_number:
-                rows = np.flatnonzero(~trial.hidden.observed[:, j])
-                known = trial.whole.observed[rows, j]
+                rows = np.flatnonzero(~trial.masked.observed[:, j])
+                known = trial.complete.observed[rows, j]
                 guesses = trial.guesses[j][known]
                 better = sharpened(coder, network[known], guesses, errors[j][known])
-                bins = trial.whole.bins[rows[known], j]
+                bins = trial.complete.bins[rows[known], j]
                 places.append(_pit(better, bins, rng.random(len(bins))))
         return cls(np.quantile(np.concatenate(places), np.linspace(0, 1, PLACES)))
 

@@ -19,11 +19,8 @@ from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
+from tabvae.imputation.config import Growth, TreeConfig
 
-MOST_FEATURES = 100
-"""Terms of a regression, and columns that the trees of one column look at."""
-LARGEST_LOGIT = 40.0
-MOST_ITERATIONS = 200
 NUMBER = -1
 Features = npt.NDArray[np.float32]
 """(N, columns) numbers in column deviations, categories as the number of their bin."""
@@ -41,7 +38,16 @@ class Linear:
         level: (terms,) the bin whose indicator it is; ``NUMBER`` for the number itself.
         weight: (terms, sums) what it is multiplied by.
         intercept: (sums,) what is added.
-        ends: (2,) the least and the largest that it says.
+        ends: (2,) the least and the largest that it predicts.
+
+    **Examples**
+
+    >>> x = np.array([[0, 1], [1, 0], [2, 1], [3, 0]], np.float32)
+    >>> regression = Linear.of_number(x, 2.0 * x[:, 0] + 5 * (x[:, 1] == 1), np.array([0, 2]))
+    >>> regression.column, regression.level  # the number; two indicators of the category
+    (array([0, 1, 1], dtype=int16), array([-1,  0,  1], dtype=int16))
+    >>> regression.predict(x).round(1)[:, 0]
+    array([5., 2., 9., 6.])
     """
 
     column: npt.NDArray[np.int16]
@@ -52,20 +58,24 @@ class Linear:
 
     @classmethod
     def nothing(cls) -> Self:
-        """One that says 0 of every row."""
+        """One that predicts 0 of every row."""
         none = np.zeros(0, np.int16)
         return cls(none, none, np.zeros((0, 1)), np.zeros(1), np.zeros(2))
 
     @classmethod
-    def of_number(cls, x: Features, y: Floats, bins: Ints) -> Self:
+    def of_number(
+        cls, x: Features, y: Floats, bins: Ints, config: TreeConfig | None = None
+    ) -> Self:
         """The regression of ``y``.
 
         Args:
             x: (N, columns) the other columns.
             y: (N,) numbers.
             bins: (columns,) of a category; 0 of a number.
+            config: how many terms it may have.
         """
-        column, level = _chosen(x, y, bins, f_regression)
+        most = (config or TreeConfig()).most_features
+        column, level = _screened(x, y, bins, f_regression, most)
         model = BayesianRidge().fit(_terms(x, column, level), y)
         ends = np.array([y.min(), y.max()], dtype=np.float64)
         return cls(column, level, model.coef_[:, None], np.array([model.intercept_]), ends)
@@ -76,42 +86,44 @@ class Linear:
         x: Features,
         y: Ints,
         bins: Ints,
-        own: int,
-        folds: int,
+        size: int,
+        growth: Growth,
         seed: int,
-        leverage: float = 1.0,
     ) -> tuple[Self, Floats]:
-        """The regression of ``y``, and what it says of rows that it did not learn from.
+        """The regression of ``y``, and what it predicts of rows that it did not learn from.
 
         Args:
             x: (N, columns) the other columns.
-            y: (N,) bins of a category, ``folds`` times at least two of them.
+            y: (N,) bins of a category, at least two of them as often as there are folds.
             bins: (columns,) of a category; 0 of a number.
-            own: bins of ``y``'s column.
-            folds: parts of the rows that are left out in turn.
-            seed: of these parts.
-            leverage: share of a cell in its own prediction, about, at most: the fewer rows there
-                are for each term, the smaller are the weights.
+            size: bins of ``y``'s column.
+            growth: has the leverage, which the share of a cell in its own prediction does not
+                exceed by much: the fewer rows there are for each term, the smaller are the weights.
+            seed: of the parts of the rows that are left out in turn.
 
         Returns:
             The regression, and (N, bins found in ``y``) their probabilities.
         """
-        column, level = _chosen(x, y, bins, f_classif)
+        config = growth.config
+        column, level = _screened(x, y, bins, f_classif, config.most_features)
         terms = _terms(x, column, level)
-        variance = min(1.0, leverage * len(y) / max(len(column), 1))
-        model = LogisticRegression(C=variance, max_iter=MOST_ITERATIONS)
-        left_out = StratifiedKFold(folds, shuffle=True, random_state=seed)
-        said = cross_val_predict(model, terms, y, cv=left_out, method="predict_proba")
+        variance = min(1.0, growth.leverage * len(y) / max(len(column), 1))
+        model = LogisticRegression(C=variance, max_iter=config.logistic_iterations)
+        left_out = StratifiedKFold(config.folds, shuffle=True, random_state=seed)
+        probabilities = cross_val_predict(model, terms, y, cv=left_out, method="predict_proba")
         model.fit(terms, y)
-        weight, intercept = np.zeros((len(column), own)), np.full(own, -LARGEST_LOGIT)
+        # A bin that ``y`` has not is as unlikely as a logit can make it.
+        largest = 40.0
+        weight, intercept = np.zeros((len(column), size)), np.full(size, -largest)
         intercept[model.classes_] = 0.0
         # Of two classes, scikit-learn has the weights of the second alone.
         learned = model.classes_[-len(model.coef_) :]
         weight[:, learned], intercept[learned] = model.coef_.T, model.intercept_
-        return cls(column, level, weight, intercept, LARGEST_LOGIT * np.array([-1.0, 1.0])), said
+        ends = np.array([-largest, largest])
+        return cls(column, level, weight, intercept, ends), probabilities
 
     def predict(self, x: Features) -> Floats:
-        """(N, sums) what it says."""
+        """(N, sums) the numbers or logits."""
         # Row after row, so that a sum over terms does not depend on how many rows there are.
         sums = np.einsum("nt,ts->ns", _terms(x, self.column, self.level), self.weight)
         return cast(Floats, (self.intercept + sums).clip(*self.ends))
@@ -121,19 +133,19 @@ class Linear:
         return replace(self, column=columns[self.column].astype(np.int16))
 
     def check(self, columns: int, sums: int) -> None:
-        """Make sure that it can be evaluated on so many ``columns`` and says so many ``sums``.
+        """Make sure that it can be evaluated on so many ``columns`` and has so many ``sums``.
 
         Raises:
             ValueError: an array is of another type or size, or a column is not there.
         """
         types = tuple(array.dtype for array in vars(self).values())
         shapes = tuple(array.shape for array in vars(self).values())
-        terms, own = self.column.shape, (sums,)
-        if types != TYPES or len(terms) != 1 or shapes != (terms, terms, terms + own, own, (2,)):
+        terms, each = self.column.shape, (sums,)
+        if types != TYPES or len(terms) != 1 or shapes != (terms, terms, terms + each, each, (2,)):
             raise ValueError("the arrays of a regression do not fit together")
         if ((self.column < 0) | (self.column >= columns)).any():
             raise ValueError("a regression looks at a column that is not there")
-        if len(self.column) > MOST_FEATURES:
+        if len(self.column) > TreeConfig.most_features:
             raise ValueError("a regression has too many terms")
         if not -FARTHEST <= self.ends[0] <= self.ends[1] <= FARTHEST:
             raise ValueError("a regression says numbers that are too large")
@@ -141,17 +153,24 @@ class Linear:
             raise ValueError("a regression has weights that are too large")
 
 
-def _chosen(
-    x: Features, y: npt.NDArray[Any], bins: Ints, test: Callable[..., tuple[Floats, Floats]]
+def _screened(
+    x: Features,
+    y: npt.NDArray[Any],
+    bins: Ints,
+    test: Callable[..., tuple[Floats, Floats]],
+    most: int,
 ) -> tuple[npt.NDArray[np.int16], npt.NDArray[np.int16]]:
-    """Column and level of the terms worth looking at for ``y``."""
+    """Column and level of the terms worth looking at for ``y``, ``most`` at most.
+
+    scikit-learn's SelectKBest would need all indicators at once, and takes the last of equal tests.
+    """
     terms = [(c, level) for c, n in enumerate(bins) for level in (range(n) if n else [NUMBER])]
     column, level = np.array(terms, dtype=np.int16).T
-    if len(column) > MOST_FEATURES:
+    if len(column) > most:
         # One column after the other: the indicators of many categories fill the memory.
         each = np.split(np.arange(len(column)), np.flatnonzero(np.diff(column)) + 1)
         tests = [test(_terms(x, column[k], level[k]), y)[0] for k in each]
-        chosen = _largest(np.concatenate(tests))
+        chosen = _largest(np.concatenate(tests), most)
         column, level = column[chosen], level[chosen]
     return column, level
 
@@ -160,21 +179,33 @@ def _terms(
     x: Features, column: npt.NDArray[np.int16], level: npt.NDArray[np.int16]
 ) -> npt.NDArray[np.float64]:
     """(N, terms) the terms of a regression."""
-    own = x[:, column]
+    cells = x[:, column]
     # Row after row, so that a sum over terms does not depend on how many rows there are.
-    return np.ascontiguousarray(np.where(level == NUMBER, own, own == level), dtype=np.float64)
+    return np.ascontiguousarray(np.where(level == NUMBER, cells, cells == level), dtype=np.float64)
 
 
-def telling(x: Features, y: npt.NDArray[np.generic], number: bool) -> npt.NDArray[np.intp]:
+def telling(
+    x: Features,
+    y: npt.NDArray[np.generic],
+    number: bool,
+    most: int = TreeConfig.most_features,
+) -> npt.NDArray[np.intp]:
     """The columns of ``x`` (N, columns) worth looking at for ``y`` (N,), a ``number`` or a
-    category: all, or those that say most of it by themselves (an F test)."""
-    if x.shape[1] <= MOST_FEATURES:
+    category: all, or the ``most`` that tell most of it by themselves (an F test).
+
+    **Examples**
+
+    >>> x = np.array([[0, 5, 1], [1, 5, 0], [2, 5, 0], [3, 4, 1]], np.float32)
+    >>> telling(x, 2 * x[:, 0] + x[:, 2], number=True, most=1)
+    array([0])
+    """
+    if x.shape[1] <= most:
         return np.arange(x.shape[1])
     tests, _ = (f_regression if number else f_classif)(x, y)
-    return _largest(tests)
+    return _largest(tests, most)
 
 
-def _largest(tests: Floats) -> npt.NDArray[np.intp]:
-    """Where the largest ``tests`` are, ``MOST_FEATURES`` at most."""
+def _largest(tests: Floats, most: int) -> npt.NDArray[np.intp]:
+    """Where the ``most`` largest ``tests`` are, in order."""
     order = np.argsort(-np.nan_to_num(tests), kind="stable")
-    return np.sort(order[:MOST_FEATURES])
+    return np.sort(order[:most])

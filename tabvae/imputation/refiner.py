@@ -11,11 +11,10 @@ because of what they hold, what they say is moved as the network's guesses are.
 
 from __future__ import annotations
 
-import math
 import os
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
@@ -23,31 +22,13 @@ from threadpoolctl import threadpool_limits
 
 from tabvae.columns.arrow import Mask
 from tabvae.columns.codec import Codes, TableCodec
-from tabvae.imputation.forest import BOOSTED_TREES, Forest, Growth
-from tabvae.imputation.linear import MOST_FEATURES, Features, telling
-from tabvae.imputation.stacking import (
-    LEAST,
-    StackingWeights,
-    Trial,
-    fit_weights,
-    hide,
-)
+from tabvae.imputation.config import Growth, TreeConfig
+from tabvae.imputation.forest import Forest
+from tabvae.imputation.grow import grow_categories, grow_numbers
+from tabvae.imputation.linear import Features, telling
+from tabvae.imputation.stacking import StackingWeights, Trial, fit_weights, hide
 from tabvae.predict.guess import Guess, Guesser, NetworkGuess
-
-ROUNDS, MANY_GAPS = 3, 0.1
-"""Rounds of quick trees before the trees that are kept, in a table with at least that share of its
-cells missing; proportionally fewer, where there is less to mend."""
-QUICK_SHARE, FEWEST_QUICK = 0.3, 10
-"""How many quick trees there are for each that is kept, and at least."""
-SWEEPS = 4
-"""How often the kept trees look at new rows."""
-MOST_ROWS = 30_000
-ENOUGH_NODES, MOST_NODES = 3_000_000, 6_000_000
-"""In all trees of all columns: more trees up to the first, larger leaves beyond the second;
-10 bytes each in the model file."""
-FEWEST_TREES, MOST_TREES = 20, 64
-FEWEST_BOOSTED, MOST_BOOSTED = 10, 40_000
-"""Boosted trees of one column, and of all columns together."""
+from tabvae.predict.missingness import LEAST
 
 
 @dataclass(frozen=True)
@@ -57,10 +38,27 @@ class Refiner:
     Attributes:
         forests: one a column.
         stacking: in the network's guesses beside the trees'.
+        config: how often the trees look at new rows, and all that ``fit`` goes by.
+
+    **Examples**
+
+    >>> import pyarrow as pa
+    >>> from tabvae.columns.infer import infer_schema
+    >>> table = pa.table({"x": [0.5, 1.0, 1.5, 2.5], "double": [1.0, 2.0, 3.0, None]})
+    >>> codec = TableCodec(infer_schema(table)).fit(table)
+    >>> codes = codec.transform(table)
+    >>> mean = Guess([np.zeros(0), np.zeros(1)])  # of the one cell that is not observed
+    >>> guess = lambda codes: NetworkGuess(mean, mean)
+    >>> few = TreeConfig(fewest_trees=2, most_trees=2, fewest_quick=2)
+    >>> refiner, trial = Refiner.fit(codec, codes, codes[:0], guess, seed=0, config=few)
+    >>> refined = refiner.refine(codec, codes, guess(codes))
+    >>> bool(refined[1] > 0.5), trial  # it is large; there was no row to try it on
+    (True, None)
     """
 
     forests: tuple[Forest, ...]
     stacking: StackingWeights
+    config: TreeConfig = field(default_factory=TreeConfig)
 
     @classmethod
     def fit(
@@ -71,6 +69,7 @@ class Refiner:
         guess: Guesser,
         seed: int,
         leverage: float = 1.0,
+        config: TreeConfig | None = None,
     ) -> tuple[Refiner, Trial | None]:
         """Grow the trees, round by round; and what was tried to know whom to trust, if it was.
 
@@ -82,42 +81,65 @@ class Refiner:
             guess: the network's guesses for rows.
             seed: of the choice of rows and of the splits.
             leverage: see ``tabvae.training.config.Settings``.
+            config: of the trees.
         """
-        codes = Codes.joined(seen.at_most(MOST_ROWS, seed), unseen)
+        config = config or TreeConfig()
+        codes = Codes.joined(seen.at_most(config.most_rows, seed), unseen)
         columns = codes.bins.shape[1]
-        growth = _growth(int(codes.observed.sum()), columns, codec.min_count, leverage)
+        growth = config.growth(int(codes.observed.sum()), columns, codec.min_count, leverage)
         guesses = _rounds(codec, codes, guess(codes), growth, seed)
-        stacking = StackingWeights.before(columns)
+        stacking, trial = StackingWeights.before(columns), None
         learned = len(codes) - len(unseen)
         # A column of few cells may have none that trees on trial could learn from.
         can_learn = bool(codes.observed[:learned].any(0).all())
-        tried = None
-        if len(unseen) and can_learn and len(stacking.shares) <= MOST_FEATURES:
-            whole, hidden = hide(unseen, seed)
-            network = guess(hidden)
-            forests = _grow(codec, codes, guesses, growth, learned, seed)
-            trees = cls(forests, stacking)._trees(codec, hidden, network)
-            stacking = fit_weights(codec, whole, hidden, network.missing, trees, guesses)
-            guessed = trees.mixed(network.missing, stacking.shares_in(hidden))
-            tried = Trial(whole, hidden, guessed, forests, growth.trees)
-        return cls(_grow(codec, codes, guesses, growth, len(codes), seed), stacking), tried
+        if len(unseen) and can_learn and columns <= config.most_features:
+            on_trial = cls(_grow(codec, codes, guesses, growth, learned, seed), stacking, config)
+            trial = on_trial.try_on_hidden(codec, hide(unseen, seed), guess, guesses, growth.trees)
+            stacking = trial.stacking
+        return cls(_grow(codec, codes, guesses, growth, len(codes), seed), stacking, config), trial
+
+    def try_on_hidden(
+        self,
+        codec: TableCodec,
+        rows: tuple[Codes, Codes],
+        guess: Guesser,
+        guesses: Guess,
+        randomised: int,
+    ) -> Trial:
+        """Learn whom to trust from cells that are hidden from network and trees.
+
+        Args:
+            codec: knows the kind of each column.
+            rows: that neither has learned from, complete and masked, see ``hide``.
+            guess: the network's guesses for rows.
+            guesses: of the cells that are not observed in the table.
+            randomised: trees of each forest that are extremely randomised.
+        """
+        complete, masked = rows
+        network = guess(masked)
+        trees = self._sweeps(codec, masked, network)
+        stacking = fit_weights(codec, complete, masked, network.missing, trees, guesses)
+        both = trees.mixed(network.missing, stacking.shares_in(masked))
+        return Trial(complete, masked, both, self.forests, randomised, stacking)
 
     def refine(self, codec: TableCodec, codes: Codes, first: NetworkGuess) -> Guess:
         """Better guesses for the unobserved cells of ``codes``, from the network's ``first``."""
-        trees = self._trees(codec, codes, first)
+        trees = self._sweeps(codec, codes, first)
         return trees.mixed(first.missing, self.stacking.shares_in(codes))
 
-    def _trees(self, codec: TableCodec, codes: Codes, first: NetworkGuess) -> Guess:
-        """What the trees say of the unobserved cells in the end."""
+    def _sweeps(self, codec: TableCodec, codes: Codes, first: NetworkGuess) -> Guess:
+        """What the trees predict of the unobserved cells in the end."""
         shares = StackingWeights.before(codes.bins.shape[1]).shares_in(codes)
-        trees = self._say(codec, codes, first, first.missing)
-        for _ in range(SWEEPS - 1):
+        trees = self._predict(codec, codes, first, first.missing)
+        for _ in range(self.config.sweeps - 1):
             guesses = trees.mixed(first.missing, shares)
-            trees = trees.mean(self._say(codec, codes, first, guesses))
+            trees = trees.mean(self._predict(codec, codes, first, guesses))
         return trees
 
-    def _say(self, codec: TableCodec, codes: Codes, network: NetworkGuess, guesses: Guess) -> Guess:
-        """What the trees say of the unobserved cells, looking at ``guesses`` of all of them.
+    def _predict(
+        self, codec: TableCodec, codes: Codes, network: NetworkGuess, guesses: Guess
+    ) -> Guess:
+        """What the trees predict of the unobserved cells, looking at ``guesses`` of all of them.
 
         What is missing because of what it holds differs from what is observed like it, by ever less
         the better it is known: a category by the same odds, a number in proportion to the squared
@@ -142,13 +164,11 @@ def _rounds(
     codec: TableCodec, codes: Codes, first: NetworkGuess, growth: Growth, seed: int
 ) -> Guess:
     """The network's ``first`` guesses after rounds of quick trees."""
-    gaps = 1 - float(codes.observed.mean())
-    quick = Growth(max(round(QUICK_SHARE * growth.trees), FEWEST_QUICK), 1, mixed=False)
     guesses, stacking = first.missing, StackingWeights.before(codes.bins.shape[1])
     shares = stacking.shares_in(codes)
-    for number in range(math.ceil(ROUNDS * min(gaps / MANY_GAPS, 1.0))):
-        forests = _grow(codec, codes, guesses, quick, len(codes), seed + number)
-        trees = Refiner(forests, stacking)._say(codec, codes, first, guesses)
+    for number in range(growth.config.rounds_for(gaps=1 - float(codes.observed.mean()))):
+        forests = _grow(codec, codes, guesses, growth.quick, len(codes), seed + number)
+        trees = Refiner(forests, stacking)._predict(codec, codes, first, guesses)
         latest = trees.mixed(first.missing, shares)
         guesses = latest if number == 0 else guesses.mean(latest)
     return guesses
@@ -175,23 +195,23 @@ def _grow(
     """A forest for each column, from the first ``rows`` rows, on a core each.
 
     scikit-learn changes Python's list of warning filters for a moment in each thread, and several
-    threads can leave it empty; the list is put back, and what they said meanwhile is dropped: that
-    was of this, or of rows that all trees learned from.
+    threads can leave it empty; the list is put back, and what they warned of meanwhile is dropped:
+    that was of this, or of rows that all trees learned from.
     """
     x = features(codec, codes, guesses)
     deviations = codec.deviations(codes)
     bins = np.where(codec.is_number, 0, codec.sizes)
 
     def forest(j: int) -> Forest:
-        known: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
-        others = np.delete(x, j, axis=1)[known]
-        target = codes.bins[known, j] if bins[j] else deviations[known, j]
-        chosen = telling(others, target, number=not bins[j])
+        present: Mask = codes.observed[:, j] & (np.arange(len(codes)) < rows)
+        others = np.delete(x, j, axis=1)[present]
+        target = codes.bins[present, j] if bins[j] else deviations[present, j]
+        chosen = telling(others, target, not bins[j], growth.config.most_features)
         others, sizes = others[:, chosen], np.delete(bins, j)[chosen]
         if bins[j]:
-            grown = Forest.of_categories(others, target, sizes, bins[j], growth, seed)
+            grown = grow_categories(others, target, sizes, bins[j], growth, seed)
         else:
-            grown = Forest.of_numbers(others, target, sizes, growth, seed)
+            grown = grow_numbers(others, target, sizes, growth, seed)
         return grown.among(chosen)
 
     # One column after the other on both cores, threads would mostly wait for each other.
@@ -202,18 +222,3 @@ def _grow(
     ):
         warnings.simplefilter("ignore")
         return tuple(pool.map(forest, range(len(codec.bins_))))
-
-
-def _growth(observed: int, columns: int, min_count: int, leverage: float) -> Growth:
-    """As many trees, then as deep ones, as fit the budget of nodes for so many observed cells.
-
-    No leaf has fewer than ``min_count`` rows. What the columns of a row tell of it adds up, as
-    independent residuals do, with the root of their number; so each may tell that much less.
-    """
-    each = min(leverage / math.sqrt(columns), 1.0) if leverage < 1 else 1.0
-    smallest = max(min_count, math.ceil(1 / each))
-    trees = ENOUGH_NODES * smallest // (2 * observed)
-    trees = int(np.clip(trees, FEWEST_TREES, MOST_TREES))
-    boosted = int(np.clip(MOST_BOOSTED // columns, FEWEST_BOOSTED, BOOSTED_TREES))
-    leaf = max(smallest, math.ceil(2 * observed * trees / MOST_NODES))
-    return Growth(trees, leaf, boosted=boosted, leverage=each)

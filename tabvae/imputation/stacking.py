@@ -9,32 +9,43 @@ the more trees look at guesses, which they take for facts: the network has learn
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Self
 
 import numpy as np
 
-from tabvae.columns.arrow import Floats
+from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import Forest
 from tabvae.predict.guess import Guess, mix
+from tabvae.predict.missingness import LEAST
 
-NETWORK_SHARE = 0.15
-"""Of a guess, before anything is known."""
-HIDDEN = 0.1
-"""Share of the cells that are hidden: few, so that the rows have hardly more gaps than they had."""
-MOST_COPIES, ENOUGH_ROWS = 8, 4000
-"""Each row is looked at several times, with other cells hidden, if there are few of them."""
-CELLS_BORROWED, CELLS_BEFORE = 500, 2000
-"""Weight, in cells, of what is known of all columns beside what is seen of one; and of what is
-believed before anything is known beside what is seen of all."""
-GROUPS = 10
-"""Of numbers, by what is guessed of them."""
-LEAST = 1e-12
-UNOBSERVED_POWER = 3
-"""Of the share of a row's other cells that are not observed: about what the network's share is when
-trees have nothing but that many guesses to look at."""
-ERROR_BEFORE = 0.8
-"""Of both together, squared, beside the network's."""
+
+@dataclass(frozen=True)
+class StackingConfig:
+    """How whom to trust is learned; ``docs/decisions/0012-network-or-trees.md`` has the reasons.
+
+    Attributes:
+        network_share: of the network in a guess, before anything is known.
+        error_before: squared error of both together over the network's, before anything is known.
+        hidden_share: of the cells that are hidden: few, so that the rows have hardly more gaps than
+            they had.
+        most_copies: how often a row is looked at, with other cells hidden each time.
+        enough_rows: so many that no row needs to be looked at twice.
+        cells_borrowed: weight, in cells, of what is seen of all columns of a kind beside what is
+            seen of one, for few cells tell little.
+        cells_before: weight, in cells, of what is believed before anything is known beside what is
+            seen of all columns.
+        groups: of numbers by what is guessed of them: enough to tell large from small ones.
+    """
+
+    network_share: float = 0.15
+    error_before: float = 0.8
+    hidden_share: float = 0.1
+    most_copies: int = 8
+    enough_rows: int = 4000
+    cells_borrowed: int = 500
+    cells_before: int = 2000
+    groups: int = 10
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,16 @@ class StackingWeights:
     Attributes:
         shares: (columns,) weight of the network's guess; the trees' has the rest.
         errors: (columns,) squared error of both together over that of the network alone.
+
+    Raises:
+        ValueError: they are no shares, or not of the same columns.
+
+    **Examples**
+
+    >>> codes = Codes.empty(rows=2, columns=2)  # of the second row, the other cell is observed
+    >>> codes.observed[1, 1] = True
+    >>> StackingWeights(np.array([0.2, 0.5]), np.ones(2)).shares_in(codes)
+    [array([1. , 0.2]), array([1.])]
     """
 
     shares: Floats
@@ -57,9 +78,10 @@ class StackingWeights:
                 raise ValueError("the trust in the network is no share")
 
     @classmethod
-    def before(cls, columns: int) -> StackingWeights:
+    def before(cls, columns: int, config: StackingConfig | None = None) -> StackingWeights:
         """Before anything is known."""
-        return cls(np.full(columns, NETWORK_SHARE), np.full(columns, ERROR_BEFORE))
+        config = config or StackingConfig()
+        return cls(np.full(columns, config.network_share), np.full(columns, config.error_before))
 
     def shares_in(self, codes: Codes) -> list[Floats]:
         """The shares of all unobserved cells, one (n,) a column."""
@@ -72,49 +94,120 @@ class StackingWeights:
 
 def unobserved_share(codes: Codes) -> list[Floats]:
     """Of all unobserved cells, one (n,) a column, how far the network alone knows what to guess: 1
-    where no other cell of the row is observed, near 0 while most are."""
+    where no other cell of the row is observed, near 0 while most are. The third power of the share
+    of the others that are not is about the best share of the network where trees look at so many
+    guesses."""
     others = max(codes.bins.shape[1] - 1, 1)
     share = ((~codes.observed).sum(1) - 1) / others
-    return [share[~known] ** UNOBSERVED_POWER for known in codes.observed.T]
+    return [share[~observed] ** 3 for observed in codes.observed.T]
 
 
 def _in_rows(columns: Floats, shares: list[Floats]) -> list[Floats]:
     return [one + (1 - one) * share for one, share in zip(columns, shares, strict=True)]
 
 
-class Trial(NamedTuple):
+@dataclass(frozen=True)
+class Trial:
     """Rows that neither has learned from, with cells hidden from both.
 
     Attributes:
-        whole: (N, columns) the rows.
-        hidden: (N, columns) the same with fewer cells observed.
-        guesses: of the unobserved cells of ``hidden``, by both together.
+        complete: (N, columns) the rows.
+        masked: (N, columns) the same with fewer cells observed.
+        guesses: of the unobserved cells of ``masked``, by both together.
         forests: one a column, that have not learned from these rows.
         trees: of each forest that are extremely randomised, its first.
+        stacking: the weights that lose least on these rows.
     """
 
-    whole: Codes
-    hidden: Codes
+    complete: Codes
+    masked: Codes
     guesses: Guess
     forests: tuple[Forest, ...]
     trees: int
+    stacking: StackingWeights
 
 
-def hide(unseen: Codes, seed: int) -> tuple[Codes, Codes]:
-    """Rows to try on, as they are and with some of their observed cells hidden."""
-    times = min(MOST_COPIES, -(-ENOUGH_ROWS // max(len(unseen), 1)))
-    whole = Codes.joined(*[unseen] * times)
-    hidden = np.random.default_rng(seed).random(whole.observed.shape) < HIDDEN
-    return whole, replace(whole, observed=whole.observed & ~hidden)
+def hide(unseen: Codes, seed: int, config: StackingConfig | None = None) -> tuple[Codes, Codes]:
+    """Rows to try on, complete and masked: with some of their observed cells hidden."""
+    config = config or StackingConfig()
+    times = min(config.most_copies, -(-config.enough_rows // max(len(unseen), 1)))
+    complete = Codes.joined(*[unseen] * times)
+    hidden = np.random.default_rng(seed).random(complete.observed.shape) < config.hidden_share
+    return complete, replace(complete, observed=complete.observed & ~hidden)
+
+
+@dataclass(frozen=True)
+class Quadratic:
+    """What a share s of the network beside the trees loses in each column:
+
+        loss(s)  =  sum of weights |(truth - trees) - s (network - trees)|^2
+                 =  constant - 2 s gain + s^2 spread
+
+    Attributes:
+        cells: (columns,) sum of the weights.
+        gain: (columns,) sum of weights (truth - trees) (network - trees).
+        spread: (columns,) sum of weights (network - trees)^2.
+        constant: (columns,) sum of weights (truth - trees)^2.
+
+    **Examples**
+
+    >>> truth, network, trees = np.array([1.0, 2.0]), np.array([1.0, 3.0]), np.array([0.0, 1.0])
+    >>> column = Quadratic.of(truth, network, trees, weights=np.ones(2))
+    >>> column.loss(0.0), column.loss(1.0), column.gain / column.spread
+    (array([2.]), array([1.]), array([0.6]))
+    """
+
+    cells: Floats
+    gain: Floats
+    spread: Floats
+    constant: Floats
+
+    @classmethod
+    def of(cls, truth: Floats, network: Floats, trees: Floats, weights: Floats) -> Self:
+        """Of one column.
+
+        Args:
+            truth: (n,) numbers or (n, bins) probabilities of a category; so the next two.
+            network: its guesses.
+            trees: theirs, with the network's part that the row alone gives it.
+            weights: (n,) what each cell counts.
+        """
+        residual, difference = truth - trees, network - trees
+        terms = (residual * difference, difference**2, residual**2)
+        gain, spread, constant = ((weights @ term).sum() for term in terms)
+        return cls(*(np.array([term]) for term in (weights.sum(), gain, spread, constant)))
+
+    @classmethod
+    def joined(cls, columns: list[Self]) -> Self:
+        """Of several columns."""
+        parts = zip(*(vars(column).values() for column in columns), strict=True)
+        return cls(*(np.concatenate(part) for part in parts))
+
+    def __getitem__(self, columns: Mask) -> Quadratic:
+        return Quadratic(*(term[columns] for term in vars(self).values()))
+
+    def loss(self, share: Floats | float) -> Floats:
+        """(columns,) of a share in each."""
+        return self.constant - 2 * share * self.gain + share**2 * self.spread
+
+    def best_share(self, config: StackingConfig) -> Floats:
+        """(columns,) the shares that lose least, shrunk."""
+        return _shrunk(self.gain, self.spread, self.cells, config.network_share, config)
+
+    def error(self, share: Floats, config: StackingConfig) -> Floats:
+        """(columns,) the loss of a share over that of the network alone, shrunk."""
+        losses = self.loss(share), self.loss(1.0)
+        return _shrunk(*losses, self.cells, config.error_before, config)
 
 
 def fit_weights(
     codec: TableCodec,
-    whole: Codes,
-    hidden: Codes,
+    complete: Codes,
+    masked: Codes,
     network: Guess,
     trees: Guess,
     missing: Guess,
+    config: StackingConfig | None = None,
 ) -> StackingWeights:
     """The weights of the network's guesses that lose least on hidden cells.
 
@@ -124,59 +217,40 @@ def fit_weights(
 
     Args:
         codec: knows the kind of each column.
-        whole: (N, columns) rows.
-        hidden: (N, columns) the same with fewer cells observed.
-        network: what the network guesses of the unobserved cells of ``hidden``.
+        complete: (N, columns) rows.
+        masked: (N, columns) the same with fewer cells observed.
+        network: what the network guesses of the unobserved cells of ``masked``.
         trees: what the trees guess of them.
         missing: what is guessed of the cells that are not observed in the table.
+        config: how far few cells are believed.
     """
-    truth, shares = _truth(codec, whole, hidden), unobserved_share(hidden)
-    sums = np.zeros((len(truth), 4))
-    for j, true in enumerate(truth):
-        known = whole.observed[~hidden.observed[:, j], j]
-        if known.any():
-            weights = _weights(trees[j][known], missing[j])
-            without = mix(trees[j], network[j], shares[j])
-            sums[j] = _sums(true[known], network[j][known], without[known], weights)
-    numbers = codec.is_number
-    stacking = StackingWeights.before(len(truth))
-    for kind in (numbers, ~numbers):
-        cells, gain, spread, loss = sums[kind].T
-        if cells.sum() > 0:
-            share = _ratios(gain, spread, cells, NETWORK_SHARE)
-            both = loss - 2 * share * gain + share**2 * spread
-            alone = loss - 2 * gain + spread
+    config = config or StackingConfig()
+    columns, alone = [], unobserved_share(masked)
+    for j, truth in enumerate(_truth(codec, complete, masked)):
+        hidden = complete.observed[~masked.observed[:, j], j]
+        weights = _weights(trees[j][hidden], missing[j], config.groups)
+        given = mix(trees[j], network[j], alone[j])[hidden]
+        columns.append(Quadratic.of(truth[hidden], network[j][hidden], given, weights))
+    losses = Quadratic.joined(columns)
+    stacking = StackingWeights.before(len(columns), config)
+    for kind in (codec.is_number, ~codec.is_number):
+        if losses.cells[kind].sum() > 0:
+            share = losses[kind].best_share(config)
             stacking.shares[kind] = share
-            stacking.errors[kind] = _ratios(both, alone, cells, ERROR_BEFORE)
+            stacking.errors[kind] = losses[kind].error(share, config)
     return stacking
 
 
-def _truth(codec: TableCodec, whole: Codes, hidden: Codes) -> list[Floats]:
-    """What a perfect guess of the unobserved cells of ``hidden`` would be."""
-    rows = [~observed for observed in hidden.observed.T]
+def _truth(codec: TableCodec, complete: Codes, masked: Codes) -> list[Floats]:
+    """What a perfect guess of the unobserved cells of ``masked`` would be."""
+    rows = [~observed for observed in masked.observed.T]
     return [
-        bins.truth(whole.bins[cells, j], whole.values[cells, j])
+        bins.truth(complete.bins[cells, j], complete.values[cells, j])
         for j, (bins, cells) in enumerate(zip(codec.bins_, rows, strict=True))
     ]
 
 
-def _sums(truth: Floats, network: Floats, trees: Floats, weights: Floats) -> Floats:
-    """(4,) the weights, then the coefficients of the loss of the share s of the network beside the
-    trees, sum of weights |(truth - trees) - s (network - trees)|^2: half of minus the linear one,
-    the quadratic one, the constant. "Trees" have the network's part that the row alone gives it.
-
-    Args:
-        truth: (n,) numbers or (n, bins) probabilities of a category; so the next two.
-        network: its guesses.
-        trees: theirs.
-        weights: (n,) what each cell counts.
-    """
-    wrong, apart = truth - trees, network - trees
-    terms = (wrong * apart, apart**2, wrong**2)
-    return np.array([weights.sum(), *((weights @ term).sum() for term in terms)])
-
-
-def _weights(tried: Floats, missing: Floats) -> Floats:
+def _weights(tried: Floats, missing: Floats, groups: int) -> Floats:
     """(n,) what each tried cell counts: the more, the more often guesses like its own are made of
     missing cells. They sum to the number of cells of equal weight that would tell as much (Kish
     1965).
@@ -184,10 +258,13 @@ def _weights(tried: Floats, missing: Floats) -> Floats:
     Args:
         tried: (n,) numbers or (n, bins) probabilities of a category.
         missing: (m,) or (m, bins) the same of missing cells.
+        groups: into which numbers are put; categories are their own.
     """
+    if not len(tried):
+        return np.zeros(0)
     if tried.ndim == 1:
-        edges = np.quantile(tried, np.linspace(0, 1, GROUPS + 1)[1:-1])
-        tried, missing = (np.eye(GROUPS)[np.searchsorted(edges, g)] for g in (tried, missing))
+        edges = np.quantile(tried, np.linspace(0, 1, groups + 1)[1:-1])
+        tried, missing = (np.eye(groups)[np.searchsorted(edges, g)] for g in (tried, missing))
     groups = tried.shape[1]
     often = (tried.sum(0) + 1) / (len(tried) + groups)
     wanted = (missing.sum(0) + groups * often) / (len(missing) + groups)
@@ -196,11 +273,17 @@ def _weights(tried: Floats, missing: Floats) -> Floats:
     return weights
 
 
-def _ratios(parts: Floats, wholes: Floats, cells: Floats, before: float) -> Floats:
-    """(columns,) ``parts`` over ``wholes`` within 0..1 in columns of one kind, few cells borrowing
-    from the other columns, and those from what was believed ``before``."""
-    unit = wholes.sum() / cells.sum() * CELLS_BEFORE + LEAST
-    common = (parts.sum() + before * unit) / (wholes.sum() + unit)
-    each = wholes / np.maximum(cells, 1) * CELLS_BORROWED + LEAST
-    ratios: Floats = ((parts + common * each) / (wholes + each)).clip(0, 1)
+def _shrunk(
+    parts: Floats, wholes: Floats, cells: Floats, before: float, config: StackingConfig
+) -> Floats:
+    """(columns,) ``parts`` over ``wholes``, within 0..1, in columns of one kind. Few cells borrow
+    from the other columns, and those from what was believed ``before``:
+
+        common   =  (sum parts + before a) / (sum wholes + a)    a  =  cells_before whole of a cell
+        ratio_j  =  (part_j + common b_j) / (whole_j + b_j)      b_j  =  cells_borrowed whole_j's
+    """
+    a = wholes.sum() / cells.sum() * config.cells_before + LEAST
+    common = (parts.sum() + before * a) / (wholes.sum() + a)
+    b = wholes / np.maximum(cells, 1) * config.cells_borrowed + LEAST
+    ratios: Floats = ((parts + common * b) / (wholes + b)).clip(0, 1)
     return ratios
