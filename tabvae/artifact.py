@@ -132,7 +132,7 @@ def _contents(saved: Saved) -> tuple[dict[str, Any], Arrays]:
             arrays[f"line.{j}.{name}"] = array
     for name, weights in vars(fitted.refiner.stacking).items():
         arrays[f"trust.{name}"] = weights
-    arrays["margins.places"] = fitted.recalibration.places
+    arrays["margins.places"] = fitted.recalibration.quantiles
     for j, tilt in enumerate(fitted.predictor.missingness.tilts):
         arrays[f"tilt.{j}"] = tilt
     arrays["card.kl"] = card.kl

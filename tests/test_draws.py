@@ -14,7 +14,7 @@ from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.imputation.draws import PLACES, Recalibration, sharpened
+from tabvae.imputation.draws import QUANTILES, Recalibration, sharpened
 from tabvae.imputation.stacking import StackingWeights, Trial
 from tabvae.predict.guess import Guess
 from tabvae.predict.sampling import Sample
@@ -135,6 +135,6 @@ def test_draws_spread_as_hidden_numbers_did(
     predictor.distributions.return_value = [(p, p) for p in found]
     trial = Trial(truth, hidden, Guess(guesses), (), 0, TRUST)
     recalibration = Recalibration.fit(predictor, TRUST, trial, 0)
-    low, high = recalibration.places[[PLACES // 10, -PLACES // 10]]
+    low, high = recalibration.quantiles[[QUANTILES // 10, -QUANTILES // 10]]
     assert (low < 0.05 and high > 0.95) == wider
-    assert abs(recalibration.places[PLACES // 2] - 0.5) < 0.05
+    assert abs(recalibration.quantiles[QUANTILES // 2] - 0.5) < 0.05

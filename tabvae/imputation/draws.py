@@ -2,13 +2,13 @@
 
 A network draws the missing cells of a row together, but knows each of them less well than network
 and trees do. So of what it draws the dependence of cells on each other is kept: a cell goes to that
-place of its better distribution where it was in the network's (ensemble copula coupling, Schefzik
-et al. 2013).
+quantile of its better distribution at which it was in the network's (ensemble copula coupling,
+Schefzik et al. 2013).
 
 The better one of a number is the network's with its variance as much smaller as the error of both
 is, tilted to the mean that both guess: the nearest in information that has it (Csiszar 1975). Where
-cells hidden from both lie in theirs corrects the places (Kuleshov et al. 2018). Of a category it is
-the guess itself, and a drawn one stays as often as it can (maximal coupling, Lindvall 1992).
+cells hidden from both lie in theirs corrects the quantiles (Kuleshov et al. 2018). Of a category it
+is the guess itself, and a drawn one stays as often as it can (maximal coupling, Lindvall 1992).
 """
 
 from __future__ import annotations
@@ -25,17 +25,33 @@ from tabvae.columns.bins import Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.stacking import StackingWeights, Trial
 from tabvae.predict.ensemble import sample_bins
+from tabvae.predict.missingness import LEAST
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample, set_column
 
-PLACES = 101
-CELLS_BEFORE = 200
-"""Cells that lie where they should, beside those on which places are learned."""
-STEEPEST, EXACT = 1e5, 1e-7
-"""Tilt of a number, for each deviation; deviations by which its mean may be wrong."""
-LEAST, LEAST_ERROR, NEAR_END = 1e-12, 0.1, 1e-3
-"""Probability of a bin; squared error over the network's; how near a mean comes to the first and
-the last bin, as a share of what lies between them."""
+QUANTILES = 101
+"""That a model file holds."""
+
+
+@dataclass(frozen=True)
+class RecalibrationConfig:
+    """How a better distribution is made.
+
+    Attributes:
+        cells_before: that lie where they should, beside those on which quantiles are learned, so
+            that few of them change little.
+        least_error: squared error over the network's: variance is made no smaller than that.
+        near_end: how near a mean comes to the first and the last bin, as a share of what lies
+            between them: at an end only one bin would be left.
+        steepest: tilt for each deviation, at most.
+        exact: deviations by which a mean may be wrong.
+    """
+
+    cells_before: int = 200
+    least_error: float = 0.1
+    near_end: float = 1e-3
+    steepest: float = 1e5
+    exact: float = 1e-7
 
 
 @dataclass(frozen=True)
@@ -43,20 +59,29 @@ class Recalibration:
     """The way from the network's distribution of a cell to the better one.
 
     Attributes:
-        places: (PLACES,) quantiles of where hidden numbers lie in their better distribution.
+        quantiles: (QUANTILES,) of the probability integral transforms of hidden numbers in their
+            better distributions.
+
+    Raises:
+        ValueError: they are no quantiles.
+
+    **Examples**
+
+    >>> Recalibration.none().quantiles[[0, 50, 100]]
+    array([0. , 0.5, 1. ])
     """
 
-    places: Floats
+    quantiles: Floats
 
     def __post_init__(self) -> None:
-        steps = np.diff(self.places, prepend=0, append=1)
-        if self.places.shape != (PLACES,) or not (steps >= 0).all():
+        steps = np.diff(self.quantiles, prepend=0, append=1)
+        if self.quantiles.shape != (QUANTILES,) or not (steps >= 0).all():
             raise ValueError("the places of draws are no quantiles")
 
     @classmethod
     def none(cls) -> Recalibration:
-        """Places are right as they are."""
-        return cls(np.linspace(0, 1, PLACES))
+        """Quantiles are right as they are."""
+        return cls(np.linspace(0, 1, QUANTILES))
 
     @classmethod
     def fit(
@@ -65,30 +90,32 @@ class Recalibration:
         stacking: StackingWeights,
         trial: Trial | None,
         seed: int,
+        config: RecalibrationConfig | None = None,
     ) -> Recalibration:
-        """Learn places from numbers that were hidden.
+        """Learn quantiles from numbers that were hidden.
 
         Args:
             predictor: networks and codec.
             stacking: in network and trees.
-            trial: rows with cells hidden, and what is guessed of those; without it places stay.
-            seed: of the places within bins.
+            trial: rows with cells hidden, and what is guessed of those; without it quantiles stay.
+            seed: of the quantiles within bins.
+            config: how far few cells are believed.
         """
         if trial is None:
             return cls.none()
-        rng = np.random.default_rng(seed)
-        places, errors = [np.linspace(0, 1, CELLS_BEFORE)], stacking.errors_in(trial.masked)
+        config, rng = config or RecalibrationConfig(), np.random.default_rng(seed)
+        pits, errors = [np.linspace(0, 1, config.cells_before)], stacking.errors_in(trial.masked)
         distributions = predictor.distributions(trial.masked)
         columns = zip(predictor.codec.bins_, distributions, strict=True)
         for j, (coder, (_, network)) in enumerate(columns):
             if coder.is_number:
                 rows = np.flatnonzero(~trial.masked.observed[:, j])
-                known = trial.complete.observed[rows, j]
-                guesses = trial.guesses[j][known]
-                better = sharpened(coder, network[known], guesses, errors[j][known])
-                bins = trial.complete.bins[rows[known], j]
-                places.append(_pit(better, bins, rng.random(len(bins))))
-        return cls(np.quantile(np.concatenate(places), np.linspace(0, 1, PLACES)))
+                hidden = trial.complete.observed[rows, j]
+                guesses = trial.guesses[j][hidden]
+                better = sharpened(coder, network[hidden], guesses, errors[j][hidden], config)
+                bins = trial.complete.bins[rows[hidden], j]
+                pits.append(pit(better, bins, rng.random(len(bins))))
+        return cls(np.quantile(np.concatenate(pits), np.linspace(0, 1, QUANTILES)))
 
     def moved(
         self,
@@ -107,22 +134,28 @@ class Recalibration:
             networks: (n, bins) a column, its distribution of each unobserved cell.
             better: the same by network and trees together.
         """
-        done, levels = sample.codes.copy(), sample.quantiles.copy()
+        done, quantiles = sample.codes.copy(), sample.quantiles.copy()
         for j, coder in enumerate(codec.bins_):
             rows = np.flatnonzero(~codes.observed[:, j])
-            drawn = done.bins[rows, j], levels[rows, j]
+            drawn = done.bins[rows, j], quantiles[rows, j]
             if coder.is_number:
-                place = _pit(networks[j], *drawn)
-                place = np.interp(place, np.linspace(0, 1, PLACES), self.places)
-                bins, inside = _inverse_cdf(better[j], place)
+                uniform = pit(networks[j], *drawn)
+                uniform = np.interp(uniform, np.linspace(0, 1, QUANTILES), self.quantiles)
+                bins, inside = inverse_cdf(better[j], uniform)
             else:
-                bins, inside = _maximal_coupling(networks[j], better[j], *drawn)
-            levels[rows, j] = inside
+                bins, inside = maximal_coupling(networks[j], better[j], *drawn)
+            quantiles[rows, j] = inside
             set_column(codec, done, j, rows, bins, inside)
-        return replace(sample, codes=done, quantiles=levels)
+        return replace(sample, codes=done, quantiles=quantiles)
 
 
-def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Floats:
+def sharpened(
+    coder: Bins,
+    network: Floats,
+    guess: Floats,
+    errors: Floats,
+    config: RecalibrationConfig | None = None,
+) -> Floats:
     """(n, bins) what network and trees together believe of cells of one column.
 
     Args:
@@ -130,52 +163,77 @@ def sharpened(coder: Bins, network: Floats, guess: Floats, errors: Floats) -> Fl
         network: (n, bins) the network's distribution.
         guess: (n,) means in column deviations, or (n, bins) probabilities of a category.
         errors: (n,) squared error of the guess over that of the network's.
+        config: how far it may go.
     """
     if not isinstance(coder, ContinuousBins):
         return cast(Floats, guess / guess.sum(1, keepdims=True))
+    config = config or RecalibrationConfig()
     x = coder.deviations(coder.means)
-    reach = (x.max() - x.min()) * NEAR_END
+    reach = (x.max() - x.min()) * config.near_end
     if len(guess) == 0 or reach == 0:
         return network
     mean = guess.clip(x.min() + reach, x.max() - reach)
     # A normal distribution to the power 1 / error has its variance times the error.
-    log_p = np.log(network.clip(LEAST)) / errors[:, None].clip(LEAST_ERROR)
+    log_p = np.log(network.clip(LEAST)) / errors[:, None].clip(config.least_error)
 
-    def away(tilt: Floats, row: Ints) -> Floats:
+    def excess(tilt: Floats, row: Ints) -> Floats:
         return cast(Floats, softmax(log_p[row] + tilt[:, None] * x, axis=1) @ x - mean[row])
 
-    found = find_root(
-        away,
-        (-STEEPEST, STEEPEST),
+    root = find_root(
+        excess,
+        (-config.steepest, config.steepest),
         args=(np.arange(len(mean)),),
-        tolerances={"fatol": EXACT},
+        tolerances={"fatol": config.exact},
     )
-    return cast(Floats, softmax(log_p + found.x[:, None] * x, axis=1))
+    return cast(Floats, softmax(log_p + root.x[:, None] * x, axis=1))
 
 
-def _pit(probabilities: Floats, bins: Ints, levels: Floats | float) -> Floats:
-    """(n,) the share of each distribution that lies below ``levels`` of its bin."""
+def pit(probabilities: Floats, bins: Ints, quantiles: Floats | float) -> Floats:
+    """(n,) probability integral transforms: the share of each distribution (n, bins) that lies
+    below ``quantiles`` of its bin.
+
+    **Examples**
+
+    >>> pit(np.array([[0.5, 0.2, 0.3]]), np.array([1]), 0.5)
+    array([0.6])
+    """
     above = np.cumsum(probabilities, axis=1)
-    own = np.take_along_axis(probabilities, bins[:, None], axis=1)[:, 0]
-    place = np.take_along_axis(above, bins[:, None], axis=1)[:, 0] - (1 - levels) * own
-    return cast(Floats, (place / above[:, -1]).clip(0, 1))
+    mass = np.take_along_axis(probabilities, bins[:, None], axis=1)[:, 0]
+    below = np.take_along_axis(above, bins[:, None], axis=1)[:, 0] - (1 - quantiles) * mass
+    return cast(Floats, (below / above[:, -1]).clip(0, 1))
 
 
-def _inverse_cdf(probabilities: Floats, place: Floats) -> tuple[Ints, Floats]:
-    """The bins and the levels within them at which ``_pit`` is ``place``."""
-    bins = sample_bins(probabilities, place)
-    start, end = (_pit(probabilities, bins, level) for level in (0.0, 1.0))
-    return bins, ((place - start) / np.maximum(end - start, LEAST)).clip(0, 1)
+def inverse_cdf(probabilities: Floats, uniforms: Floats) -> tuple[Ints, Floats]:
+    """The bins (n,) and the quantiles (n,) within them at which ``pit`` is ``uniforms`` (n,).
+
+    **Examples**
+
+    >>> bins, quantiles = inverse_cdf(np.array([[0.5, 0.2, 0.3]]), np.array([0.6]))
+    >>> bins, quantiles.round(6)
+    (array([1]), array([0.5]))
+    """
+    bins = sample_bins(probabilities, uniforms)
+    start, end = (pit(probabilities, bins, quantile) for quantile in (0.0, 1.0))
+    return bins, ((uniforms - start) / np.maximum(end - start, LEAST)).clip(0, 1)
 
 
-def _maximal_coupling(
-    network: Floats, better: Floats, bins: Ints, levels: Floats
+def maximal_coupling(
+    network: Floats, better: Floats, bins: Ints, quantiles: Floats
 ) -> tuple[Ints, Floats]:
-    """Categories distributed as ``better``, from ``bins`` that are as ``network``; what is left of
-    the uniform ``levels`` is uniform again."""
-    was, now = (np.take_along_axis(p, bins[:, None], axis=1)[:, 0] for p in (network, better))
-    stays = np.minimum(now / np.maximum(was, LEAST), 1.0)
-    kept = levels <= stays
-    left = (levels - stays) / np.maximum(1 - stays, LEAST)
-    others, inside = _inverse_cdf((better - network).clip(0) + LEAST, left.clip(0, 1))
-    return np.where(kept, bins, others), np.where(kept, levels / np.maximum(stays, LEAST), inside)
+    """Categories distributed as ``better`` (n, bins), from ``bins`` (n,) that are as ``network``
+    (n, bins) has it: as many as can stay do (Lindvall 1992). What is left of the uniform
+    ``quantiles`` (n,) is uniform again.
+
+    **Examples**
+
+    >>> network, better = np.array([[0.8, 0.2]]), np.array([[0.2, 0.8]])
+    >>> [maximal_coupling(network, better, np.array([0]), np.array([u]))[0] for u in (0.2, 0.3)]
+    [array([0]), array([1])]
+    """
+    before, after = (np.take_along_axis(p, bins[:, None], axis=1)[:, 0] for p in (network, better))
+    stay = np.minimum(after / np.maximum(before, LEAST), 1.0)
+    stays = quantiles <= stay
+    remainder = (quantiles - stay) / np.maximum(1 - stay, LEAST)
+    others, inside = inverse_cdf((better - network).clip(0) + LEAST, remainder.clip(0, 1))
+    inside = np.where(stays, quantiles / np.maximum(stay, LEAST), inside)
+    return np.where(stays, bins, others), inside
