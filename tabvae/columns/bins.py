@@ -286,5 +286,10 @@ class CategoricalBins:
         index = np.where(bins == self.size - 1, bins + within, bins)
         return [self.vocabulary[i] for i in index]
 
+    @property
+    def scale(self) -> float:
+        """One: what is counted in deviations of a column stays as it is."""
+        return 1.0
+
 
 Bins = ContinuousBins | CategoricalBins
