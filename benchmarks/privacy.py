@@ -42,7 +42,7 @@ from tabvae.imputation.config import TreeConfig
 from tabvae.imputation.forest import LEAF, Forest
 from tabvae.model import Model
 from tabvae.tasks.quality import as_codes, nearest_distances
-from tabvae.tasks.scores import known_scores, score_rows
+from tabvae.tasks.scores import Examined, known_scores
 
 TABLES = ("wine_white", "california", "bike", "adult", "adult_categories", "shoppers", "obesity")
 """Numeric, numeric with a category, mixed (3), categories alone, mixed."""
@@ -90,9 +90,10 @@ class Target:
         """(N,) by attack, larger for rows that look as if the model knew them."""
         codes = self.codes(frame)
         model = self.fitted
+        examined = Examined(model.predictor, codes, model.card.scales)
         found = {
-            f"detect {kind}": -score_rows(kind, model.predictor, codes, model.card.scales)
-            for kind in known_scores(model.networks)
+            f"detect {name}": -score.rows(examined)
+            for name, score in known_scores(model.networks).items()
         }
         found["likelihood of each cell"] = self._log_probability(codes)
         return {**found, **self._by_trees(codes)}

@@ -43,7 +43,8 @@ from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
 from tabvae.releases import FORMAT, OLDEST, upgraded
 from tabvae.tasks.assemble import whole_table
-from tabvae.tasks.card import Calibration, Card
+from tabvae.tasks.calibration import Calibration
+from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import owners
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.projection import Projection

@@ -28,7 +28,7 @@ from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.guess import network_guess
 from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.card import Card
+from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import MOST_ROWS, projection_targets
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.projection import Projection, fit_projection

@@ -26,15 +26,15 @@ from tabvae.imputation.refiner import Refiner
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample
-from tabvae.tasks.assemble import explain, fill, whole_table
-from tabvae.tasks.card import Card
+from tabvae.tasks.assemble import fill, whole_table
 from tabvae.tasks.coordinates import path, read_coordinates, write_coordinates
-from tabvae.tasks.detect import row_scores, surprise
+from tabvae.tasks.detect import explain
+from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import decode, embed
 from tabvae.tasks.evaluate import Evaluation, evaluate
 from tabvae.tasks.generate import generate, rows_where
 from tabvae.tasks.projection import Projection
-from tabvae.tasks.scores import chosen_score, score_rows
+from tabvae.tasks.scores import Examined, Score, chosen_score
 
 ROWS_PER_BLOCK = 8192
 
@@ -255,10 +255,10 @@ class Model:
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
         """
-        score = chosen_score(self.networks, score)
+        chosen = chosen_score(self.networks, score)
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
-        calibration = self.card.calibrations[score]
+        calibration = self.card.calibrations[chosen.name]
         if fpr < calibration.least:
             warnings.warn(
                 f"p-values rest on {calibration.rows} rows and are {calibration.least:.3f} at the "
@@ -267,22 +267,19 @@ class Model:
                 stacklevel=2,
             )
         return pa.concat_tables(
-            self._detect(rows, codes, fpr, score) for rows, codes in self._blocks(table)
+            self._detect(rows, codes, fpr, chosen) for rows, codes in self._blocks(table)
         )
 
-    def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: str) -> pa.Table:
-        found = surprise(self.predictor, codes, self.card.scales)
-        if score == "surprise":
-            scores = row_scores(found.cells)
-        else:
-            scores = score_rows(score, self.predictor, codes, self.card.scales)
-        p_values = self.card.calibrations[score].p_values(scores)
+    def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: Score) -> pa.Table:
+        examined = Examined(self.predictor, codes, self.card.scales)
+        scores = score.rows(examined)
+        p_values = self.card.calibrations[score.name].p_values(scores)
         columns: dict[str, Any] = {
             "score": scores,
             "p_value": p_values,
             "outlier": p_values <= fpr,
         }
-        columns.update(explain(self.predictor, table, codes, found.attribution))
+        columns.update(explain(self.predictor, table, codes, examined.surprise.attribution))
         return pa.table(columns)
 
     @property

@@ -8,8 +8,8 @@ import pytest
 
 from tabvae import TabVAE
 from tabvae.errors import ParameterError
-from tabvae.tasks.card import Calibration, as_of_new_rows
-from tabvae.tasks.detect import LOOKS, attribution, masks, row_scores
+from tabvae.tasks.calibration import Calibration, Shift, as_of_new_rows
+from tabvae.tasks.detect import DetectConfig, attribution, masks, row_scores
 from tabvae.tasks.scores import SCORES
 
 
@@ -19,7 +19,7 @@ def test_looks_hide_everything_first_and_every_column_often(columns: int) -> Non
     assert hidden[0].all()
     assert hidden.any(1).all()
     assert (np.diff(hidden.sum(1)) <= 0).all()
-    assert hidden.sum(0).min() >= LOOKS // 4
+    assert hidden.sum(0).min() >= DetectConfig().masks // 4
 
 
 def test_small_tables_have_every_cell_predicted_from_all_others() -> None:
@@ -43,7 +43,7 @@ def test_a_cell_that_makes_others_look_odd_is_to_blame_for_them() -> None:
     odd = np.where(hidden[:, :1] == 0, 1.0, 0.0) * hidden
     odd[:, 0] = 0.2 * hidden[:, 0]
     own = odd.sum(0, keepdims=True) / hidden.sum(0)
-    found = attribution(own, odd.sum(1)[None], hidden, np.ones((1, 4), dtype=bool))
+    found = attribution(own, odd.sum(1)[None], hidden, np.ones((1, 4), dtype=bool), 4.0)
     assert own.argmax() != 0
     assert found.argmax() == 0
 
@@ -98,12 +98,12 @@ def test_no_p_value_is_smaller_than_the_rows_it_rests_on_can_tell() -> None:
     np.testing.assert_allclose(p_values, 0.01)
 
 
-@pytest.mark.parametrize("additive", [False, True])
-def test_scores_of_rows_learned_by_heart_are_moved_to_held_out_ones(additive: bool) -> None:
+@pytest.mark.parametrize("shift", Shift)
+def test_scores_of_rows_learned_by_heart_are_moved_to_held_out_ones(shift: Shift) -> None:
     rng = np.random.default_rng(0)
     known, held_out = rng.gamma(4, size=900), rng.gamma(4, size=400)
-    held_out = held_out + 2 if additive else 2 * held_out
-    moved = as_of_new_rows(known, held_out, additive)
+    held_out = held_out + 2 if shift is Shift.AMOUNT else 2 * held_out
+    moved = as_of_new_rows(known, held_out, shift)
     middle = [float(np.median(scores)) for scores in (known, moved, held_out)]
     assert abs(middle[1] - middle[2]) < 0.3 * abs(middle[0] - middle[2])
-    np.testing.assert_allclose(as_of_new_rows(known, known, additive), known)
+    np.testing.assert_allclose(as_of_new_rows(known, known, shift), known)

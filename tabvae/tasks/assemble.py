@@ -1,21 +1,15 @@
-"""Where results enter a table: gaps that are filled, columns not modelled, explanations."""
+"""Where results enter a table: gaps that are filled, columns that are not modelled."""
 
 from __future__ import annotations
 
-import numpy as np
 import pyarrow as pa
 
 from tabvae.columns import arrow
-from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, shown
-from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample
-from tabvae.tasks.detect import expected
-
-CELLS_SHOWN = 3
 
 
 def fill(codec: TableCodec, table: pa.Table, codes: Codes, sample: Sample) -> pa.Table:
@@ -103,30 +97,3 @@ def whole_table(schema: Schema, modelled: pa.Table, given: pa.Table | None = Non
             rows = modelled.num_rows
             arrays[column.name] = _unmodelled(schema, column, rows, fresh=given is None)
     return pa.table(arrays)
-
-
-def explain(
-    predictor: Predictor, table: pa.Table, codes: Codes, attribution: Floats
-) -> dict[str, pa.Array]:
-    """The cells of each row with most ``attribution``, with observed and expected value as text."""
-    codec = predictor.codec
-    names = np.array([c.name for c in codec.columns_], dtype=object)
-    ranked = np.where(np.isnan(attribution), np.inf, -attribution)
-    order = np.argsort(ranked, axis=1, kind="stable")[:, :CELLS_SHOWN]
-    shown_cells = np.zeros(attribution.shape, dtype=np.bool_)
-    np.put_along_axis(shown_cells, order, True, axis=1)
-    likely = expected(predictor, codes, shown_cells)
-    texts = _texts(codec.inverse_transform(likely))
-    observed = _texts(table.select(list(names)))
-    rows = np.arange(len(codes))
-    columns: dict[str, pa.Array] = {}
-    for rank, j in enumerate(order.T, start=1):
-        columns[f"column_{rank}"] = pa.array(names[j], pa.string())
-        columns[f"observed_{rank}"] = pa.array(observed[rows, j], pa.string())
-        columns[f"expected_{rank}"] = pa.array(texts[rows, j], pa.string())
-    return columns
-
-
-def _texts(table: pa.Table) -> np.ndarray[tuple[int, int], np.dtype[np.object_]]:
-    columns = [arrow.to_text(arrow.flat(c)).to_numpy(zero_copy_only=False) for c in table.columns]
-    return np.stack(columns, axis=1)

@@ -1,55 +1,75 @@
 """Detect: how surprising each cell is given others of its row, and so each row.
 
-Random sets of cells are hidden, the same sets for every row, and predicted from the rest. A
+Random sets of cells are masked, the same sets for every row, and predicted from the rest. A
 number's surprise is taken in data units, where it grows with the distance from what was expected,
 and in normal scores, where a rare small value is as far off as a rare large one.
+
+Shapes: N rows, D modelled columns, L masks, and U = 2 units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from scipy.special import gamma
 
+from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
 
-LOOKS = 32
-"""How many sets of cells are hidden."""
 UNITS = 2
 """Data units and normal scores."""
-FEWEST_PROBABILITY = 1e-6
-SMALLEST_SCALE = 1e-3
-"""Least residual deviation, in column deviations: no column is predicted better than this."""
-NORMAL_ROOT = float(2**0.25 * gamma(0.75) / np.sqrt(np.pi))
-"""Mean of the root of a standard normal variable's absolute value."""
-MOST_DEVIATIONS = 1e30
-"""A cell farther off is as odd as this: its squares are still finite."""
-OTHERS_WEIGHT = 4.0
-"""Weight of what a cell does to the others in its blame."""
-LEAST_WEIGHT = 1e-9
-ROWS_BORROWED = 2
-"""Weight, in rows, of a column's deviation in other looks against that in one look."""
 
 
-class Surprise(NamedTuple):
+@dataclass(frozen=True)
+class DetectConfig:
+    """How the surprise of cells is measured.
+
+    Attributes:
+        masks: sets of cells that are masked; model files keep a deviation for each.
+        least_probability: of a category: one of probability zero is not infinitely odd.
+        least_scale: residual deviation, in column deviations: no column is predicted better.
+        farthest: residual, in residual deviations, of the oddest cell; its square is still finite.
+        others_weight: of what a cell does to the others, in its attribution.
+        rows_borrowed: weight, in rows, of a column's deviation under other masks beside that under
+            one mask, which is noisy where the rows are few.
+        cells_shown: of each row, those with most attribution.
+
+    Examples:
+        >>> masks(5, DetectConfig(masks=3)).shape
+        (3, 5)
+    """
+
+    masks: int = 32
+    least_probability: float = 1e-6
+    least_scale: float = 1e-3
+    farthest: float = 1e30
+    others_weight: float = 4.0
+    rows_borrowed: int = 2
+    cells_shown: int = 3
+
+
+@dataclass(frozen=True)
+class Surprise:
     """How odd the cells of rows are.
 
     Attributes:
-        cells: (N, columns) mean surprise of each cell over the looks that hide it, in nats; NaN if
+        cells: (N, D) mean surprise of each cell over the masks that hide it, in nats; NaN if
             missing.
-        attribution: (N, columns) how much it accounts for its row's oddness: the mean logarithm of
-            one plus that surprise, times a factor that grows with how much odder the row's other
-            cells are, by the same measure, when they are predicted from this cell than when it is
-            hidden as well. A wrong cell makes those that follow from it look wrong, too. NaN if
+        attribution: (N, D) how much it accounts for its row's oddness, see ``attribution``; NaN if
             missing.
+
+    Examples:
+        >>> odd = Surprise(np.array([[3.0, 4.0, np.nan]]), np.array([[0.5, 1.2, np.nan]]))
+        >>> row_scores(odd.cells)
+        array([3.53553391])
     """
 
     cells: Floats
@@ -57,118 +77,156 @@ class Surprise(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Look:
-    """One column in one look, for the rows of a batch that have the cell.
+class _Masked:
+    """One masked column, and what is said of it in the rows of a batch that have the cell.
 
     Attributes:
-        number: of the look.
-        column: that was hidden.
+        mask: which one, 0..L - 1.
+        column: that it hides, 0..D - 1.
         rows: (n,) rows of the batch.
-        residuals: (UNITS, n) a number minus its predictive mean; ``None`` for a category.
+        residuals: (U, n) a number minus its predictive mean; ``None`` for a category.
         rarity: (n,) minus log-probability of a category, in nats; zero for a number.
     """
 
-    number: int
+    mask: int
     column: int
     rows: npt.NDArray[np.intp]
     residuals: Floats | None
     rarity: Floats
 
 
-def masks(columns: int) -> Mask:
-    """(LOOKS, columns) what is hidden in each look: everything in the first, then ever less.
+def masks(columns: int, config: DetectConfig = DetectConfig()) -> Mask:
+    """(L, D) what each mask hides of D ``columns``: everything the first, then ever less.
 
-    Looks that hide equally many columns hide each of them about equally often.
+    Masks that hide equally many columns hide each of them about equally often.
+
+    Examples:
+        >>> masks(4).sum(1)[::8]
+        array([4, 3, 2, 1])
     """
     rng = np.random.default_rng(0)
-    visible = np.arange(LOOKS) * columns // LOOKS
-    hidden = np.zeros((LOOKS, columns), dtype=np.bool_)
+    visible = np.arange(config.masks) * columns // config.masks
+    masked = np.zeros((config.masks, columns), dtype=np.bool_)
     for count in np.unique(visible):
         group = np.flatnonzero(visible == count)
         order = rng.permutation(columns)
-        for turn, look in enumerate(group):
-            hidden[look, np.roll(order, turn * columns // len(group))[count:]] = True
-    return hidden
+        for turn, mask in enumerate(group):
+            masked[mask, np.roll(order, turn * columns // len(group))[count:]] = True
+    return masked
 
 
-def residual_scales(predictor: Predictor, codes: Codes) -> Floats:
-    """(UNITS, LOOKS, columns) residual deviation of each hidden number; 1 for categories.
+def residual_scales(
+    predictor: Predictor, codes: Codes, config: DetectConfig = DetectConfig()
+) -> Floats:
+    """(U, L, D) residual deviation of each masked number; 1 for categories.
 
-    From the mean root of the absolute residuals, which a few anomalies among the rows hardly move.
-    Of a few rows it is noisy, so each look borrows from the column's other ones, by their geometric
-    mean.
+    Of the n residuals r of a column under one mask, in one unit, with B rows borrowed:
+
+        measured   =  ( mean of sqrt|r| / mean of sqrt|N(0, 1)| )^2
+        log scale  =  ( n log measured + B common ) / (n + B)
+
+    where ``common`` is the mean of log measured over the masks, each weighted by its n. The mean
+    root is hardly moved by a few anomalies among the rows.
+
+    Args:
+        predictor: networks and codec.
+        codes: (N, D) ordinary rows.
+        config: least deviation, and how much to borrow.
     """
     columns = predictor.codec.bins_
-    hidden = masks(len(columns))
-    total = np.zeros((UNITS, *hidden.shape))
-    rows = np.zeros(hidden.shape)
-    for look in _look(predictor, codes):
-        if look.residuals is not None:
-            total[:, look.number, look.column] += np.sqrt(np.abs(look.residuals)).sum(1)
-            rows[look.number, look.column] += len(look.rows)
-    widths = [getattr(bins, "scale", 1.0) for bins in columns]
-    unit = np.array([widths, np.ones(len(widths))])[:, None]
-    own = np.maximum((total / np.maximum(rows, 1) / NORMAL_ROOT) ** 2, SMALLEST_SCALE * unit)
-    measured = np.log(np.where(rows > 0, own, unit))
-    weights = np.maximum(rows, hidden * LEAST_WEIGHT)
-    common = (weights * measured).sum(1, keepdims=True) / weights.sum(0)
-    scales = np.exp((rows * measured + ROWS_BORROWED * common) / (rows + ROWS_BORROWED))
+    masked = masks(len(columns), config)  # (L, D)
+    roots = np.zeros((UNITS, *masked.shape))  # (U, L, D)
+    rows = np.zeros(masked.shape)  # (L, D)
+    for cells in _masked_cells(predictor, codes, config):
+        if cells.residuals is not None:
+            roots[:, cells.mask, cells.column] += np.sqrt(np.abs(cells.residuals)).sum(1)
+            rows[cells.mask, cells.column] += len(cells.rows)
+    normal_root = float(2**0.25 * gamma(0.75) / np.sqrt(np.pi))
+    deviations = np.array([bins.scale for bins in columns])  # (D,)
+    unit = np.stack([deviations, np.ones(len(columns))])[:, None]  # (U, 1, D)
+    means = roots / np.maximum(rows, 1)  # (U, L, D) / (L, D) -> (U, L, D)
+    floored = np.maximum((means / normal_root) ** 2, config.least_scale * unit)  # (U, L, D)
+    measured = np.log(np.where(rows > 0, floored, unit))  # (U, L, D)
+    # A column that no row has keeps its own deviation: its masks weigh alike, and next to nothing.
+    weights = np.maximum(rows, masked * 1e-9)  # (L, D)
+    common = (weights * measured).sum(1, keepdims=True) / weights.sum(0)  # (U, 1, D)
+    borrowed = config.rows_borrowed
+    scales = np.exp((rows * measured + borrowed * common) / (rows + borrowed))  # (U, L, D)
     return cast(Floats, np.where(predictor.codec.is_number, scales, 1.0))
 
 
-def surprise(predictor: Predictor, codes: Codes, scales: Floats) -> Surprise:
+def surprise(
+    predictor: Predictor, codes: Codes, scales: Floats, config: DetectConfig = DetectConfig()
+) -> Surprise:
     """How surprising every cell is, and which ones make their row so.
 
     A cell's surprise is half the squared residual of a number over its squared deviation, averaged
     over both units; minus log-probability of a category. A value that is not understood, such as a
     category the column has never held, is as rare as one among all rows of ``fit``.
-    """
-    hidden = masks(len(predictor.codec.bins_)).astype(np.float64)
-    total, logs = np.zeros(codes.bins.shape), np.zeros(codes.bins.shape)
-    by_look = np.zeros((len(codes), LOOKS))
-    for look in _look(predictor, codes):
-        amount = look.rarity
-        if look.residuals is not None:
-            scale = scales[:, look.number, look.column, None]
-            off = np.clip(look.residuals / scale, -MOST_DEVIATIONS, MOST_DEVIATIONS)
-            amount = 0.5 * np.mean(off**2, axis=0)
-        total[look.rows, look.column] += amount
-        logs[look.rows, look.column] += np.log1p(amount)
-        by_look[look.rows, look.number] += np.log1p(amount)
-    cells = total / hidden.sum(0)
-    cells[~codes.observed] = np.log1p(predictor.codec.schema.rows)
-    cells[codes.missing] = np.nan
-    accounts = attribution(logs / hidden.sum(0), by_look, hidden, codes.observed)
-    return Surprise(cells, np.where(codes.observed, accounts, np.log1p(cells)))
-
-
-def attribution(logs: Floats, by_look: Floats, hidden: Floats, observed: Mask) -> Floats:
-    """(N, columns) what ``Surprise`` says of the observed cells.
 
     Args:
-        logs: (N, columns) each cell's mean log surprise over the looks that hide it.
-        by_look: (N, LOOKS) sum of the log surprise of the cells that a look hides.
-        hidden: (LOOKS, columns) the looks.
-        observed: (N, columns) which cells are there.
+        predictor: networks and codec.
+        codes: (N, D) rows.
+        scales: (U, L, D) residual deviations of ordinary rows.
+        config: how odd a cell can be.
     """
-    visible, count = 1 - hidden, observed @ hidden.T
-    # How much odder the cells of a look are there than elsewhere. A cell's own part of it is zero
-    # over the looks that hide it.
-    odder = by_look - (logs * observed) @ hidden.T
-    when_visible = odder @ visible / np.maximum(count @ visible, 1)
-    when_hidden = odder @ hidden / np.maximum(count @ hidden - observed * hidden.sum(0), 1)
-    return cast(Floats, logs * (1 + OTHERS_WEIGHT * (when_visible - when_hidden)))
+    masked = masks(len(predictor.codec.bins_), config).astype(np.float64)  # (L, D)
+    total, logs = np.zeros(codes.bins.shape), np.zeros(codes.bins.shape)  # (N, D)
+    by_mask = np.zeros((len(codes), len(masked)))  # (N, L)
+    for cells in _masked_cells(predictor, codes, config):
+        amount = cells.rarity
+        if cells.residuals is not None:
+            scale = scales[:, cells.mask, cells.column, None]  # (U, 1)
+            deviations = np.clip(cells.residuals / scale, -config.farthest, config.farthest)
+            amount = 0.5 * np.mean(deviations**2, axis=0)  # (U, n) -> (n,)
+        total[cells.rows, cells.column] += amount
+        logs[cells.rows, cells.column] += np.log1p(amount)
+        by_mask[cells.rows, cells.mask] += np.log1p(amount)
+    mean = total / masked.sum(0)  # (N, D) / (D,) -> (N, D)
+    mean[~codes.observed] = np.log1p(predictor.codec.schema.rows)
+    mean[codes.missing] = np.nan
+    logs = logs / masked.sum(0)
+    accounts = attribution(logs, by_mask, masked, codes.observed, config.others_weight)
+    return Surprise(mean, np.where(codes.observed, accounts, np.log1p(mean)))
+
+
+def attribution(
+    logs: Floats, by_mask: Floats, masked: Floats, observed: Mask, others_weight: float
+) -> Floats:
+    """(N, D) how much each observed cell accounts for its row's oddness.
+
+    A wrong cell looks odd, and makes those that follow from it look odd where it is visible. With
+    ``excess`` how much odder the cells under a mask are together than under the others:
+
+        attribution_j = logs_j (1 + others_weight (mean excess where j is visible - where hidden))
+
+    Args:
+        logs: (N, D) mean over the masks that hide a cell of the logarithm of one plus its surprise.
+        by_mask: (N, L) sum of the same over the cells that a mask hides.
+        masked: (L, D) the masks.
+        observed: (N, D) which cells are there.
+        others_weight: of what a cell does to the others.
+    """
+    visible = 1 - masked  # (L, D)
+    count = observed @ masked.T  # cells under each mask: (N, D) @ (D, L) -> (N, L)
+    # A cell's own part of it is zero over the masks that hide it.
+    excess = by_mask - (logs * observed) @ masked.T  # (N, L) - (N, D) @ (D, L) -> (N, L)
+    others_visible = count @ visible  # (N, L) @ (L, D) -> (N, D)
+    others_hidden = count @ masked - observed * masked.sum(0)  # (N, D), the cell itself left out
+    when_visible = excess @ visible / np.maximum(others_visible, 1)  # (N, L) @ (L, D) -> (N, D)
+    when_hidden = excess @ masked / np.maximum(others_hidden, 1)  # (N, L) @ (L, D) -> (N, D)
+    return cast(Floats, logs * (1 + others_weight * (when_visible - when_hidden)))
 
 
 def row_scores(surprise: Floats) -> Floats:
-    """(N,) score of each row: the root mean square of its cells' surprise, 0 without any."""
+    """(N,) score of each row: the root mean square of its cells' surprise (N, D), 0 without any."""
     present = ~np.isnan(surprise)
     squares = np.where(present, surprise, 0.0) ** 2
     return cast(Floats, np.sqrt(squares.sum(1) / np.maximum(present.sum(1), 1)))
 
 
 def expected(predictor: Predictor, codes: Codes, cells: Mask) -> Codes:
-    """What all other cells of its row say about each of ``cells`` (N, columns), as codes."""
+    """What all other cells of its row say about each of ``cells`` (N, D), as codes."""
     likely = Codes.empty(*codes.bins.shape)
     for j in range(codes.bins.shape[1]):
         chosen = np.flatnonzero(cells[:, j])
@@ -179,30 +237,71 @@ def expected(predictor: Predictor, codes: Codes, cells: Mask) -> Codes:
     return likely
 
 
-def _look(predictor: Predictor, codes: Codes) -> Iterator[_Look]:
-    """Every look at every hidden column that has cells; the networks take turns."""
-    hidden = masks(codes.bins.shape[1])
+def explain(
+    predictor: Predictor,
+    table: pa.Table,
+    codes: Codes,
+    attribution: Floats,
+    config: DetectConfig = DetectConfig(),
+) -> dict[str, pa.Array]:
+    """The cells of each row with most ``attribution``, with observed and expected value as text.
+
+    Args:
+        predictor: networks and codec.
+        table: (N,) rows.
+        codes: (N, D) the same.
+        attribution: (N, D) how much each cell accounts for its row's oddness.
+        config: how many cells to name.
+    """
+    codec = predictor.codec
+    names = np.array([c.name for c in codec.columns_], dtype=object)
+    ranked = np.where(np.isnan(attribution), np.inf, -attribution)
+    order = np.argsort(ranked, axis=1, kind="stable")[:, : config.cells_shown]
+    named = np.zeros(attribution.shape, dtype=np.bool_)
+    np.put_along_axis(named, order, True, axis=1)
+    likely = _texts(codec.inverse_transform(expected(predictor, codes, named)))
+    observed = _texts(table.select(list(names)))
+    rows = np.arange(len(codes))
+    columns: dict[str, pa.Array] = {}
+    for rank, j in enumerate(order.T, start=1):
+        columns[f"column_{rank}"] = pa.array(names[j], pa.string())
+        columns[f"observed_{rank}"] = pa.array(observed[rows, j], pa.string())
+        columns[f"expected_{rank}"] = pa.array(likely[rows, j], pa.string())
+    return columns
+
+
+def _texts(table: pa.Table) -> np.ndarray[tuple[int, int], np.dtype[np.object_]]:
+    columns = [arrow.to_text(arrow.flat(c)).to_numpy(zero_copy_only=False) for c in table.columns]
+    return np.stack(columns, axis=1)
+
+
+def _masked_cells(predictor: Predictor, codes: Codes, config: DetectConfig) -> Iterator[_Masked]:
+    """Every masked column of every mask, where rows have its cells; the networks take turns."""
+    masked = masks(codes.bins.shape[1], config)
     members = predictor.networks.members()
     for batch in batches(len(codes)):
         block = codes[batch]
-        for number, columns in enumerate(hidden):
-            net = members[number % len(members)]
+        for mask, columns in enumerate(masked):
+            net = members[mask % len(members)]
             representation = net.represent(block, block.observed & ~columns)
             for j in np.flatnonzero(columns).tolist():
                 rows = np.flatnonzero(block.observed[:, j])
                 probabilities = net.probabilities([h[rows] for h in representation], j)
-                residuals, rarity = _compare(predictor.codec, block[rows], j, probabilities)
-                yield _Look(number, j, batch.start + rows, residuals, rarity)
+                residuals, rarity = _compare(
+                    predictor.codec, block[rows], j, probabilities, config.least_probability
+                )
+                yield _Masked(mask, j, batch.start + rows, residuals, rarity)
 
 
 def _compare(
-    codec: TableCodec, codes: Codes, j: int, probabilities: Floats
+    codec: TableCodec, codes: Codes, j: int, probabilities: Floats, least_probability: float
 ) -> tuple[Floats | None, Floats]:
-    """Residuals and rarity of the cells of one column."""
-    coder = codec.bins_[j]
-    if isinstance(coder, ContinuousBins):
-        in_data = codes.values[:, j] - probabilities @ coder.means
-        in_scores = codes.scores[:, j] - probabilities @ coder.positions
+    """Residuals (U, n) and rarity (n,) of the cells of one column, given their distributions."""
+    bins = codec.bins_[j]
+    if bins.is_number:
+        _, means = bins.expected(probabilities)
+        in_data = codes.values[:, j] - means
+        in_scores = codes.scores[:, j] - probabilities @ bins.positions
         return np.stack([in_data, in_scores]), np.zeros(len(codes))
-    own = probabilities[np.arange(len(codes)), codes.bins[:, j]]
-    return None, -np.log(own.clip(min=FEWEST_PROBABILITY))
+    likelihood = probabilities[np.arange(len(codes)), codes.bins[:, j]]
+    return None, -np.log(likelihood.clip(min=least_probability))

@@ -1,7 +1,14 @@
-"""How odd each row is, by the score asked for: the one of ``detect``, or one of the textbook's."""
+"""How odd each row is, by the score asked for: the one of ``detect``, or one of the textbook's.
+
+``SCORES`` is the table of all scores: each says how it is measured, what it needs, and how it
+differs between rows that were learned from and others.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -12,23 +19,132 @@ from tabvae.columns.codec import Codes, TableCodec
 from tabvae.errors import ParameterError, shown, suggestion
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.detect import FEWEST_PROBABILITY, MOST_DEVIATIONS, row_scores, surprise
-
-SCORES = ("surprise", "likelihood", "reconstruction", "latent")
-NEED_A_DISTRIBUTION = ("likelihood", "latent")
-SAMPLES = 16
-"""Of z, for the bound on a row's likelihood."""
-LEAST_WIDTH = 1e-6
+from tabvae.tasks.calibration import Shift
+from tabvae.tasks.detect import DetectConfig, Surprise, row_scores, surprise
 
 
-def known_scores(ensemble: Ensemble) -> tuple[str, ...]:
-    """The scores that a model has: all if its latent space has a distribution."""
-    if ensemble.objective.variational:
-        return SCORES
-    return tuple(name for name in SCORES if name not in NEED_A_DISTRIBUTION)
+@dataclass(frozen=True)
+class ScoreConfig:
+    """How the textbook's scores are measured.
+
+    Attributes:
+        samples: of z, for the bound on a row's likelihood; more hardly change the order of rows.
+        least_width: of a bin, in deviations, so that the volume of an atom is finite.
+        detect: of the score of ``detect``, and how odd a cell can be.
+
+    Examples:
+        >>> ScoreConfig().samples
+        16
+    """
+
+    samples: int = 16
+    least_width: float = 1e-6
+    detect: DetectConfig = DetectConfig()
 
 
-def chosen_score(ensemble: Ensemble, kind: str | None) -> str:
+@dataclass(frozen=True)
+class Examined:
+    """Rows whose scores are asked for.
+
+    Attributes:
+        predictor: networks, of which all scores but ``surprise`` use the first, and codec.
+        codes: (N, columns) rows.
+        scales: for ``surprise``, see ``tabvae.tasks.detect.residual_scales``.
+        config: how scores are measured.
+    """
+
+    predictor: Predictor
+    codes: Codes
+    scales: Floats
+    config: ScoreConfig = ScoreConfig()
+
+    @cached_property
+    def surprise(self) -> Surprise:
+        """Of every cell; measured once, for the score and for the cells that account for it."""
+        return surprise(self.predictor, self.codes, self.scales, self.config.detect)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One way to say how odd rows are.
+
+    Attributes:
+        name: by which users ask for it.
+        needs_distribution: of the latent space, which a plain autoencoder lacks.
+        rows: the rows to their scores (N,); larger is odder.
+        shift: how it differs between rows that were learned from and others.
+
+    Examples:
+        >>> [score.name for score in SCORES.values() if score.needs_distribution]
+        ['likelihood', 'latent']
+    """
+
+    name: str
+    needs_distribution: bool
+    rows: Callable[[Examined], Floats]
+    shift: Shift
+
+
+def _surprise(examined: Examined) -> Floats:
+    """The root mean square of the surprise of the row's cells, see ``tabvae.tasks.detect``."""
+    return row_scores(examined.surprise.cells)
+
+
+def _likelihood(examined: Examined) -> Floats:
+    """Minus a bound on the log-density of the row, numbers in deviations (Burda et al. 2016)."""
+    predictor, codes, config = examined.predictor, examined.codes, examined.config
+    # The same draws for every row, so that a row's score does not depend on the others.
+    _, bound = predictor.networks.bounds(codes, config.samples, seed=0, shared=True)
+    return _log_volume(predictor.codec, codes, config.least_width) - bound
+
+
+def _reconstruction(examined: Examined) -> Floats:
+    """Mean error of the cells as restored from the mean of z: squared deviations of a number, minus
+    log-probability of a category."""
+    predictor, codes, config = examined.predictor, examined.codes, examined.config.detect
+    networks = predictor.networks
+    error = np.zeros(codes.bins.shape)
+    for rows in batches(len(codes)):
+        block = codes[rows]
+        hidden = networks.represent_latent(networks.posterior(block)[0])
+        for j, bins in enumerate(predictor.codec.bins_):
+            probabilities = networks.probabilities(hidden, j)
+            if bins.is_number:
+                _, means = bins.expected(probabilities)
+                deviations = (block.values[:, j] - means) / bins.scale
+                error[rows, j] = deviations.clip(-config.farthest, config.farthest) ** 2
+            else:
+                likelihood = probabilities[np.arange(len(block)), block.bins[:, j]]
+                error[rows, j] = -np.log(likelihood.clip(min=config.least_probability))
+    present = codes.observed
+    return cast(Floats, np.where(present, error, 0.0).sum(1) / present.sum(1).clip(min=1))
+
+
+def _latent(examined: Examined) -> Floats:
+    """KL divergence of q(z | row) from the prior."""
+    return cast(Floats, examined.predictor.networks.kl(examined.codes).sum(1))
+
+
+SCORES = {
+    score.name: score
+    for score in (
+        Score("surprise", False, _surprise, Shift.FACTOR),
+        Score("likelihood", True, _likelihood, Shift.AMOUNT),
+        Score("reconstruction", False, _reconstruction, Shift.FACTOR),
+        Score("latent", True, _latent, Shift.FACTOR),
+    )
+}
+
+
+def known_scores(ensemble: Ensemble) -> dict[str, Score]:
+    """The scores that a model has, by name: all if its latent space has a distribution."""
+    variational = ensemble.objective.variational
+    return {
+        name: score for name, score in SCORES.items() if variational or not score.needs_distribution
+    }
+
+
+def chosen_score(ensemble: Ensemble, name: str | None) -> Score:
     """The score asked for, or the one to use: ``surprise``, and ``reconstruction`` on a grid.
 
     A strange image has no strange pixel, for each is what its neighbours say; but no code restores
@@ -37,73 +153,30 @@ def chosen_score(ensemble: Ensemble, kind: str | None) -> str:
     Raises:
         ParameterError: there is no such score, or the model has no distribution for it.
     """
-    if kind is None:
-        return "surprise" if ensemble.nets[0].sizes.grid is None else "reconstruction"
-    if kind not in SCORES:
-        raise ParameterError(f"no score {shown(kind)}", suggestion(kind, SCORES))
-    if kind not in known_scores(ensemble):
+    if name is None:
+        name = "surprise" if ensemble.nets[0].sizes.grid is None else "reconstruction"
+    if name not in SCORES:
+        raise ParameterError(f"no score {shown(name)}", suggestion(name, SCORES))
+    if name not in known_scores(ensemble):
         raise ParameterError(
-            f"a plain autoencoder has no score {shown(kind)}: its latent space has no distribution",
+            f"a plain autoencoder has no score {shown(name)}: its latent space has no distribution",
             "--score surprise or reconstruction, or fit with --model vae",
         )
-    return kind
+    return SCORES[name]
 
 
-def score_rows(kind: str, predictor: Predictor, codes: Codes, scales: Floats) -> Floats:
-    """(N,) how odd each row is; larger is odder.
-
-    ``surprise``: see ``tabvae.tasks.detect``. ``likelihood``: minus a bound on the log-density of
-    the row, numbers in deviations (Burda et al. 2016). ``reconstruction``: mean error of the cells
-    as restored from the mean of z, squared deviations or minus log-probability. ``latent``: KL
-    divergence of q(z | row) from the prior.
-
-    Args:
-        kind: one of ``SCORES``.
-        predictor: networks, of which all but ``surprise`` use the first, and codec.
-        codes: (N, columns) rows.
-        scales: for ``surprise``, see ``tabvae.tasks.detect.residual_scales``.
-    """
-    if kind == "surprise":
-        return row_scores(surprise(predictor, codes, scales).cells)
-    if kind == "latent":
-        return cast(Floats, predictor.networks.kl(codes).sum(1))
-    if kind == "likelihood":
-        # The same draws for every row, so that a row's score does not depend on the others.
-        _, bound = predictor.networks.bounds(codes, SAMPLES, seed=0, shared=True)
-        return _log_volume(predictor.codec, codes) - bound
-    return _reconstruction(predictor, codes)
-
-
-def _log_volume(codec: TableCodec, codes: Codes) -> Floats:
+def _log_volume(codec: TableCodec, codes: Codes, least_width: float) -> Floats:
     """(N,) log of the stretch of its column that each number's bin stands for, in deviations,
     summed over the row; and how far the numbers are beyond the range of their columns."""
     total = np.zeros(len(codes))
-    for j, coder in enumerate(codec.bins_):
-        if not isinstance(coder, ContinuousBins):
+    for j, bins in enumerate(codec.bins_):
+        if not isinstance(bins, ContinuousBins):
             continue
-        middle = (coder.means[1:] + coder.means[:-1]) / 2
-        low, high = coder.ends
+        middle = (bins.means[1:] + bins.means[:-1]) / 2
+        low, high = bins.ends
         edges = np.concatenate([[low], middle, [high]])
-        widths = np.log(np.maximum(np.diff(edges) / coder.scale, LEAST_WIDTH))
+        widths = np.log(np.maximum(np.diff(edges) / bins.scale, least_width))
         values = codes.values[:, j]
-        beyond = np.maximum(values - high, low - values).clip(min=0) / coder.scale
+        beyond = np.maximum(values - high, low - values).clip(min=0) / bins.scale
         total += np.where(codes.observed[:, j], widths[codes.bins[:, j]] + beyond, 0.0)
     return total
-
-
-def _reconstruction(predictor: Predictor, codes: Codes) -> Floats:
-    networks = predictor.networks
-    error = np.zeros(codes.bins.shape)
-    for rows in batches(len(codes)):
-        block = codes[rows]
-        hidden = networks.represent_latent(networks.posterior(block)[0])
-        for j, coder in enumerate(predictor.codec.bins_):
-            probabilities = networks.probabilities(hidden, j)
-            if isinstance(coder, ContinuousBins):
-                wrong = (block.values[:, j] - probabilities @ coder.means) / coder.scale
-                error[rows, j] = np.clip(wrong, -MOST_DEVIATIONS, MOST_DEVIATIONS) ** 2
-            else:
-                own = probabilities[np.arange(len(block)), block.bins[:, j]]
-                error[rows, j] = -np.log(own.clip(min=FEWEST_PROBABILITY))
-    present = codes.observed
-    return cast(Floats, np.where(present, error, 0.0).sum(1) / present.sum(1).clip(min=1))

@@ -1,0 +1,125 @@
+"""The model's card: the training curve, diagnostics of the latent space, and calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from tabvae.columns.arrow import Floats
+from tabvae.columns.codec import Codes
+from tabvae.predict.predictor import Predictor
+from tabvae.tasks.calibration import Calibration, CalibrationConfig, as_of_new_rows
+from tabvae.tasks.detect import UNITS, DetectConfig, residual_scales
+from tabvae.tasks.leakage import Leakage
+from tabvae.tasks.scores import Examined, known_scores
+from tabvae.training.state import Record
+
+
+@dataclass(frozen=True)
+class DiagnosticsConfig:
+    """When a latent space is said to be unused.
+
+    Attributes:
+        active_nats: a latent dimension with less KL than this on average carries nothing.
+        collapsed_share: of the dimensions in use, below which the posterior has collapsed.
+
+    Examples:
+        >>> DiagnosticsConfig().active_nats
+        0.01
+    """
+
+    active_nats: float = 0.01
+    collapsed_share: float = 0.25
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a fitted model beyond its weights.
+
+    Attributes:
+        records: what happened in the training of each network.
+        kl: (latent,) mean KL per latent dimension over validation rows, in nats; of no length for
+            a model without a KL term.
+        scales: (UNITS, masks, columns) residual deviations, see ``residual_scales``.
+        calibrations: distribution of each score the model has, by its name.
+        leakage: what it gives away of the rows it learned from; ``None`` if that is not known.
+
+    Raises:
+        ValueError: the residual deviations are of another shape, or not positive.
+
+    Examples:
+        >>> kl = np.array([0.5, 0.001, 0.002, 0.003, 0.004])
+        >>> card = Card((), kl, np.ones((UNITS, DetectConfig().masks, 3)), {})
+        >>> card.active, card.collapsed
+        (1, True)
+    """
+
+    config: ClassVar[DiagnosticsConfig] = DiagnosticsConfig()
+    records: tuple[Record, ...]
+    kl: Floats
+    scales: Floats
+    calibrations: dict[str, Calibration]
+    leakage: Leakage | None = None
+
+    def __post_init__(self) -> None:
+        shape = (UNITS, DetectConfig().masks)
+        if self.scales.shape[:2] != shape or not (self.scales > 0).all():
+            raise ValueError("the residual deviations are none")
+
+    @property
+    def active(self) -> int:
+        """Number of latent dimensions in use."""
+        return int((self.kl > self.config.active_nats).sum())
+
+    @property
+    def collapsed(self) -> bool:
+        """Most of the latent space is unused."""
+        return self.active < self.config.collapsed_share * len(self.kl)
+
+    @classmethod
+    def measure(
+        cls,
+        predictor: Predictor,
+        codes: Codes,
+        validation: Codes,
+        records: Sequence[Record],
+        leakage: Leakage | None = None,
+    ) -> Card:
+        """Measure the networks on the rows they did not train on; where these are few, on all.
+
+        Args:
+            predictor: networks and codec.
+            codes: (N, columns) the whole table.
+            validation: (H, columns) the rows that no network trained on.
+            records: of each network's training.
+            leakage: what they and the trees give away.
+        """
+        networks = predictor.networks
+        scales, calibrations = _calibrated(predictor, codes, validation)
+        variational = networks.objective.variational
+        kl = networks.kl(validation if len(validation) else codes).mean(0) if variational else []
+        return cls(tuple(records), np.asarray(kl, np.float64), scales, calibrations, leakage)
+
+
+def _calibrated(
+    predictor: Predictor,
+    codes: Codes,
+    validation: Codes,
+    config: CalibrationConfig = CalibrationConfig(),
+) -> tuple[Floats, dict[str, Calibration]]:
+    """Residual deviations, and the calibration of each score, by its name."""
+    enough = len(validation) >= config.enough_rows
+    ordinary = validation if enough else codes.at_most(config.most_rows, seed=0)
+    scales = residual_scales(predictor, ordinary)
+    examined = Examined(predictor, ordinary, scales)
+    beside = Examined(predictor, validation, scales)
+    calibrations = {}
+    for name, score in known_scores(predictor.networks).items():
+        scores = score.rows(examined)
+        if not enough and len(validation):
+            scores = as_of_new_rows(scores, score.rows(beside), score.shift, config)
+        calibrations[name] = Calibration.measure(scores)
+    return scales, calibrations
