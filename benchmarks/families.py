@@ -28,9 +28,10 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 
 from tabvae import TabVAE
-from tabvae.comparison import losses
 from tabvae.files.frames import to_arrow
-from tabvae.tasks.quality import as_codes, detection_auc, nearest_distances
+from tabvae.tasks.embed import read_coordinates
+from tabvae.tasks.evaluate import restoration_losses
+from tabvae.tasks.synthetic import as_codes, detection_auc, nearest_distances
 
 METHODS = ("ae", "dae", "vae", "ctgan")
 GAPS, SWAPPED, PATHS, STEPS, ROWS = 0.3, 0.2, 100, 11, 3000
@@ -53,8 +54,9 @@ def autoencoder(method: str, train: pd.DataFrame, test: pd.DataFrame) -> dict[st
     seconds = time.perf_counter() - started
     rows = test[:ROWS]
     categorical = tuple(c for c in rows if not pd.api.types.is_numeric_dtype(rows[c]))
-    latents = model.fitted_.embed(to_arrow(rows))
-    numbers, categories = losses(model.fitted_, to_arrow(rows), latents)
+    fitted, table = model.fitted_, to_arrow(rows)
+    z = read_coordinates(fitted.embed(table), fitted.networks.latent)
+    losses = restoration_losses(fitted.predictor, fitted.projection, fitted.encode(table), z)
     hidden = rng.random(rows.shape) < GAPS
     filled = model.impute(masked(rows, hidden))
     both = as_numbers(pd.concat([rows, filled], ignore_index=True))
@@ -69,8 +71,8 @@ def autoencoder(method: str, train: pd.DataFrame, test: pd.DataFrame) -> dict[st
         swapped[column] = pd.Series(mixed, rows.index).astype(rows[column].dtype)
     score = model.detect(swapped)["score"]
     return {
-        "restored_numbers": float(np.mean(list(numbers.values()))),
-        "restored_categories": float(np.mean(list(categories.values()) or [np.nan])),
+        "restored_numbers": float(np.mean(list(losses.numbers.values()))),
+        "restored_categories": float(np.mean(list(losses.categories.values()) or [np.nan])),
         "imputed_numbers": wrong[0],
         "imputed_categories": wrong[1],
         "auc": _auc(test, model.generate(len(test), seed=1)) if method == "vae" else np.nan,
@@ -86,7 +88,7 @@ def smoothness(model: TabVAE, train: pd.DataFrame, rows: pd.DataFrame) -> dict[s
     made = pd.concat(paths, ignore_index=True)
     inside = made.pop("t").between(0, 1, inclusive="neither").to_numpy()
     (real, walked), categorical = as_codes(train, made[train.columns])
-    apart = np.median(nearest_distances(real, real, categorical, real, own=True))
+    apart = np.median(nearest_distances(real, real, categorical, real, same=True))
     away = nearest_distances(walked, real, categorical, real)
     ends = np.median(away[~inside])
     return {"off_data": float(ends / apart), "off_path": float(np.median(away[inside]) / ends)}

@@ -7,7 +7,7 @@ training half, the floor.
 
     auc          AUC of gradient boosting that tells them from the untouched half
     auc_train    the same against the training half
-    shape, trend mean error of columns and of pairs of columns, see ``tabvae.tasks.quality``
+    shape, trend mean error of columns and of pairs of columns, see ``tabvae.tasks.synthetic``
     closer       share of rows nearer to a training row than to an untouched one; 0.5 is ideal
     copies       share of rows that are exact copies of a training row
     downstream   AUC or R2, on the untouched half, of gradient boosting trained on the rows
@@ -30,12 +30,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.metrics import r2_score, roc_auc_score
 
 from tabvae import TabVAE
-from tabvae.tasks.quality import (
+from tabvae.tasks.synthetic import (
     as_codes,
     copies,
     detection_auc,
+    marginal_error,
     nearest_distances,
-    shape_error,
     trend_error,
 )
 
@@ -80,7 +80,7 @@ def scores(
     return {
         "auc": detection_auc(other, rows, categorical),
         "auc_train": detection_auc(train, rows, categorical) if rows is not train else np.nan,
-        "shape": shape_error(other, rows, categorical),
+        "shape": marginal_error(other, rows, categorical),
         "trend": trend_error(other, rows, categorical),
         "closer": closer_share(rows, train, other, categorical) if rows is not train else np.nan,
         "copies": copies(rows if rows is not train else other, train),

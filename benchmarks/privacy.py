@@ -41,8 +41,8 @@ from tabvae.files.frames import to_arrow
 from tabvae.imputation.config import TreeConfig
 from tabvae.imputation.forest import LEAF, Forest
 from tabvae.model import Model
-from tabvae.tasks.quality import as_codes, nearest_distances
 from tabvae.tasks.scores import Examined, known_scores
+from tabvae.tasks.synthetic import as_codes, nearest_distances
 
 TABLES = ("wine_white", "california", "bike", "adult", "adult_categories", "shoppers", "obesity")
 """Numeric, numeric with a category, mixed (3), categories alone, mixed."""

@@ -21,7 +21,7 @@ from sklearn.metrics import accuracy_score, roc_auc_score
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from tabvae import TabVAE
-from tabvae.tasks.quality import as_codes
+from tabvae.tasks.synthetic import as_codes
 
 TARGETS = {"obesity": "NObeyesdad", "shoppers": "Revenue", "adult_train_half": "income"}
 SHARES = (0.05, 0.2)

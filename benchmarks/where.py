@@ -17,7 +17,7 @@ import pandas as pd
 from common import Results, halves, machine, progress
 
 from tabvae import TabVAE
-from tabvae.tasks.quality import as_codes, detection_auc
+from tabvae.tasks.synthetic import as_codes, detection_auc
 
 TABLES = ("adult", "shoppers")
 COLUMNS_SET, CONDITIONS, FEWEST, MOST, TRIES = (1, 2, 5), 3, 500, 5000, 10_000

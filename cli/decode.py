@@ -51,19 +51,27 @@ def command(
 
 def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: object) -> str:
     """What is lost, column by column, and the size of both, in a few lines."""
-    from tabvae.comparison import bytes_per_row, losses
     from tabvae.errors import shown
     from tabvae.files.exact import typed
+    from tabvae.tasks.embed import read_coordinates
+    from tabvae.tasks.evaluate import bytes_per_row, restoration_losses
 
     from . import session
 
     original = session.read_rows(model, [compare], reading).table
-    numbers, categories = losses(model.fitted_, original, latents)
-    lines = [f"{shown(name)[1:-1]}: RMSE {value:.3f} deviations" for name, value in numbers.items()]
-    lines += [
-        f"{shown(name)[1:-1]}: {100 * value:.1f} % changed" for name, value in categories.items()
+    fitted, codec = model.fitted_, model.fitted_.codec
+    latent = fitted.networks.latent
+    z = read_coordinates(latents, latent)
+    losses = restoration_losses(fitted.predictor, fitted.projection, fitted.encode(original), z)
+    lines = [
+        f"{shown(name)[1:-1]}: RMSE {value:.3f} deviations"
+        for name, value in losses.numbers.items()
     ]
-    table = typed(original, model.fitted_.schema, model.fitted_.codec.na_values)
-    codes, parquet = bytes_per_row(model.fitted_, table)
-    lines.append(f"{codes} bytes a row as float32 coordinates, {parquet:.1f} as Parquet")
+    lines += [
+        f"{shown(name)[1:-1]}: {100 * value:.1f} % changed"
+        for name, value in losses.categories.items()
+    ]
+    table = typed(original, fitted.schema, codec.na_values)
+    coordinates, parquet = bytes_per_row(codec, latent, table)
+    lines.append(f"{coordinates} bytes a row as float32 coordinates, {parquet:.1f} as Parquet")
     return "\n".join(lines)

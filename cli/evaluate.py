@@ -68,10 +68,11 @@ def command(
         loaded, same = session.read_fitted(estimator, reading)
     real = loaded.table
     if synthetic is not None:
-        from tabvae.comparison import compare_synthetic
+        from tabvae.tasks.synthetic import compare, modelled_frame
 
         made = session.read_rows(estimator, [synthetic], reading).table
-        scores = compare_synthetic(fitted, real, made)
+        frames = [modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, made)]
+        scores = compare(*frames)
         with standard_output():
             click.echo(json.dumps(scores, indent=2) if as_json else judged(scores))
         return

@@ -81,9 +81,13 @@ def command(
     table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))
     if real is not None:
-        from tabvae.comparison import exact_copies
+        from tabvae.tasks.synthetic import exact_copies, modelled_frame
 
-        copied, twins = exact_copies(estimator.fitted_, real, result)
+        fitted = estimator.fitted_
+        frames = [
+            modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, result)
+        ]
+        copied, twins = exact_copies(*frames)
         whose = "the table fitted on" if data is None else shown(data)
         say(
             f"{copied:.2%} of the rows are copies of rows of {whose}, in which {twins:.2%} have a "

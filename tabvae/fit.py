@@ -29,9 +29,9 @@ from tabvae.predict.guess import network_guess
 from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.diagnostics import Card
-from tabvae.tasks.embed import MOST_ROWS, projection_targets
+from tabvae.tasks.embed import projection_targets
 from tabvae.tasks.leakage import Leakage
-from tabvae.tasks.projection import Projection, fit_projection
+from tabvae.tasks.projection import Projection, ProjectionConfig, fit_projection
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, hold_out, plan_for
 from tabvae.training.parallel import Progress, team_for, train
@@ -147,7 +147,7 @@ def _projecting(
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(1, initializer=alone) as pool:
         try:
             if settings.objective.variational:
-                codes = codes.at_most(MOST_ROWS, settings.seed)
+                codes = codes.at_most(ProjectionConfig().most_rows, settings.seed)
                 targets = projection_targets(predictor, codes, settings.latent)
                 steps = plan_for(settings, len(codes)).map_steps
                 generator = torch.Generator().manual_seed(settings.seed)

@@ -27,10 +27,9 @@ from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample
 from tabvae.tasks.assemble import fill, whole_table
-from tabvae.tasks.coordinates import path, read_coordinates, write_coordinates
 from tabvae.tasks.detect import explain
 from tabvae.tasks.diagnostics import Card
-from tabvae.tasks.embed import decode, embed
+from tabvae.tasks.embed import decode, embed, path, read_coordinates, write_coordinates
 from tabvae.tasks.evaluate import Evaluation, evaluate
 from tabvae.tasks.generate import generate, rows_where
 from tabvae.tasks.projection import Projection

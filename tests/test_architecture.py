@@ -26,13 +26,12 @@ ORDER = [
     "tasks",
     "model",
     "fit",
-    "comparison",
     "releases",
     "artifact",
     "estimator",
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
-WITHOUT_TORCH = {"errors", "columns", "files", "imputation", "comparison", "releases", "model"}
+WITHOUT_TORCH = {"errors", "columns", "files", "imputation", "releases", "model"}
 WITHOUT_TABLES = {"network"}
 BANNED = {
     "pickle",

@@ -14,7 +14,7 @@ from torch.distributions import MultivariateNormal, Normal
 
 from tabvae import TabVAE
 from tabvae.network.bounds import elbo, importance_bound, log_weights
-from tabvae.tasks.quality import compare
+from tabvae.tasks.synthetic import compare
 
 from .helpers import assert_one_line_error, tabvae
 

@@ -1,4 +1,8 @@
-"""Embed: each row as its place on a map, the way back, and what that map is to keep."""
+"""Embed: each row as its place on a map, the way back, and what that map is to keep.
+
+A row's *picture* is G numbers whose Euclidean distances matter; the map is drawn from pictures.
+Coordinates travel as the columns z1..zk of a table.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +10,19 @@ import copy
 from typing import cast
 
 import numpy as np
+import pyarrow as pa
 import torch
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Ints
-from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.columns.bins import Bins, CategoricalBins
 from tabvae.columns.codec import Codes, TableCodec
+from tabvae.errors import DataError, SchemaError, shown
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.projection import Projection, ProjectionTargets
-
-MOST_ROWS = 10_000
-"""Rows that a map is drawn from."""
-NEIGHBOURS = 15
-END_SCORE = 5.0
-"""Score of a value that many rows share at an end of its column."""
+from tabvae.tasks.projection import Projection, ProjectionConfig, ProjectionTargets
 
 
 @torch.inference_mode()
@@ -47,11 +48,11 @@ def decode(projection: Projection | None, predictor: Predictor, z: Floats) -> Co
     codes = Codes.empty(len(z), len(predictor.codec.sizes))
     exact = None if projection is None else _exact(projection)
     for rows in batches(len(z)):
-        block, places = codes[rows], z[rows]
+        block, coordinates = codes[rows], z[rows]
         if exact is None:
-            _put_likeliest(predictor, block, places)
+            _put_likeliest(predictor, block, coordinates)
         else:
-            pictures = exact.restore(torch.from_numpy(places))
+            pictures = exact.restore(torch.from_numpy(coordinates))
             _read_pictures(predictor.codec, block, pictures.numpy())
     return codes
 
@@ -72,17 +73,19 @@ def _put_likeliest(predictor: Predictor, codes: Codes, z: Floats) -> None:
 
 def _read_pictures(codec: TableCodec, codes: Codes, pictures: Floats) -> None:
     """Set every cell of ``codes`` in place to what ``pictures`` (N, G) show."""
-    own = owners(codec)
-    for j, coder in enumerate(codec.bins_):
-        shown = pictures[:, own == j]
-        if isinstance(coder, CategoricalBins):
-            codes.bins[:, j] = shown.argmax(1)
+    columns = owners(codec)
+    for j, bins in enumerate(codec.bins_):
+        part = pictures[:, columns == j]
+        if isinstance(bins, CategoricalBins):
+            codes.bins[:, j] = part.argmax(1)
         else:
-            codes.bins[:, j], codes.values[:, j] = coder.at_scores(shown[:, 0])
+            codes.bins[:, j], codes.values[:, j] = bins.at_scores(part[:, 0])
     codes.observed[:] = True
 
 
-def picture(predictor: Predictor, codes: Codes) -> Floats:
+def picture(
+    predictor: Predictor, codes: Codes, config: ProjectionConfig = ProjectionConfig()
+) -> Floats:
     """(N, G) rows as numbers whose Euclidean distances matter.
 
     Numbers as normal scores, categories as one column each. A value that many rows share at an
@@ -92,31 +95,32 @@ def picture(predictor: Predictor, codes: Codes) -> Floats:
     gappy = np.flatnonzero(~codes.observed.all(1))
     hidden = predictor.networks.represent(codes[gappy], codes.observed[gappy])
     parts: list[Floats] = []
-    for j, coder in enumerate(predictor.codec.bins_):
-        line = _line(coder)
-        shown = line[codes.bins[:, j]]
-        if isinstance(coder, ContinuousBins):
-            inside = codes.observed[:, j] & (np.abs(shown[:, 0]) < END_SCORE)
-            bins = codes.bins[inside, j]
-            shown[inside, 0] = coder.normal_scores(codes.values[inside, j], bins)
+    for j, bins in enumerate(predictor.codec.bins_):
+        axis, part = _picture_of_column(bins, codes, j, config.end_score)
         unknown = np.flatnonzero(~codes.observed[gappy, j])
         probabilities = predictor.networks.probabilities([h[unknown] for h in hidden], j)
-        shown[gappy[unknown]] = probabilities @ line
-        parts.append(shown)
+        part[gappy[unknown]] = probabilities @ axis  # (n, bins) @ (bins, width) -> (n, width)
+        parts.append(part)
     return np.concatenate(parts, axis=1)
 
 
-def _line(coder: Bins) -> Floats:
-    """(bins, 1 or bins) each bin of a column as numbers of a picture."""
-    if isinstance(coder, CategoricalBins):
-        return np.eye(len(coder))
-    scores = coder.normal_scores(coder.means, np.arange(len(coder)))
-    shared = coder.widths == 0
+def _picture_of_column(bins: Bins, codes: Codes, j: int, end_score: float) -> tuple[Floats, Floats]:
+    """(bins, width) each bin of column ``j`` as numbers of a picture, (N, width) its observed
+    cells; the width is 1 of a number, the number of bins of a category."""
+    if isinstance(bins, CategoricalBins):
+        axis = np.eye(len(bins))
+        return axis, axis[codes.bins[:, j]]
+    scores = bins.normal_scores(bins.means, np.arange(len(bins)))
+    shared = bins.widths == 0
     if shared[0]:
-        scores[0] = -END_SCORE
+        scores[0] = -end_score
     if shared[-1]:
-        scores[-1] = END_SCORE
-    return scores[:, None]
+        scores[-1] = end_score
+    axis = scores[:, None]
+    part = axis[codes.bins[:, j]]
+    inside = codes.observed[:, j] & (np.abs(part[:, 0]) < end_score)
+    part[inside, 0] = bins.normal_scores(codes.values[inside, j], codes.bins[inside, j])
+    return axis, part
 
 
 def owners(codec: TableCodec) -> Ints:
@@ -125,17 +129,84 @@ def owners(codec: TableCodec) -> Ints:
     return np.repeat(np.arange(len(widths)), widths)
 
 
-def projection_targets(predictor: Predictor, codes: Codes, latent: int) -> ProjectionTargets:
-    """What a map of the rows ``codes`` is to keep."""
-    pictures = picture(predictor, codes)
-    count = min(NEIGHBOURS, len(pictures) - 1)
+def projection_targets(
+    predictor: Predictor,
+    codes: Codes,
+    latent: int,
+    config: ProjectionConfig = ProjectionConfig(),
+) -> ProjectionTargets:
+    """What a map with ``latent`` coordinates of the rows ``codes`` (N, columns) is to keep."""
+    pictures = picture(predictor, codes, config)
+    count = min(config.neighbours, len(pictures) - 1)
     nearest = NearestNeighbors(n_neighbors=count).fit(pictures).kneighbors(return_distance=False)
-    found = PCA(min(latent, *pictures.shape)).fit(pictures)
+    pca = PCA(min(latent, *pictures.shape)).fit(pictures)
     components = np.zeros((latent, pictures.shape[1]))
-    components[: len(found.components_)] = found.components_
+    components[: len(pca.components_)] = pca.components_
     return ProjectionTargets(
         pictures=torch.from_numpy(pictures).float(),
         neighbours=torch.from_numpy(nearest),
         components=torch.from_numpy(components).float(),
-        lost=float(1 - found.explained_variance_ratio_.sum()),
+        lost=float(1 - pca.explained_variance_ratio_.sum()),
     )
+
+
+def write_coordinates(z: Floats) -> pa.Table:
+    """Columns z1..zk of coordinates (N, k).
+
+    Examples:
+        >>> write_coordinates(np.zeros((1, 2))).to_pydict()
+        {'z1': [0.0], 'z2': [0.0]}
+    """
+    return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
+
+
+def read_coordinates(latents: pa.Table, size: int) -> Floats:
+    """(N, size) the columns z1..zk.
+
+    Raises:
+        SchemaError: a coordinate is missing, or there are more than ``size``.
+        DataError: a coordinate is not a finite number.
+    """
+    names = [f"z{k + 1}" for k in range(size)]
+    for name in names:
+        if name not in latents.column_names:
+            raise SchemaError(
+                f"no column {shown(name)}; the model has {size} coordinates",
+                "'tabvae embed' writes them",
+            )
+    if f"z{size + 1}" in latents.column_names:
+        raise SchemaError(
+            f"the model has {size} coordinates, z1 to {names[-1]}, the table has more",
+            "-m names the model that wrote them",
+        )
+    columns = [arrow.to_numbers(arrow.flat(latents.column(name))) for name in names]
+    z = np.column_stack(columns)
+    wrong = np.argwhere(~np.isfinite(z))
+    if len(wrong):
+        row, k = wrong[0]
+        raise DataError(f"row {row + 1}: {names[k]} is not a finite number")
+    return z
+
+
+def path(first: Floats, last: Floats, t: Floats, spherical: bool) -> Floats:
+    """(n, latent) points at shares ``t`` (n,) of the way from ``first`` to ``last`` (latent,).
+
+    Args:
+        first: where it begins.
+        last: where it ends.
+        t: from 0 to 1.
+        spherical: on an arc about the origin (Shoemake 1985); of points in one direction, or
+            opposite to each other, on a straight line.
+
+    Examples:
+        >>> path(np.array([1.0, 0.0]), np.array([0.0, 1.0]), np.array([0.5]), True).round(3)
+        array([[0.707, 0.707]])
+    """
+    start, end = 1 - t, t
+    norms = float(np.linalg.norm(first) * np.linalg.norm(last))
+    if spherical and norms > 0:
+        angle = np.arccos(np.clip(first @ last / norms, -1, 1))
+        smallest_sine = 1e-6  # below it the shares are quotients of rounding errors
+        if np.sin(angle) > smallest_sine:
+            start, end = np.sin(start * angle) / np.sin(angle), np.sin(end * angle) / np.sin(angle)
+    return start[:, None] * first + end[:, None] * last
