@@ -17,7 +17,7 @@ from tabvae.imputation.forest import LEAF
 from tabvae.imputation.grow import grow_categories, grow_numbers
 from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.network.objective import Objective
-from tabvae.tasks.leakage import MOST_MEMBERSHIP, Leakage
+from tabvae.tasks.leakage import Leakage, LeakageConfig
 from tabvae.training.config import Plan, Settings, TrainingConfig, plan_for
 from tabvae.training.initial import initial_network
 from tabvae.training.masking import TrainingData
@@ -58,8 +58,9 @@ def test_what_is_learned_by_heart_is_found(fitted: dict[bool, TabVAE]) -> None:
 
 
 def test_a_membership_is_judged_by_more_than_chance() -> None:
-    assert not Leakage(30, MOST_MEMBERSHIP + 0.02, None, 0.0).excessive
-    assert Leakage(3000, MOST_MEMBERSHIP + 0.02, None, 0.0).excessive
+    above = LeakageConfig().most_membership + 0.02
+    assert not Leakage(30, above, None, 0.0).excessive
+    assert Leakage(3000, above, None, 0.0).excessive
     assert Leakage(3000, 0.5, 0.5, 0.1).excessive
 
 
