@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from tabvae import TabVAE
 from tabvae.errors import ParameterError
-from tabvae.tasks.calibration import Calibration, Shift, as_of_new_rows
-from tabvae.tasks.detect import DetectConfig, attribution, masks, row_scores
+from tabvae.tasks.detect import (
+    UNITS,
+    DetectConfig,
+    attribution,
+    explain,
+    masks,
+    residual_scales,
+    row_scores,
+    surprise,
+)
 from tabvae.tasks.scores import SCORES
+
+from .predictors import encoded, mixed_table, untrained
 
 
 @pytest.mark.parametrize("columns", [2, 5, 32, 33, 400])
@@ -79,31 +91,70 @@ def test_a_plain_autoencoder_says_which_scores_it_has(frame: pd.DataFrame) -> No
             plain.detect(frame, score=score)
 
 
-@pytest.mark.parametrize("rows", [99, 500, 5000])
-def test_as_many_new_rows_are_flagged_as_was_asked(rows: int) -> None:
+def test_attribution_is_its_formula() -> None:
     rng = np.random.default_rng(0)
-    flagged = {0.01: 0.0, 0.05: 0.0, 0.5: 0.0}
-    for _ in range(200):
-        calibration = Calibration.measure(rng.gamma(4, size=rows))
-        p_values = calibration.p_values(np.sort(rng.gamma(4, size=500)))
-        assert (np.diff(p_values) <= 0).all()
-        for asked in flagged:
-            flagged[asked] += float((p_values <= asked).mean()) / 200
-    for asked, share in flagged.items():
-        assert 0.8 * asked < share < 1.3 * asked
+    masked = masks(5, DetectConfig(masks=7))
+    observed = rng.random((6, 5)) < 0.8
+    surprise = rng.exponential(size=(7, 6, 5)) * masked[:, None] * observed
+    logs = surprise.sum(0) / masked.sum(0)
+    found = attribution(logs, surprise.sum(2).T, masked.astype(float), observed, 4.0)
+    for i, j in zip(*np.nonzero(observed), strict=True):
+        sides = []
+        for where in (~masked[:, j], masked[:, j]):
+            excess = cells = 0.0
+            for mask in np.flatnonzero(where):
+                others = masked[mask] & observed[i]
+                excess += surprise[mask, i].sum() - logs[i, others].sum()
+                cells += others.sum() - (others[j] if masked[mask, j] else 0)
+            sides.append(excess / max(cells, 1))
+        assert found[i, j] == pytest.approx(logs[i, j] * (1 + 4 * (sides[0] - sides[1])))
 
 
-def test_no_p_value_is_smaller_than_the_rows_it_rests_on_can_tell() -> None:
-    p_values = Calibration.measure(np.arange(99.0)).p_values(np.array([98.5, 1e9]))
-    np.testing.assert_allclose(p_values, 0.01)
+@pytest.mark.parametrize("nets", [1, 2])
+def test_residual_scales_are_in_the_units_of_their_column(nets: int) -> None:
+    table = mixed_table()
+    large = table.set_column(0, "size", pc.multiply(table["size"], 1000.0))
+    scales = []
+    for each in (table, large):
+        codec, codes = encoded(each)
+        scales.append(residual_scales(untrained(codec, nets=nets), codes))
+    assert scales[0].shape == (UNITS, DetectConfig().masks, 3)
+    np.testing.assert_allclose(scales[1][0, :, 0], 1000 * scales[0][0, :, 0], rtol=1e-6)
+    np.testing.assert_allclose(scales[1][1], scales[0][1], rtol=1e-6)
+    assert (scales[0][:, :, 2] == 1).all()
 
 
-@pytest.mark.parametrize("shift", Shift)
-def test_scores_of_rows_learned_by_heart_are_moved_to_held_out_ones(shift: Shift) -> None:
-    rng = np.random.default_rng(0)
-    known, held_out = rng.gamma(4, size=900), rng.gamma(4, size=400)
-    held_out = held_out + 2 if shift is Shift.AMOUNT else 2 * held_out
-    moved = as_of_new_rows(known, held_out, shift)
-    middle = [float(np.median(scores)) for scores in (known, moved, held_out)]
-    assert abs(middle[1] - middle[2]) < 0.3 * abs(middle[0] - middle[2])
-    np.testing.assert_allclose(as_of_new_rows(known, known, shift), known)
+def test_masks_borrow_from_each_other_what_few_rows_do_not_tell() -> None:
+    codec, codes = encoded(mixed_table())
+    predictor = untrained(codec)
+    spreads = []
+    for borrowed in (1, 20, 10**9):
+        config = DetectConfig(rows_borrowed=borrowed, masks=3)
+        scales = residual_scales(predictor, codes[:9], config)
+        spreads.append(np.ptp(np.log(scales[0, :, 0])))
+    assert spreads[0] > spreads[1] > spreads[2]
+    assert spreads[2] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_cell_that_says_nothing_is_as_rare_as_one_and_a_gap_has_no_surprise() -> None:
+    codec, codes = encoded(mixed_table())
+    predictor = untrained(codec)
+    codes.observed[0], codes.missing[0] = False, [True, False, False]
+    found = surprise(predictor, codes, residual_scales(predictor, codes))
+    assert np.isnan(found.cells[codes.missing]).all()
+    assert np.isnan(found.attribution[codes.missing]).all()
+    np.testing.assert_allclose(found.cells[0, 1:], np.log1p(codec.schema.rows))
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3])
+def test_as_many_cells_are_named_as_asked_the_oddest_first(cells: int) -> None:
+    table = mixed_table(gaps=0)
+    codec, codes = encoded(table)
+    attribution = np.tile([0.1, 0.3, 0.2], (len(codes), 1))
+    config = DetectConfig(cells_shown=cells)
+    named = pa.table(explain(untrained(codec), table, codes, attribution, config))
+    assert named.num_columns == 3 * cells
+    for rank, name in enumerate(["weight", "colour", "size"][:cells], start=1):
+        assert set(named[f"column_{rank}"].to_pylist()) == {name}
+        texts = [str(value) for value in table[name].to_pylist()]
+        assert named[f"observed_{rank}"].to_pylist() == texts

@@ -15,13 +15,21 @@ from sklearn.neighbors import KNeighborsClassifier
 from tabvae import TabVAE
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.batch import NetworkSizes
-from tabvae.predict.ensemble import Ensemble
-from tabvae.predict.missingness import MissingnessModel
-from tabvae.predict.predictor import Predictor
-from tabvae.tasks.embed import decode, embed, picture, projection_targets
+from tabvae.errors import DataError, SchemaError
+from tabvae.tasks.embed import (
+    decode,
+    embed,
+    owners,
+    path,
+    picture,
+    projection_targets,
+    read_coordinates,
+    write_coordinates,
+)
 from tabvae.tasks.projection import Projection, fit_projection
+
+from .predictors import encoded as encode_table
+from .predictors import mixed_table, untrained
 
 ROWS, KINDS = 600, 6
 
@@ -34,13 +42,6 @@ def make_table() -> tuple[pa.Table, np.ndarray]:
     words = np.where(rng.random(ROWS) < 0.8, kind, rng.integers(KINDS, size=ROWS))
     frame = pd.DataFrame(numbers, columns=list("abcde")).assign(word=[f"w{w}" for w in words])
     return pa.Table.from_pandas(frame, preserve_index=False), kind
-
-
-def untrained(codec: TableCodec) -> Predictor:
-    """Networks that are not asked, for no row has gaps."""
-    shape = NetworkSizes(tuple(codec.sizes), latent=2, width=8)
-    networks = Ensemble([Autoencoder(shape, torch.from_numpy(codec.positions).float())])
-    return Predictor(networks, codec, MissingnessModel.none(codec))
 
 
 def make_map(codec: TableCodec, codes: Codes, dimensions: int) -> Projection:
@@ -120,3 +121,55 @@ def test_a_value_shared_at_the_end_of_a_column_lies_far_from_the_others() -> Non
     codec = TableCodec(infer_schema(table)).fit(table)
     spend = picture(untrained(codec), codec.transform(table))[:, 0]
     assert spend[60:].min() - spend[:60].max() > np.ptp(spend[65:115])
+
+
+def test_coordinates_are_read_as_they_are_written() -> None:
+    z = np.random.default_rng(0).normal(size=(7, 3))
+    np.testing.assert_array_equal(read_coordinates(write_coordinates(z), 3), z)
+
+
+@pytest.mark.parametrize(("size", "says"), [(2, "the table has more"), (4, "no column 'z4'")])
+def test_other_coordinates_than_the_models_are_refused(size: int, says: str) -> None:
+    with pytest.raises(SchemaError, match=says):
+        read_coordinates(write_coordinates(np.zeros((1, 3))), size)
+
+
+def test_a_coordinate_that_is_no_number_is_named() -> None:
+    z = np.zeros((3, 2))
+    z[1, 1] = np.inf
+    with pytest.raises(DataError, match="row 2: z2"):
+        read_coordinates(write_coordinates(z), 2)
+
+
+@pytest.mark.parametrize("spherical", [False, True])
+@pytest.mark.parametrize("last", [[0.0, 2.0], [-1.0, 0.5], [2.0, 0.0], [-1.0, 0.0], [0.0, 0.0]])
+def test_a_path_begins_and_ends_at_its_rows(spherical: bool, last: list[float]) -> None:
+    first, end = np.array([1.0, 0.0]), np.array(last)
+    points = path(first, end, np.linspace(0, 1, 5), spherical)
+    assert np.isfinite(points).all()
+    np.testing.assert_allclose(points[[0, -1]], [first, end], atol=1e-9)
+
+
+def test_an_arc_stays_as_far_from_the_origin_as_its_ends() -> None:
+    points = path(np.array([3.0, 0.0]), np.array([0.0, 3.0]), np.linspace(0, 1, 9), True)
+    np.testing.assert_allclose(np.linalg.norm(points, axis=1), 3)
+    straight = path(np.array([3.0, 0.0]), np.array([0.0, 3.0]), np.array([0.5]), False)
+    assert np.linalg.norm(straight) < 2.2
+
+
+def test_every_number_of_a_picture_has_its_column(
+    encoded: tuple[TableCodec, Codes, np.ndarray],
+) -> None:
+    codec, codes, _ = encoded
+    columns = owners(codec)
+    assert picture(untrained(codec), codes[:3]).shape == (3, len(columns))
+    assert np.bincount(columns).tolist() == [1, 1, 1, 1, 1, KINDS]
+
+
+def test_a_gap_is_drawn_where_the_networks_expect_it() -> None:
+    codec, codes = encode_table(mixed_table())
+    predictor = untrained(codec)
+    gap = int(np.flatnonzero(~codes.observed[:, 2])[0])
+    expected = predictor.networks.given_others(codes[np.array([gap])], 2)
+    drawn = picture(predictor, codes)[gap, owners(codec) == 2]
+    np.testing.assert_allclose(drawn, expected[0])

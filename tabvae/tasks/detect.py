@@ -41,6 +41,9 @@ class DetectConfig:
         rows_borrowed: weight, in rows, of a column's deviation under other masks beside that under
             one mask, which is noisy where the rows are few.
         cells_shown: of each row, those with most attribution.
+        samples: of z, for the bound on a row's likelihood, one of ``tabvae.tasks.scores.SCORES``;
+            more hardly change the order of rows.
+        least_width: of a bin, in column deviations: the volume of an atom is finite.
 
     Examples:
         >>> masks(5, DetectConfig(masks=3)).shape
@@ -54,6 +57,8 @@ class DetectConfig:
     others_weight: float = 4.0
     rows_borrowed: int = 2
     cells_shown: int = 3
+    samples: int = 16
+    least_width: float = 1e-6
 
 
 @dataclass(frozen=True)

@@ -24,25 +24,6 @@ from tabvae.tasks.detect import DetectConfig, Surprise, row_scores, surprise
 
 
 @dataclass(frozen=True)
-class ScoreConfig:
-    """How the textbook's scores are measured.
-
-    Attributes:
-        samples: of z, for the bound on a row's likelihood; more hardly change the order of rows.
-        least_width: of a bin, in deviations, so that the volume of an atom is finite.
-        detect: of the score of ``detect``, and how odd a cell can be.
-
-    Examples:
-        >>> ScoreConfig().samples
-        16
-    """
-
-    samples: int = 16
-    least_width: float = 1e-6
-    detect: DetectConfig = DetectConfig()
-
-
-@dataclass(frozen=True)
 class Examined:
     """Rows whose scores are asked for.
 
@@ -56,12 +37,12 @@ class Examined:
     predictor: Predictor
     codes: Codes
     scales: Floats
-    config: ScoreConfig = ScoreConfig()
+    config: DetectConfig = DetectConfig()
 
     @cached_property
     def surprise(self) -> Surprise:
         """Of every cell; measured once, for the score and for the cells that account for it."""
-        return surprise(self.predictor, self.codes, self.scales, self.config.detect)
+        return surprise(self.predictor, self.codes, self.scales, self.config)
 
 
 @dataclass(frozen=True)
@@ -101,7 +82,7 @@ def _likelihood(examined: Examined) -> Floats:
 def _reconstruction(examined: Examined) -> Floats:
     """Mean error of the cells as restored from the mean of z: squared deviations of a number, minus
     log-probability of a category."""
-    predictor, codes, config = examined.predictor, examined.codes, examined.config.detect
+    predictor, codes, config = examined.predictor, examined.codes, examined.config
     networks = predictor.networks
     error = np.zeros(codes.bins.shape)
     for rows in batches(len(codes)):
