@@ -44,6 +44,7 @@ def _one_shot(
     gaps: bool,
     temperature: float,
 ) -> Sample:
+    """All cells at once from one z a row; as many random numbers a block whatever its rows."""
     done = given.copy()
     levels = np.zeros(done.bins.shape)
     mean, scale = predictor.networks.prior()
@@ -71,7 +72,7 @@ def rows_where(codec: TableCodec, rows: int, where: Mapping[str, Any]) -> Codes:
         where: values by column.
 
     Raises:
-        SchemaError: there is no such column, or it has no such value.
+        SchemaError: there is no such column, it is not modelled, or it has no such value.
     """
     codes = Codes.empty(rows, len(codec.sizes))
     for j, (bin_, score, value) in _given(codec, where):
@@ -87,10 +88,10 @@ def _given(
     names = [c.name for c in codec.columns_]
     for name, value in where.items():
         if name not in names:
-            known = name in codec.schema.names
+            exists = name in codec.schema.names
             raise SchemaError(
                 f"column {shown(name)} is {codec.schema[name].kind} and cannot be set"
-                if known
+                if exists
                 else f"no column {shown(name)}",
                 suggestion(name, names),
             )
