@@ -8,13 +8,21 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from scipy.stats import kstest
 
 from tabvae import TabVAE
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.imputation.draws import QUANTILES, Recalibration, sharpened
+from tabvae.imputation.draws import (
+    QUANTILES,
+    Recalibration,
+    inverse_cdf,
+    maximal_coupling,
+    pit,
+    sharpened,
+)
 from tabvae.imputation.stacking import StackingWeights, Trial
 from tabvae.predict.guess import Guess
 from tabvae.predict.sampling import Sample
@@ -104,6 +112,62 @@ def test_what_the_network_knows_of_cells_together_is_kept(
     # The likely letter a is given up where it has to be, b never.
     assert (letters[done.bins[:, 2] != 0] == done.bins[done.bins[:, 2] != 0, 2]).all()
     assert (letters == done.bins[:, 2]).mean() == pytest.approx(0.6, abs=0.03)
+
+
+def some_distributions(bins: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """Two (ROWS, bins), all rows alike, with a bin that is never."""
+    p = np.random.default_rng(seed).dirichlet(np.ones(bins), size=2)
+    p[:, bins // 2] = 0
+    one, other = p / p.sum(1, keepdims=True)
+    return np.tile(one, (ROWS, 1)), np.tile(other, (ROWS, 1))
+
+
+@pytest.mark.parametrize("bins", [3, 40])
+def test_a_quantile_is_where_its_transform_says(bins: int) -> None:
+    p, _ = some_distributions(bins)
+    uniforms = np.random.default_rng(1).random(ROWS)
+    chosen, inside = inverse_cdf(p, uniforms)
+    np.testing.assert_allclose(pit(p, chosen, inside), uniforms, atol=1e-9)
+    assert (p[0, chosen] > 0).all()
+
+
+@pytest.mark.parametrize("bins", [3, 40])
+def test_transforms_are_uniform(bins: int) -> None:
+    p, _ = some_distributions(bins)
+    rng = np.random.default_rng(2)
+    cells = rng.choice(bins, ROWS, p=p[0])
+    assert kstest(pit(p, cells, rng.random(ROWS)), "uniform").pvalue > 0.01
+
+
+@pytest.mark.parametrize("bins", [3, 10])
+def test_a_coupling_keeps_both_marginals_and_as_many_cells_as_it_can(bins: int) -> None:
+    network, better = some_distributions(bins)
+    rng = np.random.default_rng(3)
+    drawn = rng.choice(bins, ROWS, p=network[0])
+    moved, inside = maximal_coupling(network, better, drawn, rng.random(ROWS))
+    np.testing.assert_allclose(np.bincount(moved, minlength=bins) / ROWS, better[0], atol=0.03)
+    assert (moved == drawn).mean() == pytest.approx(
+        np.minimum(network[0], better[0]).sum(), abs=0.03
+    )
+    assert kstest(inside, "uniform").pvalue > 0.01
+
+
+def test_a_category_whose_distribution_stays_does_not_move() -> None:
+    network, _ = some_distributions(5)
+    drawn = np.random.default_rng(4).choice(5, ROWS, p=network[0])
+    quantiles = np.random.default_rng(5).random(ROWS)
+    moved, inside = maximal_coupling(network, network, drawn, quantiles)
+    np.testing.assert_array_equal(moved, drawn)
+    np.testing.assert_allclose(inside, quantiles)
+
+
+@pytest.mark.parametrize(
+    "quantiles",
+    [np.linspace(0, 1, QUANTILES - 1), np.linspace(1, 0, QUANTILES), np.linspace(0, 2, QUANTILES)],
+)
+def test_what_is_no_quantiles_is_refused(quantiles: Floats) -> None:
+    with pytest.raises(ValueError, match="no quantiles"):
+        Recalibration(quantiles)
 
 
 @pytest.mark.parametrize(("guess", "error"), [(0.4, 1.0), (-1.0, 0.5), (50.0, 0.0), (-50.0, 1.0)])

@@ -18,7 +18,8 @@ from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.predict.missingness import MissingnessModel, judge
+from tabvae.predict.missingness import Judgement, MissingnessModel, judge
+from tabvae.predict.odds import GapModel, log_likelihood, rate_log_likelihood
 
 from .helpers import few_trees, tabvae
 
@@ -113,8 +114,8 @@ def test_cells_that_are_not_missing_are_believed_as_before() -> None:
     np.testing.assert_allclose(moved.sum(), 1)
 
 
-def withheld_of_few_rows(seed: int, *, slope: float) -> bool:
-    """Whether gaps are found to say something, that ``slope`` makes more likely where a number is
+def judged_of_few_rows(seed: int, *, slope: float) -> Judgement:
+    """Whether gaps say something, that ``slope`` makes more likely where a number is
     large, in 180 rows whose observed cells a network knows by heart."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(180, 4)).round(3)
@@ -131,13 +132,73 @@ def withheld_of_few_rows(seed: int, *, slope: float) -> bool:
     away = (bins.deviations(bins.means) - center[:, None]) / spread[:, None]
     guess = bins.mass * np.exp(-(away**2) / 2)
     found = np.column_stack([0.7 * guess / guess.sum(1, keepdims=True), np.full(180, 0.3)])
-    return judge(codec, codec.transform(table), unseen, 0, found).tilt is not None
+    return judge(codec, codec.transform(table), unseen, 0, found)
 
 
 def test_that_observed_cells_are_known_by_heart_is_no_reason() -> None:
     found, missed = (
-        sum(withheld_of_few_rows(seed, slope=slope) == wrong for seed in range(12))
+        sum((judged_of_few_rows(seed, slope=slope).tilt is not None) == wrong for seed in range(12))
         for slope, wrong in ((0.0, True), (2.0, False))
     )
     assert found <= 3
     assert missed == 0
+
+
+def judged(gap_of: Callable[[Floats], Floats], *, curved: bool, sure: bool = False) -> Judgement:
+    """Of a column x with gaps that follow from the log odds ``gap_of`` (x, y), and of networks that
+    know x as well as its column y can tell; with ``sure`` they know where the gaps are."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(240, 2)).round(3).T
+    mean = np.abs(2 * y) - 1.5 if curved else 0.8 * y
+    x = (mean + 0.6 * x).round(3)
+    gap = rng.random(240) < often(gap_of(np.stack([x, y])))
+    table = pa.table({"x": pa.array(x, mask=gap), "y": y})
+    codec = TableCodec(infer_schema(table)).fit(table)
+    bins = codec.bins_[0]
+    assert isinstance(bins, ContinuousBins)
+    distance = bins.deviations(bins.means) - bins.deviations(mean)[:, None]
+    p = bins.mass * np.exp(-((distance * bins.scale / 0.6) ** 2) / 2)
+    p /= p.sum(1, keepdims=True)
+    missing = np.where(gap, 0.95, 0.05) if sure else np.full(240, gap.mean())
+    probabilities = np.column_stack([p * (1 - missing)[:, None], missing])
+    return judge(codec, codec.transform(table), np.arange(240) < 60, 0, probabilities)
+
+
+def test_a_tilt_that_meets_all_criteria_is_kept() -> None:
+    judgement = judged(lambda z: 3 * z[0], curved=True)
+    assert judgement.failed is None
+    assert judgement.tilt is not None
+    assert judgement.tilt[-1] > judgement.tilt[0] + 3
+
+
+@pytest.mark.parametrize(
+    ("judgement", "failed"),
+    [
+        (lambda: judged(lambda z: 0 * z[0], curved=True), "beats_a_constant_rate"),
+        (lambda: judged(lambda z: 2 * z[1], curved=False), "beats_other_cells"),
+        (lambda: judged(lambda z: 3 * z[0], curved=True, sure=True), "matches_network"),
+        (lambda: judged_of_few_rows(1, slope=0.0), "holds_when_unsure"),
+    ],
+)
+def test_the_first_criterion_that_fails_is_named(
+    judgement: Callable[[], Judgement], failed: str
+) -> None:
+    assert judgement() == Judgement(None, failed)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3])
+def test_a_tilt_of_any_size_gives_probabilities(scale: float) -> None:
+    tilt = scale * np.array([-1.0, 0.0, 2.0])
+    tilted = MissingnessModel((tilt,)).given_missing(np.full((1, 3), 1 / 3), 0, np.array([True]))
+    np.testing.assert_allclose(tilted.sum(1), 1)
+    assert (np.diff(tilted[0]) >= 0).all()
+    assert np.isfinite(tilted).all()
+
+
+@pytest.mark.parametrize("terms", [1, 3])
+def test_evidence_pays_for_weights_that_explain_nothing(terms: int) -> None:
+    rng = np.random.default_rng(0)
+    gap, x = rng.random(500) < 0.3, rng.normal(size=(500, terms))
+    model = GapModel.fit(lambda weights: (x @ weights, x), terms, gap, bound=4.0)
+    likelihood = log_likelihood(gap, model.log_odds).sum()
+    assert model.evidence < rate_log_likelihood(gap) < likelihood

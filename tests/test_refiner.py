@@ -19,6 +19,7 @@ from tabvae.imputation.config import Growth, TreeConfig
 from tabvae.imputation.grow import grow_numbers
 from tabvae.imputation.linear import telling
 from tabvae.imputation.refiner import Refiner
+from tabvae.imputation.stacking import hide
 from tabvae.predict.guess import Guess, NetworkGuess
 
 from .conftest import make_frame
@@ -128,3 +129,33 @@ def test_warning_filters_are_as_before() -> None:
         assert warnings.filters == inside
     assert not heard
     assert warnings.filters == before
+
+
+@pytest.mark.parametrize(("gaps", "rounds"), [(0.0, 0), (0.01, 1), (0.05, 2), (0.1, 3), (0.9, 3)])
+def test_more_gaps_are_mended_in_more_rounds(gaps: float, rounds: int) -> None:
+    assert TreeConfig().rounds_for(gaps) == rounds
+
+
+@pytest.mark.parametrize("rows", [60, 1000, 100_000])
+@pytest.mark.parametrize("leverage", [0.02, 0.1, 0.9])
+def test_boosted_trees_stay_within_their_leverage(rows: int, leverage: float) -> None:
+    growth, config = Growth(20, 10, leverage=leverage), TreeConfig()
+    boosted = growth.boosted_for(rows)
+    spent = boosted * config.boosting_rate * growth.boosted_leaves / rows
+    assert boosted == 1 or spent <= config.boosted_leverage * leverage + 1e-12
+
+
+def test_a_trial_hides_cells_of_rows_that_neither_has_learned_from(
+    case: tuple[TableCodec, Codes, Refiner, pd.DataFrame],
+) -> None:
+    codec, codes, refiner, _ = case
+    rows = hide(codes[540:], seed=1)
+    guesses = guess_the_mean(codec, codes).missing
+    trial = refiner.try_on_hidden(codec, rows, lambda c: guess_the_mean(codec, c), guesses, 64)
+    assert (trial.complete.observed >= trial.masked.observed).all()
+    assert (trial.complete.observed != trial.masked.observed).any()
+    assert trial.forests == refiner.forests
+    for j, guess in enumerate(trial.guesses):
+        assert len(guess) == (~trial.masked.observed[:, j]).sum()
+    # A mean is worse than trees where a column follows from another.
+    assert trial.stacking.shares[1] < 0.2

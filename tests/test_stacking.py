@@ -8,8 +8,15 @@ import pytest
 
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.infer import infer_schema
-from tabvae.imputation.stacking import StackingConfig, fit_weights, hide
-from tabvae.predict.guess import Guess
+from tabvae.imputation.stacking import (
+    Quadratic,
+    StackingConfig,
+    StackingWeights,
+    fit_weights,
+    hide,
+    unobserved_share,
+)
+from tabvae.predict.guess import Guess, mix
 
 ROWS = 12_000
 
@@ -103,3 +110,51 @@ def test_few_rows_are_tried_on_several_times_with_other_cells_hidden(
     assert (gone[:100] != gone[100:200]).any()
     np.testing.assert_array_equal(whole.bins, hidden.bins)
     assert len(hide(whole[:0], seed=0)[0]) == 0
+
+
+@pytest.mark.parametrize("shape", [(30,), (30, 4)])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_the_sums_say_what_a_share_loses(shape: tuple[int, ...], share: float) -> None:
+    truth, network, trees = np.random.default_rng(0).random((3, *shape))
+    weights = np.random.default_rng(1).random(30)
+    residual = truth - mix(trees, network, np.full(30, share))
+    loss = (weights * (residual**2).reshape(30, -1).sum(1)).sum()
+    np.testing.assert_allclose(Quadratic.of(truth, network, trees, weights).loss(share), loss)
+
+
+def test_the_best_share_loses_least() -> None:
+    truth, network, trees = np.random.default_rng(0).normal(size=(3, 30))
+    losses = Quadratic.of(truth, network, trees, np.ones(30))
+    best = losses.best_share(StackingConfig(cells_borrowed=0, cells_before=0))
+    around = best + np.linspace(-0.1, 0.1, 5)
+    assert around[losses.loss(around).argmin()] == pytest.approx(best[0])
+
+
+@pytest.mark.parametrize("before", [0.1, 0.9])
+def test_cells_that_are_believed_before_outweigh_few(before: float) -> None:
+    truth, network, trees = np.random.default_rng(0).normal(size=(3, 30))
+    losses = Quadratic.of(truth, network, trees, np.ones(30))
+    config = StackingConfig(network_share=before, cells_before=10**9)
+    np.testing.assert_allclose(losses.best_share(config), before, atol=0.06)
+
+
+@pytest.mark.parametrize(
+    ("shares", "errors", "words"),
+    [([0.5], [0.5, 0.5], "columns"), ([1.5], [0.5], "no share"), ([0.5], [np.nan], "no share")],
+)
+def test_weights_that_are_no_shares_are_refused(
+    shares: list[float], errors: list[float], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        StackingWeights(np.array(shares), np.array(errors))
+
+
+def test_the_network_alone_guesses_a_row_of_which_nothing_is_observed() -> None:
+    codes = Codes.empty(3, 5)
+    codes.observed[1, 1:] = True
+    codes.observed[2, 1] = True
+    share = unobserved_share(codes)[0]
+    np.testing.assert_allclose(share, [1, 0, 0.75**3])
+    weights = StackingWeights(np.full(5, 0.2), np.full(5, 0.5))
+    np.testing.assert_allclose(weights.shares_in(codes)[0], 0.2 + 0.8 * share)
+    np.testing.assert_allclose(weights.errors_in(codes)[0], 0.5 + 0.5 * share)
