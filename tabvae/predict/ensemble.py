@@ -32,6 +32,16 @@ class Ensemble:
 
     Args:
         nets: trained networks on the CPU.
+
+    **Examples**
+
+    >>> from tabvae.network.autoencoder import NetworkSizes
+    >>> sizes = NetworkSizes((2, 3), latent=2, width=8)  # bins of two columns
+    >>> ensemble = Ensemble([Autoencoder(sizes, torch.zeros(7)).eval()])
+    >>> codes = Codes.empty(rows=4, columns=2)
+    >>> representations = ensemble.represent(codes, visible=codes.observed)
+    >>> ensemble.probabilities(representations, column=1).sum(1).round(6)
+    array([1., 1., 1., 1.])
     """
 
     def __init__(self, nets: Sequence[Autoencoder]) -> None:
@@ -148,12 +158,24 @@ class Ensemble:
 
 
 def batches(rows: int, size: int = ROWS_PER_BATCH) -> list[slice]:
-    """Slices that cover ``rows`` rows in order."""
+    """Slices that cover ``rows`` rows in order.
+
+    **Examples**
+
+    >>> batches(5, size=2)
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
 def sample_bins(probabilities: Floats, uniforms: Floats) -> Ints:
-    """One bin per row by inversion: the first whose cumulative probability passes the uniform."""
+    """One bin per row by inversion: the first whose cumulative probability passes the uniform.
+
+    **Examples**
+
+    >>> sample_bins(np.array([[0.5, 0.2, 0.3], [0.5, 0.2, 0.3]]), np.array([0.6, 0.8]))
+    array([1, 2])
+    """
     cumulative = np.cumsum(probabilities, axis=1)
     passed = cumulative < uniforms[:, None] * cumulative[:, -1:]
     return cast(Ints, np.minimum(passed.sum(1), probabilities.shape[1] - 1))

@@ -21,10 +21,13 @@ class Guess:
         columns: one array a column, in the order of its unobserved rows: (n,) numbers in column
             deviations, or (n, bins) probabilities of a category.
 
-    Examples:
-        >>> low, high = Guess([np.array([0.0, 2.0])]), Guess([np.array([1.0, 4.0])])
-        >>> low.mixed(high, [np.array([0.5, 1.0])]).columns
-        [array([0.5, 4. ])]
+    **Examples**
+
+    >>> low, high = Guess([np.array([0.0, 2.0])]), Guess([np.array([1.0, 4.0])])
+    >>> low.mixed(high, [np.array([0.5, 1.0])]).columns
+    [array([0.5, 4. ])]
+    >>> low.mean(high).columns
+    [array([0.5, 3. ])]
     """
 
     columns: list[Floats]
@@ -53,7 +56,13 @@ class Guess:
 
 
 def mix(one: Floats, other: Floats, share: Floats) -> Floats:
-    """A ``share`` (n,) of the other, the rest of the one, both (n,) or (n, bins)."""
+    """A ``share`` (n,) of the other, the rest of the one, both (n,) or (n, bins).
+
+    **Examples**
+
+    >>> mix(np.array([[1.0, 0.0]]), np.array([[0.0, 1.0]]), np.array([0.25]))
+    array([[0.75, 0.25]])
+    """
     share = share.reshape(-1, *[1] * (one.ndim - 1))
     return (1 - share) * one + share * other
 
@@ -65,6 +74,16 @@ class NetworkGuess:
     Attributes:
         observed: as if the cells were like the observed ones of their column.
         missing: knowing that those that are missing are.
+
+    **Examples**
+
+    >>> import pyarrow as pa
+    >>> from tabvae.columns.infer import infer_schema
+    >>> table = pa.table({"x": [1.0, 1.0, 3.0, 3.0, None]})
+    >>> codec = TableCodec(infer_schema(table)).fit(table)
+    >>> distribution = np.array([[0.5, 0.5]])  # of the last cell: 1 or 3
+    >>> NetworkGuess.of(codec, [(distribution, np.array([[0.0, 1.0]]))])
+    NetworkGuess(observed=Guess(columns=[array([0.])]), missing=Guess(columns=[array([1.])]))
     """
 
     observed: Guess

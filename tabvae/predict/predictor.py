@@ -15,12 +15,25 @@ from tabvae.predict.missingness import MissingnessModel
 
 @dataclass(frozen=True)
 class Predictor:
-    """What the cells of a row say of each other.
+    """What the cells of a row tell of each other.
 
     Attributes:
         networks: trained ones.
         codec: the bins of each column.
-        missingness: what it says of a cell that it is missing.
+        missingness: what it tells of a cell that it is missing.
+
+    **Examples**
+
+    >>> import pyarrow as pa, torch
+    >>> from tabvae.columns.infer import infer_schema
+    >>> from tabvae.network.autoencoder import Autoencoder, NetworkSizes
+    >>> table = pa.table({"x": [1.0, 2.0, None], "y": ["a", None, "b"]})
+    >>> codec = TableCodec(infer_schema(table)).fit(table)
+    >>> sizes = NetworkSizes(tuple(codec.sizes), latent=2, width=8)
+    >>> net = Autoencoder(sizes, torch.tensor(codec.positions)).eval()
+    >>> predictor = Predictor(Ensemble([net]), codec, MissingnessModel.none(codec))
+    >>> [p.shape for p, _ in predictor.distributions(codec.transform(table))]
+    [(1, 2), (1, 2)]
     """
 
     networks: Ensemble
