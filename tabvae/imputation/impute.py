@@ -29,6 +29,30 @@ class Imputer:
         predictor: networks and codec.
         refiner: the trees.
         recalibration: how draws come to be as both believe.
+
+    **Examples**
+
+    >>> import pyarrow as pa, torch
+    >>> from functools import partial
+    >>> from tabvae.columns.codec import TableCodec
+    >>> from tabvae.columns.infer import infer_schema
+    >>> from tabvae.imputation.config import TreeConfig
+    >>> from tabvae.network.autoencoder import Autoencoder, NetworkSizes
+    >>> from tabvae.predict.ensemble import Ensemble
+    >>> from tabvae.predict.missingness import MissingnessModel
+    >>> table = pa.table({"x": [1.0, 2.0, None, 4.0], "y": ["a", None, "b", "b"]})
+    >>> codec = TableCodec(infer_schema(table)).fit(table)
+    >>> sizes = NetworkSizes(tuple(codec.sizes), latent=2, width=8)
+    >>> net = Autoencoder(sizes, torch.tensor(codec.positions)).eval()
+    >>> predictor = Predictor(Ensemble([net]), codec, MissingnessModel.none(codec))
+    >>> codes, few = codec.transform(table), TreeConfig(fewest_trees=2, most_trees=2)
+    >>> guess = partial(network_guess, predictor)
+    >>> refiner, _ = Refiner.fit(codec, codes, codes[:0], guess, seed=0, config=few)
+    >>> imputer = Imputer(predictor, refiner, Recalibration.none())
+    >>> bool(imputer.impute(codes).observed.all())
+    True
+    >>> [bool(draw.codes.observed.all()) for draw in imputer.draw(codes, draws=2, seed=0)]
+    [True, True]
     """
 
     predictor: Predictor
