@@ -119,3 +119,13 @@ def test_a_coordinate_takes_four_bytes() -> None:
     assert coordinates == 12
     assert parquet > 0
     assert bytes_per_row(codec, 3, table.drop_columns("note")) == (12, parquet)
+
+
+def test_the_order_of_rows_does_not_tell_them_from_others() -> None:
+    """Folds of a table in the order of its days were once runs of days."""
+    rng = np.random.default_rng(0)
+    real, drawn = (
+        pd.DataFrame({"day": day, "sold": np.sin(day / 9) + 0.1 * rng.normal(size=1000)})
+        for day in (np.sort(rng.uniform(0, 99, 1000)), rng.uniform(0, 99, 1000))
+    )
+    assert abs(compare(real, drawn)["auc"] - 0.5) < 0.06
