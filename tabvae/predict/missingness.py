@@ -216,7 +216,7 @@ def judge(
         case.matches_network,
         case.holds_when_unsure,
     )
-    # One after the other: each needs more time than the one before.
+    # One after the other, for most need a fit of their own.
     failed = next((criterion.__name__ for criterion in criteria if not criterion()), None)
     return Judgement(case.basis @ case.tilted.weights if failed is None else None, failed)
 
