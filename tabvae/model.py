@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from tabvae.columns.arrays import Arrays, Document, DocumentedPart, Part
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.schema import Schema
 from tabvae.errors import (
@@ -24,12 +25,13 @@ from tabvae.imputation.draws import Recalibration
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.imputation.refiner import Refiner
 from tabvae.predict.ensemble import Ensemble
+from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample
 from tabvae.tasks.assemble import fill, whole_table
 from tabvae.tasks.detect import explain
 from tabvae.tasks.diagnostics import Card
-from tabvae.tasks.embed import decode, embed, path, read_coordinates, write_coordinates
+from tabvae.tasks.embed import decode, embed, owners, path, read_coordinates, write_coordinates
 from tabvae.tasks.evaluate import Evaluation, evaluate
 from tabvae.tasks.generate import generate, rows_where
 from tabvae.tasks.projection import Projection
@@ -328,3 +330,51 @@ class Model:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
         codes = self.encode(table)
         return evaluate(self.predictor, codes, samples, seed)
+
+    def arrays(self) -> Arrays:
+        """The numbers of all parts, by the names they have in a model file."""
+        missingness = self.predictor.missingness
+        parts: list[Part] = [*self._documented, missingness, self.refiner, self.recalibration]
+        parts += [] if self.projection is None else [self.projection]
+        return {name: array for part in parts for name, array in part.arrays().items()}
+
+    def document(self) -> Document:
+        """The JSON values of all parts, by the names they have in a model file."""
+        return {name: value for part in self._documented for name, value in part.document().items()}
+
+    @property
+    def _documented(self) -> tuple[DocumentedPart, ...]:
+        return self.codec, self.networks, self.card
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], arrays: Arrays) -> Model:
+        """Made again from what ``document`` and ``arrays`` gave, part after part.
+
+        Raises:
+            Exception: a part refuses them; of which kind is the part's.
+        """
+        codec = TableCodec.from_document(document, arrays)
+        networks = Ensemble.from_document(document, arrays, codec)
+        projection = None
+        if networks.objective.variational:
+            projection = Projection.from_arrays(arrays, len(owners(codec)), networks.latent)
+        refiner = Refiner.from_arrays(arrays, codec)
+        recalibration = Recalibration.from_arrays(arrays)
+        missingness = MissingnessModel.from_arrays(arrays, codec)
+        card = Card.from_document(document, arrays, networks)
+        predictor = Predictor(networks, codec, missingness)
+        return cls(predictor, refiner, recalibration, projection, card)
+
+    def require_readable(self) -> None:
+        """Make sure that what the model writes in each column can be written, and read again.
+
+        Raises:
+            ValueError: it cannot.
+            DataError: a row that it writes is larger than any should be.
+        """
+        self.codec.require_narrow()
+        # Without identifiers: a column may have no room for more, which only ``generate`` needs.
+        modelled = self.codec.inverse_transform(self.codec.ends())
+        written = whole_table(self.schema, modelled, pa.table({}))
+        if not self.codec.transform(written).observed[:2].all():
+            raise ValueError("a column that cannot read what it writes")

@@ -16,9 +16,9 @@ import torch
 from safetensors import safe_open
 
 from tabvae import TabVAE
+from tabvae.columns.arrays import Arrays
 from tabvae.errors import ModelFileError
 from tabvae.files import container
-from tabvae.files.container import Arrays
 from tabvae.releases import FORMAT
 
 from .helpers import assert_one_line_error, peak_megabytes

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tabvae.columns.arrays import Arrays
 from tabvae.errors import ModelFileError, OutputError
 from tabvae.files import container
-from tabvae.files.container import Arrays
 
 DOCUMENT = {"format": 12, "columns": [{"name": "é", "missing": None}], "scale": 0.1}
 ARRAYS: Arrays = {

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pytest
 
 from tabvae import TabVAE
+from tabvae.columns.arrays import Arrays
 from tabvae.columns.from_json import from_json
 from tabvae.columns.schema import Column
 from tabvae.errors import ModelFileError
 from tabvae.files import container
-from tabvae.files.container import Arrays
 
 from .golden.make import FOLDER, ROWS, table
 from .helpers import assert_one_line_error, tabvae

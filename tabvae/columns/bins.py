@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, cast
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr, ndtri
 
+from tabvae.columns.arrays import Arrays, Document, floats
 from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
+from tabvae.columns.from_json import from_json
 
 FEWEST_ROWS_PER_BIN = 5
 KNOTS = 9
@@ -183,6 +186,27 @@ class ContinuousBins:
             Floats, (1 - weight) * self.knots[bins, left] + weight * self.knots[bins, left + 1]
         )
 
+    def arrays(self) -> Arrays:
+        """Knots, means and mass."""
+        return {"knots": self.knots, "means": self.means, "mass": self.mass}
+
+    def document(self) -> Document:
+        """Center, scale and line."""
+        return {"center": self.center, "scale": self.scale, "line": self.line}
+
+    @classmethod
+    def from_document(
+        cls, document: Mapping[str, Any], arrays: Arrays, prefix: str
+    ) -> ContinuousBins:
+        """Made again from what ``document`` and ``arrays`` gave, these with a ``prefix``.
+
+        Raises:
+            ValueError: they are no bins.
+            KeyError: an array is missing.
+        """
+        own = {name: floats(arrays, prefix + name) for name in ("knots", "means", "mass")}
+        return from_json(cls, document, **own)
+
 
 def _quantile_groups(values: Floats, wanted: int) -> list[Floats]:
     """Split sorted ``values`` into about ``wanted`` runs; equal values stay together.
@@ -290,6 +314,23 @@ class CategoricalBins:
     def scale(self) -> float:
         """One: what is counted in deviations of a column stays as it is."""
         return 1.0
+
+    def arrays(self) -> Arrays:
+        """None: all of it is in the document."""
+        return {}
+
+    def document(self) -> Document:
+        """Vocabulary, counts and size."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> CategoricalBins:
+        """Made again from what ``document`` gave.
+
+        Raises:
+            ValueError: it is no bins.
+        """
+        return from_json(cls, document)
 
 
 Bins = ContinuousBins | CategoricalBins

@@ -7,8 +7,9 @@ value back. So one categorical likelihood serves every type of column.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +18,10 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from tabvae.columns import arrow
+from tabvae.columns.arrays import Arrays, Document, prefixed
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.columns.from_json import from_json
 from tabvae.columns.privacy import microaggregate
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown, suggestion
@@ -311,3 +314,57 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             else (pa.scalar(None, target))
         )
         return arrow.choose(observed, cells_, gap)
+
+    def arrays(self) -> Arrays:
+        """``column.j.*``: those of each column's bins."""
+        return {
+            name: array
+            for j, bins in enumerate(self.bins_)
+            for name, array in prefixed(f"column.{j}.", bins.arrays()).items()
+        }
+
+    def document(self) -> Document:
+        """Schema, texts of missing cells, and what the bins have beside arrays."""
+        return {
+            "schema": self.schema.to_json(),
+            "na_values": self.na_values,
+            "columns": [bins.document() for bins in self.bins_],
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], arrays: Arrays) -> Self:
+        """Made again from what ``document`` and ``arrays`` gave.
+
+        Raises:
+            ValueError, KeyError: they are no codec.
+            DataError: nothing could have been learned from its table.
+        """
+        schema = Schema.from_json(document["schema"])
+        schema.require_enough()
+        codec = from_json(cls, {"na_values": document["na_values"]}, schema=schema)
+        codec.columns_ = schema.modelled
+        codec.bins_ = tuple(
+            ContinuousBins.from_document(bins, arrays, f"column.{j}.")
+            if column.kind.continuous
+            else CategoricalBins.from_document(bins)
+            for j, (bins, column) in enumerate(
+                zip(document["columns"], codec.columns_, strict=True)
+            )
+        )
+        return codec
+
+    def ends(self) -> Codes:
+        """Three rows: the least number and the first category of each column, the largest, gaps.
+
+        Raises:
+            ValueError: a category cannot be written in the type of its column.
+        """
+        codes = Codes.empty(3, len(self.bins_))
+        codes.observed[:2] = True
+        for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
+            if isinstance(bins, CategoricalBins):
+                words = pa.array(bins.vocabulary, pa.string())
+                arrow.from_text(words, self.schema.types.field(column.name).type)
+            else:
+                codes.values[:2, j] = column.minimum, column.maximum
+        return codes

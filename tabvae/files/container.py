@@ -16,16 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
+from tabvae.columns.arrays import Arrays
 from tabvae.errors import ModelFileError, lacks_memory, one_line, shown
 from tabvae.files.writer import whole_file
 
 DOCUMENT = "tabvae"
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 def write(path: str, document: dict[str, Any], arrays: Arrays) -> None:
@@ -74,19 +73,6 @@ def read(path: str) -> tuple[dict[str, Any], Arrays]:
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise damaged(path, f"{name} holds a number that is not finite")
     return _parsed(path, text), arrays
-
-
-def part(arrays: Arrays, prefix: str) -> Arrays:
-    """The arrays whose name begins with ``prefix``, without it.
-
-    >>> part({"tree.leaf": np.zeros(2), "net.w": np.ones(1)}, "tree.")
-    {'leaf': array([0., 0.])}
-    """
-    return {
-        name.removeprefix(prefix): array
-        for name, array in arrays.items()
-        if name.startswith(prefix)
-    }
 
 
 @contextmanager

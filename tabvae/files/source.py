@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvae.columns import arrow
+from tabvae.columns.arrays import Document
 from tabvae.columns.arrow import Ints
+from tabvae.columns.from_json import from_json
 from tabvae.files.csv_reader import Dialect
 
 
@@ -66,6 +69,19 @@ class Source:
     def knows_unseen(self, rows: Ints) -> bool:
         """These are the numbers of the rows that no network trained on."""
         return self.unseen is not None and self.unseen == digest_of_rows(rows)
+
+    def document(self) -> Document:
+        """All of it, by the names of its attributes."""
+        return asdict(self)
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> Source:
+        """Made again from what ``document`` gave.
+
+        Raises:
+            ValueError: it is of no table.
+        """
+        return from_json(cls, document)
 
 
 def fingerprint(table: pa.Table) -> str:

@@ -20,6 +20,7 @@ import numpy as np
 from scipy.optimize.elementwise import find_root
 from scipy.special import softmax
 
+from tabvae.columns.arrays import Arrays, floats
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
@@ -147,6 +148,19 @@ class Recalibration:
             quantiles[rows, j] = inside
             set_column(codec, done, j, rows, bins, inside)
         return replace(sample, codes=done, quantiles=quantiles)
+
+    def arrays(self) -> Arrays:
+        """``margins.places``."""
+        return {"margins.places": self.quantiles}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays) -> Recalibration:
+        """Made again from what ``arrays`` gave.
+
+        Raises:
+            ValueError, KeyError: they are no quantiles.
+        """
+        return cls(floats(arrays, "margins.places"))
 
 
 def sharpened(

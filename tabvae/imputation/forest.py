@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import softmax
 
+from tabvae.columns.arrays import Arrays, prefixed
 from tabvae.columns.arrow import FARTHEST, Floats, Ints
 from tabvae.imputation.linear import Features, Linear
 
@@ -146,3 +147,19 @@ class Forest:
             flat[active] = np.where(left, here + 1, self.right[here])
             active = active[self.feature[flat[active]] != LEAF]
         return flat.reshape(len(x), len(self.roots))
+
+    array_names: ClassVar = ("feature", "value", "right", "roots", "start", "share")
+
+    def arrays(self, j: int) -> Arrays:
+        """``forest.j.*`` and ``line.j.*``: trees and regression of column ``j``."""
+        trees = dict(zip(self.array_names, self.trees.values(), strict=True))
+        return prefixed(f"forest.{j}.", trees) | prefixed(f"line.{j}.", self.regression.arrays())
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, j: int) -> Self:
+        """Made again from what ``arrays`` gave; not yet checked."""
+        feature, value, right, roots, start, share = (
+            arrays[f"forest.{j}.{name}"] for name in cls.array_names
+        )
+        regression = Linear.from_arrays(arrays, f"line.{j}.")
+        return cls(feature, value, right, roots, start, share, regression)

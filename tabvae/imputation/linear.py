@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from sklearn.feature_selection import f_classif, f_regression
 from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
+from tabvae.columns.arrays import Arrays
 from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 from tabvae.imputation.config import Growth, TreeConfig
 
@@ -151,6 +152,17 @@ class Linear:
             raise ValueError("a regression says numbers that are too large")
         if not all((np.abs(a) <= LARGEST_NUMBER).all() for a in (self.weight, self.intercept)):
             raise ValueError("a regression has weights that are too large")
+
+    array_names: ClassVar = ("column", "level", "weight", "intercept", "ends")
+
+    def arrays(self) -> Arrays:
+        """All of it, by the names in a file."""
+        return dict(zip(self.array_names, vars(self).values(), strict=True))
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, prefix: str) -> Self:
+        """Made again from what ``arrays`` gave, with a ``prefix``; not yet checked."""
+        return cls(*(arrays[prefix + name] for name in cls.array_names))
 
 
 def _screened(

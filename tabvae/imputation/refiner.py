@@ -20,6 +20,7 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from tabvae.columns.arrays import Arrays
 from tabvae.columns.arrow import Mask
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.config import Growth, TreeConfig
@@ -158,6 +159,24 @@ class Refiner:
                 votes = votes * (as_missing + LEAST) / (as_observed + LEAST)
                 predictions.append(votes / votes.sum(1, keepdims=True))
         return Guess(predictions)
+
+    def arrays(self) -> Arrays:
+        """``forest.j.*``, ``line.j.*`` and ``trust.*``."""
+        forests = [forest.arrays(j) for j, forest in enumerate(self.forests)]
+        return {name: a for part in (*forests, self.stacking.arrays()) for name, a in part.items()}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, codec: TableCodec) -> Refiner:
+        """Made again from what ``arrays`` gave.
+
+        Raises:
+            ValueError, KeyError: they are no trees of the columns of ``codec``.
+        """
+        columns = len(codec.bins_)
+        forests = tuple(Forest.from_arrays(arrays, j) for j in range(columns))
+        for forest, bins in zip(forests, codec.bins_, strict=True):
+            forest.check(columns - 1, None if bins.is_number else len(bins))
+        return cls(forests, StackingWeights.from_arrays(arrays, columns))
 
 
 def _rounds(

@@ -13,6 +13,7 @@ from typing import Self
 
 import numpy as np
 
+from tabvae.columns.arrays import Arrays, floats, prefixed
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.forest import Forest
@@ -90,6 +91,22 @@ class StackingWeights:
     def errors_in(self, codes: Codes) -> list[Floats]:
         """The errors of all unobserved cells, one (n,) a column."""
         return _in_rows(self.errors, unobserved_share(codes))
+
+    def arrays(self) -> Arrays:
+        """``trust.shares`` and ``trust.errors``."""
+        return prefixed("trust.", {"shares": self.shares, "errors": self.errors})
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, columns: int) -> StackingWeights:
+        """Made again from what ``arrays`` gave.
+
+        Raises:
+            ValueError, KeyError: they are not those of so many ``columns``.
+        """
+        stacking = cls(floats(arrays, "trust.shares"), floats(arrays, "trust.errors"))
+        if stacking.shares.shape != (columns,):
+            raise ValueError("the trust in the network is not that of its columns")
+        return stacking
 
 
 def unobserved_share(codes: Codes) -> list[Floats]:

@@ -6,23 +6,28 @@ result does not depend on the rows that happen to share its batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from math import prod
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
+from tabvae.columns.arrays import Arrays, Document, prefixed, unprefixed
 from tabvae.columns.arrow import Floats, Ints, Mask
-from tabvae.columns.codec import Codes
+from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.from_json import from_json
 from tabvae.network.autoencoder import Autoencoder
-from tabvae.network.batch import Rows
+from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.network.bounds import elbo, importance_bound, importance_weights
 from tabvae.network.heads import Representation
 from tabvae.network.objective import Objective
+from tabvae.network.weights import load_weights, weights_of
 
-ROWS_PER_BATCH, BOUND_ROWS = 1024, 1024
+ROWS_PER_BATCH, BOUND_ROWS, MOST_NETS = 1024, 1024, 64
 Representations = list[Representation]
 """The decoder's last layer in each network."""
 
@@ -155,6 +160,57 @@ class Ensemble:
         visible = codes.observed.copy()
         visible[:, column] = False
         return self.probabilities(self.represent(codes, visible), column, gaps)
+
+    def arrays(self) -> Arrays:
+        """``net.i.*``: the weights of each network."""
+        return {
+            name: array
+            for i, net in enumerate(self.nets)
+            for name, array in prefixed(f"net.{i}.", weights_of(net)).items()
+        }
+
+    def document(self) -> Document:
+        """Sizes, objective and how many networks there are."""
+        return {
+            "shape": self.nets[0].sizes.to_json(),
+            "objective": asdict(self.objective),
+            "nets": len(self.nets),
+        }
+
+    @classmethod
+    def from_document(
+        cls, document: Mapping[str, Any], arrays: Arrays, codec: TableCodec
+    ) -> Ensemble:
+        """Made again from what ``document`` and ``arrays`` gave.
+
+        Args:
+            document: of a model.
+            arrays: all of a model.
+            codec: of the table that the networks are of.
+
+        Raises:
+            ValueError, KeyError: they are no networks, or those of another table.
+            ParameterError: their objective is none.
+        """
+        sizes = NetworkSizes.from_json(document["shape"])
+        if sizes.bins != tuple(codec.sizes):
+            raise ValueError("its networks are of another table")
+        count = document["nets"]
+        if type(count) is not int or not 1 <= count <= MOST_NETS:
+            raise ValueError("it has no networks, or too many")
+        # Before anything of that size is made: a file cannot declare more weights than it holds.
+        weights = sizes.width * (sizes.offsets[-1] + sizes.latent + 4 * sizes.depth * sizes.width)
+        cells = 0 if sizes.grid is None else prod(sizes.grid.size)
+        held = sum(array.size for array in arrays.values())
+        if count * weights > held or cells > len(codec.schema.columns):
+            raise ValueError("it declares more weights than it holds")
+        objective = from_json(Objective, document["objective"])
+        nets = []
+        for i in range(count):
+            net = Autoencoder(sizes, torch.zeros(sizes.offsets[-1]), objective)
+            load_weights(net, unprefixed(f"net.{i}.", arrays))
+            nets.append(net.eval())
+        return cls(nets)
 
 
 def batches(rows: int, size: int = ROWS_PER_BATCH) -> list[slice]:

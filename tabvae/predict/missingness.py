@@ -29,6 +29,7 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import entr, logit, logsumexp
 
+from tabvae.columns.arrays import Arrays, floats
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import LARGEST_SCORE, Bins, ContinuousBins
 from tabvae.columns.codec import Codes, TableCodec
@@ -161,6 +162,22 @@ class MissingnessModel:
         weights = np.where(missing[:, None], np.exp(tilt), 1.0)
         tilted = probabilities * weights
         return cast(Floats, tilted / tilted.sum(1, keepdims=True))
+
+    def arrays(self) -> Arrays:
+        """``tilt.j``: one of each column."""
+        return {f"tilt.{j}": tilt for j, tilt in enumerate(self.tilts)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, codec: TableCodec) -> MissingnessModel:
+        """Made again from what ``arrays`` gave.
+
+        Raises:
+            ValueError, KeyError: they are not those of ``codec``.
+        """
+        tilts = tuple(floats(arrays, f"tilt.{j}") for j in range(len(codec.sizes)))
+        if [tilt.shape for tilt in tilts] != [(size,) for size in codec.sizes]:
+            raise ValueError("the tilts are not those of its columns")
+        return cls(tilts)
 
 
 def _given_others(ensemble: Ensemble, codes: Codes, j: int) -> Floats:

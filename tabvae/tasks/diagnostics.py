@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
+from tabvae.columns.arrays import Arrays, Document, floats, prefixed
 from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes
+from tabvae.columns.from_json import from_json
+from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.calibration import Calibration, CalibrationConfig, as_of_new_rows
 from tabvae.tasks.detect import UNITS, DetectConfig, residual_scales
@@ -102,6 +105,53 @@ class Card:
         variational = networks.objective.variational
         kl = networks.kl(validation if len(validation) else codes).mean(0) if variational else []
         return cls(tuple(records), np.asarray(kl, np.float64), scales, calibrations, leakage)
+
+    def arrays(self) -> Arrays:
+        """``card.*``."""
+        quantiles = {kind: one.quantiles for kind, one in self.calibrations.items()}
+        return {
+            "card.kl": self.kl,
+            "card.scales": self.scales,
+            **prefixed("card.quantiles.", quantiles),
+        }
+
+    def document(self) -> Document:
+        """Records, leakage, and what the calibrations have beside quantiles."""
+        return {
+            "records": [asdict(record) for record in self.records],
+            "calibrations": {
+                kind: {"rows": one.rows, "tail": one.tail}
+                for kind, one in self.calibrations.items()
+            },
+            "leakage": None if self.leakage is None else asdict(self.leakage),
+        }
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], arrays: Arrays, networks: Ensemble) -> Card:
+        """Made again from what ``document`` and ``arrays`` gave.
+
+        Raises:
+            ValueError, KeyError: they are not those of ``networks``.
+        """
+        leakage = document["leakage"]
+        card = cls(
+            records=tuple(from_json(Record, record) for record in document["records"]),
+            kl=floats(arrays, "card.kl"),
+            scales=floats(arrays, "card.scales"),
+            calibrations={
+                kind: from_json(
+                    Calibration, one, quantiles=floats(arrays, f"card.quantiles.{kind}")
+                )
+                for kind, one in document["calibrations"].items()
+            },
+            leakage=None if leakage is None else from_json(Leakage, leakage),
+        )
+        kl = (networks.latent,) if networks.objective.variational else (0,)
+        if card.scales.shape[2:] != (len(networks.sizes),) or card.kl.shape != kl:
+            raise ValueError("its card is of another table")
+        if set(card.calibrations) != set(known_scores(networks)):
+            raise ValueError("it has other scores than its model")
+        return card
 
 
 def _calibrated(

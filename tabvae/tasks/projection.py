@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from tabvae.columns.arrays import Arrays, prefixed, unprefixed
 from tabvae.network.layers import Block
+from tabvae.network.weights import load_weights, weights_of
 from tabvae.training.config import schedule
 from tabvae.training.optimizer import AdamW
 
@@ -116,6 +118,22 @@ class Projection(nn.Module):
         """
         if not bool(self.spread > self.config.least_spread / 2):
             raise ValueError("a map without a spread")
+
+    def arrays(self) -> Arrays:
+        """``map.*``: its weights."""
+        return prefixed("map.", weights_of(self))
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, size: int, latent: int) -> Projection:
+        """Made again from what ``arrays`` gave.
+
+        Raises:
+            ValueError, RuntimeError: they are not those of a map of that size.
+        """
+        projection = cls(size, latent)
+        load_weights(projection, unprefixed("map.", arrays))
+        projection.check()
+        return projection.eval()
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 
+from tabvae.columns.arrays import Arrays, unprefixed
 from tabvae.columns.codec import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
@@ -64,7 +65,7 @@ class Checkpoint:
         with container.damage_told(self.path):
             numbers = {str(net): net for net in range(len(team))}
             for name, state in document["nets"].items():
-                part = container.part(arrays, f"net.{name}.").items()
+                part = unprefixed(f"net.{name}.", arrays).items()
                 tensors = {key: torch.tensor(array) for key, array in part}
                 snapshot = Snapshot(from_json(State, state), tensors)
                 team[numbers[name]].resume(snapshot)
@@ -91,7 +92,7 @@ class Checkpoint:
 
     def _write(self) -> None:
         nets: dict[str, Any] = {}
-        arrays: container.Arrays = {}
+        arrays: Arrays = {}
         for net, snapshot in self._snapshots.items():
             nets[str(net)] = asdict(snapshot.state)
             for name, tensor in snapshot.tensors.items():
