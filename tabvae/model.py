@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from tabvae.columns.arrays import Arrays, Document, DocumentedPart, Part
+from tabvae.columns.arrow import Ints
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.schema import Schema
 from tabvae.errors import (
@@ -35,9 +36,23 @@ from tabvae.tasks.embed import decode, embed, owners, path, read_coordinates, wr
 from tabvae.tasks.evaluate import Evaluation, evaluate
 from tabvae.tasks.generate import generate, rows_where
 from tabvae.tasks.projection import Projection
-from tabvae.tasks.scores import Examined, Score, chosen_score
+from tabvae.tasks.scores import Examined, chosen_score
 
-ROWS_PER_BLOCK = 8192
+T = TypeVar("T")
+
+
+class Block(NamedTuple):
+    """A run of rows of a table.
+
+    Attributes:
+        start: number of its first row in the table.
+        rows: as they are in the table.
+        codes: (n, columns) the same, encoded.
+    """
+
+    start: int
+    rows: pa.Table
+    codes: Codes
 
 
 @dataclass(frozen=True)
@@ -50,6 +65,7 @@ class Model:
         recalibration: how draws come to be as network and trees together believe.
         projection: of the rows; ``None`` where the code of the first network is their place.
         card: what happened in training, diagnostics and calibration.
+        rows_per_block: how many rows are encoded at once: a large table does not fit as codes.
     """
 
     predictor: Predictor
@@ -57,6 +73,7 @@ class Model:
     recalibration: Recalibration
     projection: Projection | None
     card: Card
+    rows_per_block: int = 8192
 
     @property
     def networks(self) -> Ensemble:
@@ -96,10 +113,12 @@ class Model:
         # One array for all blocks: results kept between the blocks' working memory would leave
         # holes in it that nothing fits in again. Column by column, as Arrow has it.
         z = np.empty((table.num_rows, self.networks.latent), order="F")
-        start = 0
-        for rows, codes in self._blocks(table):
-            z[start : start + len(codes)] = embed(self.projection, self.predictor, codes)
-            start += rows.num_rows
+
+        def put(block: Block) -> None:
+            stop = block.start + len(block.codes)
+            z[block.start : stop] = embed(self.projection, self.predictor, block.codes)
+
+        self._in_blocks(put, table)
         return write_coordinates(z)
 
     def decode(self, latents: pa.Table) -> pa.Table:
@@ -150,12 +169,13 @@ class Model:
 
     def impute(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
-        parts = []
-        for rows, codes in self._blocks(table):
-            filled = self._imputer.impute(codes)
-            sample = Sample(filled, np.zeros(filled.bins.shape))
-            parts.append(fill(self.codec, rows, codes, sample))
-        return pa.concat_tables(parts).unify_dictionaries()
+
+        def filled(block: Block) -> pa.Table:
+            codes = self._imputer.impute(block.codes)
+            sample = Sample(codes, np.zeros(codes.bins.shape))
+            return fill(self.codec, block.rows, block.codes, sample)
+
+        return pa.concat_tables(self._in_blocks(filled, table)).unify_dictionaries()
 
     def probabilities(self, table: pa.Table, name: str) -> pa.Table:
         """How probable each value of a categorical column is in each row.
@@ -191,14 +211,13 @@ class Model:
         """
         if draws < 1:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
-        parts: list[list[pa.Table]] = [[] for _ in range(draws)]
-        start = 0
-        for rows, codes in self._blocks(table, ROWS_TO_DRAW):
-            samples = self._imputer.draw(codes, draws, seed, start)
-            for own, sample in zip(parts, samples, strict=True):
-                own.append(fill(self.codec, rows, codes, sample))
-            start += rows.num_rows
-        return [pa.concat_tables(own).unify_dictionaries() for own in parts]
+
+        def drawn(block: Block) -> list[pa.Table]:
+            samples = self._imputer.draw(block.codes, draws, seed, block.start)
+            return [fill(self.codec, block.rows, block.codes, sample) for sample in samples]
+
+        parts = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW), strict=True)
+        return [pa.concat_tables(part).unify_dictionaries() for part in parts]
 
     def generate(
         self,
@@ -267,21 +286,17 @@ class Model:
                 TabVAEWarning,
                 stacklevel=2,
             )
-        return pa.concat_tables(
-            self._detect(rows, codes, fpr, chosen) for rows, codes in self._blocks(table)
-        )
 
-    def _detect(self, table: pa.Table, codes: Codes, fpr: float, score: Score) -> pa.Table:
-        examined = Examined(self.predictor, codes, self.card.scales)
-        scores = score.rows(examined)
-        p_values = self.card.calibrations[score.name].p_values(scores)
-        columns: dict[str, Any] = {
-            "score": scores,
-            "p_value": p_values,
-            "outlier": p_values <= fpr,
-        }
-        columns.update(explain(self.predictor, table, codes, examined.surprise.attribution))
-        return pa.table(columns)
+        def judged(block: Block) -> pa.Table:
+            examined = Examined(self.predictor, block.codes, self.card.scales)
+            scores = chosen.rows(examined)
+            p_values = calibration.p_values(scores)
+            columns = {"score": scores, "p_value": p_values, "outlier": p_values <= fpr}
+            attribution = examined.surprise.attribution
+            cells = explain(self.predictor, block.rows, block.codes, attribution)
+            return pa.table(columns | cells)
+
+        return pa.concat_tables(self._in_blocks(judged, table))
 
     @property
     def _imputer(self) -> Imputer:
@@ -289,35 +304,56 @@ class Model:
 
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
-        ((_, codes),) = self._blocks(table, table.num_rows)
+        (codes,) = self._in_blocks(lambda block: block.codes, table, table.num_rows)
         return codes
 
-    def _blocks(self, table: pa.Table, size: int | None = None) -> Iterator[tuple[pa.Table, Codes]]:
-        """Runs of rows with their codes, so that a large table is never encoded at once; and
-        warnings for what the model has to work around in all of them."""
+    def _in_blocks(
+        self, work: Callable[[Block], T], table: pa.Table, size: int | None = None
+    ) -> list[T]:
+        """What ``work`` makes of each block of a table, with warnings for the whole of it."""
+        self.check(table)
+        results, unknown = [], np.zeros(len(self.codec.columns_), dtype=np.int64)
+        for block in self.blocks(table, self.rows_per_block if size is None else size):
+            results.append(work(block))
+            unknown += (~block.codes.observed & ~block.codes.missing).sum(0)
+        self.warn_unknown(unknown)
+        return results
+
+    def check(self, table: pa.Table) -> None:
+        """Make sure that a table has every modelled column; warn of columns of no model.
+
+        Raises:
+            SchemaError: a modelled column is not there.
+        """
         self.schema.require(table.column_names)
-        known = set(self.schema.names)
-        extra = [name for name in table.column_names if name not in known]
+        names = set(self.schema.names)
+        extra = [name for name in table.column_names if name not in names]
         if extra:
             listed = ", ".join(shown(name) for name in extra[:5])
             warnings.warn(
-                f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=3
+                f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=4
             )
-        foreign = np.zeros(len(self.codec.columns_), dtype=np.int64)
-        size = max(ROWS_PER_BLOCK if size is None else size, 1)
-        for start in range(0, max(table.num_rows, 1), size):
-            rows = table.slice(start, size)
-            codes = self.codec.transform(rows)
-            foreign += (~codes.observed & ~codes.missing).sum(0)
-            yield rows, codes
-        for column, count in zip(self.codec.columns_, foreign, strict=True):
+
+    def blocks(self, table: pa.Table, size: int) -> Iterator[Block]:
+        """Runs of ``size`` rows with their codes; of an empty table, one without rows."""
+        for start in range(0, max(table.num_rows, 1), max(size, 1)):
+            rows = table.slice(start, max(size, 1))
+            yield Block(start, rows, self.codec.transform(rows))
+
+    def warn_unknown(self, counts: Ints) -> None:
+        """Warn of columns with more cells that cannot be read than in the table fitted on.
+
+        Args:
+            counts: (columns,) such cells of each modelled column.
+        """
+        for column, count in zip(self.codec.columns_, counts, strict=True):
             if count > column.foreign:
                 what = "numbers or dates" if column.kind.continuous else "categories of the model"
                 warnings.warn(
                     f"column {shown(column.name)}: {count} cells are no {what}; they stay as they "
                     "are and tell the model nothing",
                     TabVAEWarning,
-                    stacklevel=3,
+                    stacklevel=4,
                 )
 
     def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
