@@ -175,7 +175,7 @@ def columns(fitted: Model, codes: Codes) -> Iterator[Column]:
     deviations = codec.deviations(codes)
     numbers = [isinstance(b, ContinuousBins) for b in codec.bins_]
     x = np.where(numbers, np.nan_to_num(deviations), codes.bins).astype(np.float32)
-    for j, forest in enumerate(fitted.refiner.forests):
+    for j, forest in enumerate(fitted.imputer.refiner.forests):
         bins = None if numbers[j] else len(codec.bins_[j])
         yield Column(forest, np.delete(x, j, axis=1), x[:, j], codes.observed[:, j], bins)
 

@@ -21,11 +21,9 @@ from tabvae.columns.images import grid_of, is_cell
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.privacy import generalised
 from tabvae.columns.schema import ColumnKind, Schema
-from tabvae.imputation.draws import Recalibration
-from tabvae.imputation.refiner import Refiner
+from tabvae.imputation.impute import Imputer
 from tabvae.model import Model
 from tabvae.predict.ensemble import Ensemble
-from tabvae.predict.guess import network_guess
 from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.diagnostics import Card
@@ -117,13 +115,11 @@ def learn(
                 predictor.networks, codec, seen, unseen, settings.seed
             )
             predictor = replace(predictor, missingness=missingness)
-        guesser = partial(network_guess, predictor)
-        refiner, trial = Refiner.fit(codec, seen, unseen, guesser, settings.seed, settings.leverage)
-        recalibration = Recalibration.fit(predictor, refiner.stacking, trial, settings.seed)
+        imputer, trial = Imputer.fit(predictor, seen, unseen, settings.seed, settings.leverage)
         leakage = Leakage.measure(predictor, seen, unseen, trial)
         card = Card.measure(predictor, codes, unseen, records, leakage)
         projection = None if projecting is None else projecting.result()
-    return Model(predictor, refiner, recalibration, projection, card)
+    return Model(imputer, projection, card)
 
 
 def unseen_rows(rows: int, seed: int) -> Tensor:

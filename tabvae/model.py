@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
-from tabvae.columns.arrays import Arrays, Document, DocumentedPart, Part
-from tabvae.columns.arrow import Ints
+from tabvae.columns.arrays import Arrays, Document, Part, joined
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.schema import Schema
 from tabvae.errors import (
@@ -22,13 +21,9 @@ from tabvae.errors import (
     shown,
     suggestion,
 )
-from tabvae.imputation.draws import Recalibration
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
-from tabvae.imputation.refiner import Refiner
 from tabvae.predict.ensemble import Ensemble
-from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
-from tabvae.predict.sampling import Sample
 from tabvae.tasks.assemble import fill, whole_table
 from tabvae.tasks.detect import explain
 from tabvae.tasks.diagnostics import Card
@@ -60,20 +55,21 @@ class Model:
     """Everything learned from a table, and every use of it on Arrow tables.
 
     Attributes:
-        predictor: networks and codec of the table.
-        refiner: the trees that take a second look at imputed cells.
-        recalibration: how draws come to be as network and trees together believe.
+        imputer: networks and codec of the table, and the trees beside them.
         projection: of the rows; ``None`` where the code of the first network is their place.
         card: what happened in training, diagnostics and calibration.
         rows_per_block: how many rows are encoded at once: a large table does not fit as codes.
     """
 
-    predictor: Predictor
-    refiner: Refiner
-    recalibration: Recalibration
+    imputer: Imputer
     projection: Projection | None
     card: Card
     rows_per_block: int = 8192
+
+    @property
+    def predictor(self) -> Predictor:
+        """Networks, codec, and what gaps say."""
+        return self.imputer.predictor
 
     @property
     def networks(self) -> Ensemble:
@@ -100,12 +96,8 @@ class Model:
     def megabytes(self) -> dict[str, float]:
         """What the numbers of its largest parts take in a file."""
         weights = [p.nbytes for net in self.networks.nets for p in net.parameters()]
-        trees = [
-            array.nbytes
-            for forest in self.refiner.forests
-            for part in (forest.trees, vars(forest.regression))
-            for array in part.values()
-        ]
+        forests = enumerate(self.imputer.refiner.forests)
+        trees = [array.nbytes for j, forest in forests for array in forest.arrays(j).values()]
         return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
 
     def embed(self, table: pa.Table) -> pa.Table:
@@ -171,8 +163,7 @@ class Model:
         """The same table with its gaps filled."""
 
         def filled(block: Block) -> pa.Table:
-            codes = self._imputer.impute(block.codes)
-            sample = Sample(codes, np.zeros(codes.bins.shape))
+            sample = self.imputer.complete(block.codes)
             return fill(self.codec, block.rows, block.codes, sample)
 
         return pa.concat_tables(self._in_blocks(filled, table)).unify_dictionaries()
@@ -199,7 +190,7 @@ class Model:
             raise SchemaError(f"column {shown(name)} is {kind}, it has no classes")
         j = names.index(name)
         coder = self.codec.bins_[j]
-        found = self._imputer.probabilities(self.encode(table), j)
+        found = self.imputer.probabilities(self.encode(table), j)
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
         return pa.table({f"{name}={v}": found[:, k] for k, v in enumerate(values)})
 
@@ -213,7 +204,7 @@ class Model:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
 
         def drawn(block: Block) -> list[pa.Table]:
-            samples = self._imputer.draw(block.codes, draws, seed, block.start)
+            samples = self.imputer.draw(block.codes, draws, seed, block.start)
             return [fill(self.codec, block.rows, block.codes, sample) for sample in samples]
 
         parts = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW), strict=True)
@@ -298,10 +289,6 @@ class Model:
 
         return pa.concat_tables(self._in_blocks(judged, table))
 
-    @property
-    def _imputer(self) -> Imputer:
-        return Imputer(self.predictor, self.refiner, self.recalibration)
-
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
         (codes,) = self._in_blocks(lambda block: block.codes, table, table.num_rows)
@@ -340,7 +327,7 @@ class Model:
             rows = table.slice(start, max(size, 1))
             yield Block(start, rows, self.codec.transform(rows))
 
-    def warn_unknown(self, counts: Ints) -> None:
+    def warn_unknown(self, counts: Iterable[int]) -> None:
         """Warn of columns with more cells that cannot be read than in the table fitted on.
 
         Args:
@@ -369,18 +356,13 @@ class Model:
 
     def arrays(self) -> Arrays:
         """The numbers of all parts, by the names they have in a model file."""
-        missingness = self.predictor.missingness
-        parts: list[Part] = [*self._documented, missingness, self.refiner, self.recalibration]
+        parts: list[Part] = [self.predictor, self.imputer, self.card]
         parts += [] if self.projection is None else [self.projection]
-        return {name: array for part in parts for name, array in part.arrays().items()}
+        return joined(part.arrays() for part in parts)
 
     def document(self) -> Document:
         """The JSON values of all parts, by the names they have in a model file."""
-        return {name: value for part in self._documented for name, value in part.document().items()}
-
-    @property
-    def _documented(self) -> tuple[DocumentedPart, ...]:
-        return self.codec, self.networks, self.card
+        return self.predictor.document() | self.card.document()
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], arrays: Arrays) -> Model:
@@ -389,17 +371,13 @@ class Model:
         Raises:
             Exception: a part refuses them; of which kind is the part's.
         """
-        codec = TableCodec.from_document(document, arrays)
-        networks = Ensemble.from_document(document, arrays, codec)
-        projection = None
+        predictor = Predictor.from_document(document, arrays)
+        networks, projection = predictor.networks, None
         if networks.objective.variational:
-            projection = Projection.from_arrays(arrays, len(owners(codec)), networks.latent)
-        refiner = Refiner.from_arrays(arrays, codec)
-        recalibration = Recalibration.from_arrays(arrays)
-        missingness = MissingnessModel.from_arrays(arrays, codec)
-        card = Card.from_document(document, arrays, networks)
-        predictor = Predictor(networks, codec, missingness)
-        return cls(predictor, refiner, recalibration, projection, card)
+            size = len(owners(predictor.codec))
+            projection = Projection.from_arrays(arrays, size, networks.latent)
+        imputer = Imputer.from_arrays(arrays, predictor)
+        return cls(imputer, projection, Card.from_document(document, arrays, networks))
 
     def require_readable(self) -> None:
         """Make sure that what the model writes in each column can be written, and read again.

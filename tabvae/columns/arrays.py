@@ -7,7 +7,7 @@ those of the file, so that they stay when an attribute is renamed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -20,18 +20,10 @@ Document = dict[str, Any]
 
 
 class Part(Protocol):
-    """A part of a model that is written as arrays, and perhaps as JSON values."""
+    """A part of a model that is written as arrays."""
 
     def arrays(self) -> Arrays:
         """Its numbers, by the names they have in a model file."""
-        ...
-
-
-class DocumentedPart(Part, Protocol):
-    """One that has values beside its arrays."""
-
-    def document(self) -> Document:
-        """Its JSON values, by the names they have in a model file."""
         ...
 
 
@@ -55,6 +47,15 @@ def unprefixed(prefix: str, arrays: Mapping[str, npt.NDArray[Any]]) -> Arrays:
         for name, array in arrays.items()
         if name.startswith(prefix)
     }
+
+
+def joined(parts: Iterable[Mapping[str, npt.NDArray[Any]]]) -> Arrays:
+    """The arrays of all parts.
+
+    >>> list(joined([{"a": np.zeros(1)}, {"b": np.zeros(2)}]))
+    ['a', 'b']
+    """
+    return {name: array for part in parts for name, array in part.items()}
 
 
 def floats(arrays: Mapping[str, npt.NDArray[Any]], name: str) -> Floats:

@@ -18,7 +18,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
 from tabvae.columns import arrow
-from tabvae.columns.arrays import Arrays, Document, prefixed
+from tabvae.columns.arrays import Arrays, Document, joined, prefixed
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.columns.from_json import from_json
@@ -317,11 +317,7 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def arrays(self) -> Arrays:
         """``column.j.*``: those of each column's bins."""
-        return {
-            name: array
-            for j, bins in enumerate(self.bins_)
-            for name, array in prefixed(f"column.{j}.", bins.arrays()).items()
-        }
+        return joined(prefixed(f"column.{j}.", b.arrays()) for j, b in enumerate(self.bins_))
 
     def document(self) -> Document:
         """Schema, texts of missing cells, and what the bins have beside arrays."""

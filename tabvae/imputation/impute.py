@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
 
+from tabvae.columns.arrays import Arrays
 from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import Codes
 from tabvae.imputation.draws import Recalibration, sharpened
 from tabvae.imputation.refiner import Refiner
+from tabvae.imputation.stacking import Trial
 from tabvae.predict.ensemble import batches
 from tabvae.predict.guess import Guess, NetworkGuess, network_guess
 from tabvae.predict.predictor import Predictor
@@ -115,3 +118,28 @@ class Imputer:
         """Of the unobserved cells, network and trees together."""
         network = network_guess(self.predictor, codes)
         return self.refiner.refine(self.predictor.codec, codes, network)
+
+    @classmethod
+    def fit(
+        cls, predictor: Predictor, seen: Codes, unseen: Codes, seed: int, leverage: float
+    ) -> tuple[Imputer, Trial | None]:
+        """Grow the trees and learn how draws are corrected; see ``Refiner.fit``."""
+        guess = partial(network_guess, predictor)
+        refiner, trial = Refiner.fit(predictor.codec, seen, unseen, guess, seed, leverage)
+        recalibration = Recalibration.fit(predictor, refiner.stacking, trial, seed)
+        return cls(predictor, refiner, recalibration), trial
+
+    def complete(self, codes: Codes) -> Sample:
+        """As ``impute``; of pooled categories the most frequent."""
+        imputed = self.impute(codes)
+        return Sample(imputed, np.zeros(imputed.bins.shape))
+
+    def arrays(self) -> Arrays:
+        """Those of refiner and recalibration; the predictor has its own."""
+        return self.refiner.arrays() | self.recalibration.arrays()
+
+    @classmethod
+    def from_arrays(cls, arrays: Arrays, predictor: Predictor) -> Imputer:
+        """Made again from what ``arrays`` gave; see its parts for errors."""
+        refiner = Refiner.from_arrays(arrays, predictor.codec)
+        return cls(predictor, refiner, Recalibration.from_arrays(arrays))

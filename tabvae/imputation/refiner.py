@@ -20,7 +20,7 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from tabvae.columns.arrays import Arrays
+from tabvae.columns.arrays import Arrays, joined
 from tabvae.columns.arrow import Mask
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.imputation.config import Growth, TreeConfig
@@ -162,8 +162,8 @@ class Refiner:
 
     def arrays(self) -> Arrays:
         """``forest.j.*``, ``line.j.*`` and ``trust.*``."""
-        forests = [forest.arrays(j) for j, forest in enumerate(self.forests)]
-        return {name: a for part in (*forests, self.stacking.arrays()) for name, a in part.items()}
+        forests = joined(forest.arrays(j) for j, forest in enumerate(self.forests))
+        return forests | self.stacking.arrays()
 
     @classmethod
     def from_arrays(cls, arrays: Arrays, codec: TableCodec) -> Refiner:

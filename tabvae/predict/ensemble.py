@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
-from tabvae.columns.arrays import Arrays, Document, prefixed, unprefixed
+from tabvae.columns.arrays import Arrays, Document, joined, prefixed, unprefixed
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.columns.from_json import from_json
@@ -163,11 +163,7 @@ class Ensemble:
 
     def arrays(self) -> Arrays:
         """``net.i.*``: the weights of each network."""
-        return {
-            name: array
-            for i, net in enumerate(self.nets)
-            for name, array in prefixed(f"net.{i}.", weights_of(net)).items()
-        }
+        return joined(prefixed(f"net.{i}.", weights_of(net)) for i, net in enumerate(self.nets))
 
     def document(self) -> Document:
         """Sizes, objective and how many networks there are."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from tabvae.columns.arrays import Arrays, Document, joined
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.codec import Codes, TableCodec
 from tabvae.predict.ensemble import Ensemble
@@ -55,3 +57,18 @@ class Predictor:
         bins = self.codec.bins_[j]
         codes.bins[rows, j], codes.values[rows, j] = bins.expected(probabilities)
         codes.observed[rows, j] = True
+
+    def arrays(self) -> Arrays:
+        """Those of networks, codec and missingness."""
+        return joined(part.arrays() for part in (self.networks, self.codec, self.missingness))
+
+    def document(self) -> Document:
+        """Those of networks and codec."""
+        return self.networks.document() | self.codec.document()
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], arrays: Arrays) -> Predictor:
+        """Made again from what ``document`` and ``arrays`` gave; see its parts for errors."""
+        codec = TableCodec.from_document(document, arrays)
+        networks = Ensemble.from_document(document, arrays, codec)
+        return cls(networks, codec, MissingnessModel.from_arrays(arrays, codec))
