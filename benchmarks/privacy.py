@@ -36,7 +36,7 @@ from sklearn.preprocessing import QuantileTransformer
 
 from tabvae import TabVAE
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes
+from tabvae.columns.codes import Codes
 from tabvae.files.frames import to_arrow
 from tabvae.imputation.config import TreeConfig
 from tabvae.imputation.forest import LEAF, Forest

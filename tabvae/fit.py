@@ -16,7 +16,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tabvae.columns import arrow
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.images import grid_of, is_cell
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.privacy import generalised
@@ -61,7 +62,7 @@ def fit(
     """
     schema = schema_of(table, settings, na_values, kinds, formats)
     axis, min_count = settings.objective.axis, settings.min_count
-    codec = TableCodec(schema, na_values, line=axis, min_count=min_count).fit(table)
+    codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
     return learn(codec, codec.transform(table), settings, progress, checkpoint)
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pyarrow as pa
 
 from tabvae.columns.arrays import Arrays, Document, Part, joined
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.schema import Schema
 from tabvae.errors import (
     DataError,
@@ -302,7 +303,7 @@ class Model:
         results, unknown = [], np.zeros(len(self.codec.columns_), dtype=np.int64)
         for block in self.blocks(table, self.rows_per_block if size is None else size):
             results.append(work(block))
-            unknown += (~block.codes.observed & ~block.codes.missing).sum(0)
+            unknown += block.codes.unknown.sum(0)
         self.warn_unknown(unknown)
         return results
 

@@ -49,11 +49,11 @@ def test_every_value_falls_in_a_bin_that_holds_it(values: np.ndarray) -> None:
 
 @given(VALUES, arrays(np.float64, 20, elements=st.floats(0, 1)))
 def test_decoded_values_encode_to_their_bin_and_stay_in_range(
-    values: np.ndarray, levels: np.ndarray
+    values: np.ndarray, quantiles: np.ndarray
 ) -> None:
     bins = ContinuousBins.fit(values, most=16)
     index = np.arange(20) % len(bins)
-    decoded = bins.decode(index, levels)
+    decoded = bins.decode(index, quantiles)
     assert (decoded >= bins.knots[index, 0] - 1e-6).all()
     assert (decoded <= bins.knots[index, -1] + 1e-6).all()
 

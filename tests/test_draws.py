@@ -13,7 +13,8 @@ from scipy.stats import kstest
 from tabvae import TabVAE
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.infer import infer_schema
 from tabvae.imputation.draws import (
     QUANTILES,

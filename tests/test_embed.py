@@ -13,7 +13,8 @@ from sklearn.manifold import trustworthiness
 from sklearn.neighbors import KNeighborsClassifier
 
 from tabvae import TabVAE
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.infer import infer_schema
 from tabvae.errors import DataError, SchemaError
 from tabvae.tasks.embed import (

@@ -11,7 +11,8 @@ import pytest
 
 from tabvae import TabVAE
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.infer import infer_schema
 from tabvae.files.frames import to_arrow
 from tabvae.fit import unseen_rows

@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.errors import ParameterError
 from tabvae.network.objective import Objective
 from tabvae.tasks.detect import DetectConfig, residual_scales

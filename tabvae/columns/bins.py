@@ -4,31 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr, ndtri
 
+from tabvae.columns import arrow
 from tabvae.columns.arrays import Arrays, Document, floats
 from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 from tabvae.columns.from_json import from_json
+from tabvae.columns.schema import Column
 
-FEWEST_ROWS_PER_BIN = 5
+AXES = {"normal": 4.0, "standard": 100.0, "unit": 1.0}
+"""Where the network sees numbers lie, and how far out: normal scores; deviations from the mean;
+from 0 at the least value to 1 at the largest."""
 KNOTS = 9
-"""Points of the quantile function kept inside each bin, its two ends included."""
-LARGEST_SCORE = 4.0
-MOST_CELLS = 10**9
-MOST_DEVIATIONS = 100.0
-MOST_OFF = 1e-6
-LINES = ("normal", "standard", "unit")
-"""Normal scores; deviations from the mean; from 0 at the least value to 1 at the largest."""
+"""Points of the quantile function in each bin, its two ends included; model files have as many."""
+
+
+class Cells(NamedTuple):
+    """Cells of one column.
+
+    Attributes:
+        bins: (n,) bin of each; -1 of one that the column cannot read.
+        scores: (n,) coordinate of a number on the column's axis; 0 of anything else.
+        values: (n,) number in data units; NaN of anything else.
+    """
+
+    bins: Ints
+    scores: Floats
+    values: Floats
 
 
 @dataclass(frozen=True)
 class ContinuousBins:
-    """Bins of a continuous column, in order of their place on the line.
+    """Bins of a continuous column, in order of their place on its axis.
 
     Attributes:
         knots: (bins, KNOTS) quantiles inside each bin, evenly spaced in probability; all equal
@@ -38,7 +50,18 @@ class ContinuousBins:
         center: mean of the training values.
         scale: their standard deviation, 1 if they do not vary; their range, if that is so small
             that its square is zero.
-        line: one of ``LINES``: where the network sees a value lie.
+        axis: one of ``AXES``: where the network sees a value lie.
+
+    Raises:
+        ValueError: they do not fit together, or are larger than any column's.
+
+    **Examples**
+
+    >>> bins = ContinuousBins.fit(np.array([1.0, 2.0, 2.0, 5.0]), most=16)
+    >>> bins.encode(np.array([2.0, 4.9])).tolist(), bins.means.tolist()
+    ([1, 2], [1.0, 2.0, 5.0])
+    >>> [array.tolist() for array in bins.expected(np.array([[0.5, 0.25, 0.25]]))]
+    [[0], [2.25]]
     """
 
     knots: Floats
@@ -46,7 +69,7 @@ class ContinuousBins:
     mass: Floats
     center: float
     scale: float
-    line: str = "normal"
+    axis: str = "normal"
     is_number: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -54,9 +77,10 @@ class ContinuousBins:
         shapes = (self.knots.shape, self.means.shape, self.mass.shape)
         if bins == 0 or shapes != ((bins, KNOTS), (bins,), (bins,)):
             raise ValueError("the bins of a column of numbers do not fit together")
-        if self.line not in LINES or not self.scale > 0 or not (self.mass > 0).all():
+        if self.axis not in AXES or not self.scale > 0 or not (self.mass > 0).all():
             raise ValueError("the bins of a column of numbers have no measure")
-        if not abs(self.mass.sum() - 1) < MOST_OFF:
+        rounding = 1e-6
+        if not abs(self.mass.sum() - 1) < rounding:
             raise ValueError("the bins of a column of numbers do not sum to one")
         ends = np.array([*self.ends, self.means.min(), self.means.max(), self.center])
         if not (np.abs(ends) <= LARGEST_NUMBER).all() or not self.scale <= LARGEST_NUMBER:
@@ -67,8 +91,17 @@ class ContinuousBins:
             raise ValueError("the bins of a column of numbers deviate more than they differ")
 
     @classmethod
-    def fit(cls, values: Floats, most: int, line: str = "normal") -> ContinuousBins:
-        """Choose at most ``most`` bins for the finite numbers ``values``."""
+    def fit(
+        cls, values: Floats, most: int, axis: str = "normal", rows_per_bin: int = 5
+    ) -> ContinuousBins:
+        """Choose bins.
+
+        Args:
+            values: (n,) finite numbers.
+            most: bins at most.
+            axis: one of ``AXES``.
+            rows_per_bin: fewest values in a bin that is no atom; quantiles of fewer say little.
+        """
         distinct, counts = np.unique(values, return_counts=True)
         is_atom = np.full(len(distinct), True)
         if len(distinct) > most:
@@ -77,16 +110,16 @@ class ContinuousBins:
             np.full(int(c), v) for v, c in zip(distinct[is_atom], counts[is_atom], strict=True)
         ]
         rest = np.repeat(distinct[~is_atom], counts[~is_atom])
-        groups += _quantile_groups(rest, most - len(groups))
+        groups += _quantile_groups(rest, most - len(groups), rows_per_bin)
         groups.sort(key=lambda g: (float(g.mean()), float(g[0])))
-        levels = np.linspace(0, 1, KNOTS)
+        quantiles = np.linspace(0, 1, KNOTS)
         return cls(
-            knots=np.stack([np.quantile(g, levels) for g in groups]),
+            knots=np.stack([np.quantile(g, quantiles) for g in groups]),
             means=np.array([g.mean() for g in groups]),
             mass=np.array([len(g) / len(values) for g in groups]),
             center=float(values.mean()),
             scale=float(values.std()) or float(np.ptp(values)) or 1.0,
-            line=line,
+            axis=axis,
         )
 
     def __len__(self) -> int:
@@ -94,8 +127,8 @@ class ContinuousBins:
 
     @property
     def positions(self) -> Floats:
-        """(bins,) place of each bin on the line."""
-        if self.line == "normal":
+        """(bins,) coordinate of each bin on the axis."""
+        if self.axis == "normal":
             return cast(Floats, ndtri(np.cumsum(self.mass) - self.mass / 2))
         return self.scores(self.means, np.arange(len(self)))
 
@@ -127,37 +160,47 @@ class ContinuousBins:
         return float(self.knots.min()), float(self.knots.max())
 
     def encode(self, values: Floats) -> Ints:
-        """The bin of each of ``values``; one outside every bin goes to the nearest."""
+        """(n,) the bin of each of ``values`` (n,); one outside every bin goes to the nearest."""
         atoms = np.flatnonzero(self.widths == 0)
         spans = np.flatnonzero(self.widths > 0)
-        found = np.zeros(len(values), dtype=np.int64)
+        bins = np.zeros(len(values), dtype=np.int64)
         if len(spans):
             last = self.knots[spans, -1]
-            inside = spans[np.searchsorted(last, values).clip(max=len(spans) - 1)]
-            found = inside
+            bins = spans[np.searchsorted(last, values).clip(max=len(spans) - 1)]
         if len(atoms):
             points = self.knots[atoms, 0]
             above = np.searchsorted(points, values).clip(max=len(atoms) - 1)
             below = (above - 1).clip(min=0)
             nearer_below = values - points[below] < points[above] - values
             nearest = np.where(nearer_below, below, above)
-            hit = (points[nearest] == values) if len(spans) else np.full(len(values), True)
-            found = np.where(hit, atoms[nearest], found)
-        return found
+            in_atom = (points[nearest] == values) if len(spans) else np.full(len(values), True)
+            bins = np.where(in_atom, atoms[nearest], bins)
+        return bins
+
+    def read(self, column: Column, array: pa.Array) -> Cells:
+        """The cells of an Arrow array (n,) of the column."""
+        values = column.values(array)
+        readable = np.isfinite(values)
+        cells = Cells(np.full(len(values), -1), np.zeros(len(values)), np.full(len(values), np.nan))
+        cells.values[readable] = values[readable]
+        cells.bins[readable] = self.encode(values[readable])
+        cells.scores[readable] = self.scores(values[readable], cells.bins[readable])
+        return cells
 
     def deviations(self, values: Floats) -> Floats:
         """How far each value is from the mean of the column, in its deviations."""
         return (values - self.center) / self.scale
 
     def scores(self, values: Floats, bins: Ints) -> Floats:
-        """The place of each value, in the bin given, on the line."""
-        if self.line == "normal":
+        """(n,) the coordinate of each value, in the bin given, on the axis."""
+        if self.axis == "normal":
             return self.normal_scores(values, bins)
-        if self.line == "standard":
-            return self.deviations(values).clip(-MOST_DEVIATIONS, MOST_DEVIATIONS)
+        farthest = AXES[self.axis]
+        if self.axis == "standard":
+            return self.deviations(values).clip(-farthest, farthest)
         low, high = self.ends
         share = (values - low) / max(high - low, np.finfo(float).tiny)
-        return cast(Floats, np.clip(share, 0, 1))
+        return cast(Floats, np.clip(share, 0, farthest))
 
     def normal_scores(self, values: Floats, bins: Ints) -> Floats:
         """The normal score of each value: its quantile under the training marginal, as N(0, 1)."""
@@ -166,33 +209,38 @@ class ContinuousBins:
         width = np.where(high > low, high - low, 1.0)
         inside = np.where(high > low, np.clip((values - low) / width, 0, 1), 0.5)
         quantile = below[bins] + inside * self.mass[bins]
-        return cast(
-            Floats, np.clip(ndtri(quantile.clip(1e-6, 1 - 1e-6)), -LARGEST_SCORE, LARGEST_SCORE)
-        )
+        farthest = AXES["normal"]
+        scores = ndtri(quantile.clip(1e-6, 1 - 1e-6)).clip(-farthest, farthest)
+        return cast(Floats, scores)
 
     def at_scores(self, scores: Floats) -> tuple[Ints, Floats]:
         """The bin and the value at each normal score: the inverse of ``normal_scores``."""
         quantile, above = ndtr(scores), np.cumsum(self.mass)
         bins = np.searchsorted(above, quantile).clip(max=len(self) - 1)
-        levels = 1 - (above[bins] - quantile) / self.mass[bins]
-        return bins, self.decode(bins, levels.clip(0, 1))
+        inside = 1 - (above[bins] - quantile) / self.mass[bins]
+        return bins, self.decode(bins, inside.clip(0, 1))
 
-    def decode(self, bins: Ints, levels: Floats) -> Floats:
-        """The value at quantile ``levels`` in 0..1 inside each of ``bins``."""
-        position = levels * (KNOTS - 1)
+    def decode(self, bins: Ints, quantiles: Floats) -> Floats:
+        """(n,) the value at each of ``quantiles`` (n,), in 0..1, inside each of ``bins`` (n,)."""
+        position = quantiles * (KNOTS - 1)
         left = np.minimum(position.astype(np.int64), KNOTS - 2)
         weight = position - left
         return cast(
             Floats, (1 - weight) * self.knots[bins, left] + weight * self.knots[bins, left + 1]
         )
 
+    @property
+    def texts(self) -> pa.Array:
+        """None: numbers are written in the format of the column."""
+        return pa.array([], pa.string())
+
     def arrays(self) -> Arrays:
         """Knots, means and mass."""
         return {"knots": self.knots, "means": self.means, "mass": self.mass}
 
     def document(self) -> Document:
-        """Center, scale and line."""
-        return {"center": self.center, "scale": self.scale, "line": self.line}
+        """Center, scale, and the axis by the name it has in a file."""
+        return {"center": self.center, "scale": self.scale, "line": self.axis}
 
     @classmethod
     def from_document(
@@ -204,11 +252,14 @@ class ContinuousBins:
             ValueError: they are no bins.
             KeyError: an array is missing.
         """
-        own = {name: floats(arrays, prefix + name) for name in ("knots", "means", "mass")}
-        return from_json(cls, document, **own)
+        given: dict[str, Any] = {
+            name: floats(arrays, prefix + name) for name in ("knots", "means", "mass")
+        }
+        numbers = {name: value for name, value in document.items() if name != "line"}
+        return from_json(cls, numbers, axis=document.get("line", "normal"), **given)
 
 
-def _quantile_groups(values: Floats, wanted: int) -> list[Floats]:
+def _quantile_groups(values: Floats, wanted: int, rows_per_bin: int) -> list[Floats]:
     """Split sorted ``values`` into about ``wanted`` runs; equal values stay together.
 
     Half of the resolution goes where the values are, half where they are far apart: the latter
@@ -216,7 +267,7 @@ def _quantile_groups(values: Floats, wanted: int) -> list[Floats]:
     """
     if len(values) == 0:
         return []
-    pieces = max(len(values) // FEWEST_ROWS_PER_BIN, 1)
+    pieces = max(len(values) // rows_per_bin, 1)
     edges = np.linspace(0, len(values), pieces + 1).round().astype(int)
     spread = (values[(edges[1:] - 1)] - values[edges[:-1]]) ** (2 / 3)
     share = 0.5 / pieces + 0.5 * spread / max(spread.sum(), np.finfo(float).tiny)
@@ -233,6 +284,17 @@ class CategoricalBins:
         vocabulary: the text of every category.
         counts: how often each occurs in the training table.
         size: number of bins.
+
+    Raises:
+        ValueError: they do not fit together, or are of more cells than any table has.
+
+    **Examples**
+
+    >>> bins = CategoricalBins.fit(pa.array(["b", "a", "b", "c"]), most=2)
+    >>> bins.vocabulary, bins.encode(pa.array(["b", "c", "new"])).tolist()
+    (('b', 'a', 'c'), [0, 1, -1])
+    >>> bins.decode(np.array([0, 1]), np.array([0.0, 0.9]))
+    ['b', 'c']
     """
 
     vocabulary: tuple[str, ...]
@@ -243,7 +305,8 @@ class CategoricalBins:
     def __post_init__(self) -> None:
         if not 1 <= self.size <= len(self.vocabulary) == len(self.counts):
             raise ValueError("the bins of a column of categories do not fit together")
-        if not (min(self.counts) >= 1 and sum(self.counts) < MOST_CELLS):
+        most_cells = 10**9
+        if not (min(self.counts) >= 1 and sum(self.counts) < most_cells):
             raise ValueError("a category does not occur, or more often than in any table")
         if len(set(self.vocabulary)) < len(self.vocabulary):
             raise ValueError("a category comes twice")
@@ -272,8 +335,8 @@ class CategoricalBins:
     def mass(self) -> Floats:
         """(bins,) share of the training cells in each bin."""
         counts = np.array(self.counts, dtype=np.float64)
-        own = np.append(counts[: self.size - 1], counts[self.size - 1 :].sum())
-        return cast(Floats, own / counts.sum())
+        in_bins = np.append(counts[: self.size - 1], counts[self.size - 1 :].sum())
+        return cast(Floats, in_bins / counts.sum())
 
     @property
     def positions(self) -> Floats:
@@ -302,11 +365,17 @@ class CategoricalBins:
         bins = index.to_numpy(zero_copy_only=False).astype(np.int64)
         return cast(Ints, np.minimum(bins, self.size - 1))
 
-    def decode(self, bins: Ints, levels: Floats) -> list[str]:
-        """The category of each bin; ``levels`` in 0..1 chooses within the pooled bin."""
+    def read(self, column: Column, array: pa.Array) -> Cells:
+        """The cells of an Arrow array (n,) of the column."""
+        bins = self.encode(arrow.to_text(array))
+        return Cells(bins, np.zeros(len(bins)), np.full(len(bins), np.nan))
+
+    def decode(self, bins: Ints, quantiles: Floats) -> list[str]:
+        """The category of each bin (n,); ``quantiles`` (n,) in 0..1 choose within the pooled bin,
+        the most frequent first."""
         pooled = np.array(self.counts[self.size - 1 :], dtype=np.float64)
         shares = np.cumsum(pooled) / pooled.sum()
-        within = np.searchsorted(shares, levels).clip(max=len(pooled) - 1)
+        within = np.searchsorted(shares, quantiles).clip(max=len(pooled) - 1)
         index = np.where(bins == self.size - 1, bins + within, bins)
         return [self.vocabulary[i] for i in index]
 
@@ -314,6 +383,11 @@ class CategoricalBins:
     def scale(self) -> float:
         """One: what is counted in deviations of a column stays as it is."""
         return 1.0
+
+    @property
+    def texts(self) -> pa.Array:
+        """(categories,) the vocabulary."""
+        return pa.array(self.vocabulary, pa.string())
 
     def arrays(self) -> Arrays:
         """None: all of it is in the document."""

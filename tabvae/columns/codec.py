@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
@@ -21,83 +20,33 @@ from tabvae.columns import arrow
 from tabvae.columns.arrays import Arrays, Document, joined, prefixed
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
+from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.columns.privacy import microaggregate
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown, suggestion
 
-FEWEST_BINS, MOST_BINS = 16, 256
-MOST_NA_VALUES = 1000
-MOST_BYTES_OF_A_ROW = 2**20
-"""That a model writes: a small file must not fill the memory with a few rows."""
-MOST_BINS_IN_ALL = 200_000
-"""Of all columns together: each costs the networks a row of weights."""
-
 
 @dataclass(frozen=True)
-class Codes:
-    """The modelled columns of ``n`` rows, each a bin number with its position on the line.
+class CodecConfig:
+    """How finely columns are cut, and what is too much.
 
     Attributes:
-        bins: (n, columns) bin of each cell; 0 where the cell is not observed.
-        scores: (n, columns) place of a number on its column's line; 0 where there is none.
-        values: (n, columns) numbers in data units; NaN for categories and unobserved cells.
-        observed: (n, columns) the data has the cell and the encoding understands it.
-        missing: (n, columns) the data has no such cell. A category never seen in ``fit`` is
-            neither observed nor missing: it is kept in the table and hidden from the network.
+        fewest_bins: that a continuous column may have, however few rows there are: a coarser
+            distribution tells too little.
+        most_bins: of a column: each costs the networks a row of weights.
+        bins_in_all: of all columns together, for the same reason; columns of a wide table have
+            fewer each.
+        na_values: texts that mean a missing cell, at most: each is compared with every cell.
+        row_bytes: of a row that a model writes, at most: a small file must not fill the memory
+            with a few rows.
     """
 
-    bins: Ints
-    scores: npt.NDArray[np.float32]
-    values: Floats
-    observed: Mask
-    missing: Mask
-
-    @classmethod
-    def empty(cls, rows: int, columns: int) -> Codes:
-        """Rows in which nothing is observed, and nothing known to be missing."""
-        return cls(
-            bins=np.zeros((rows, columns), dtype=np.int64),
-            scores=np.zeros((rows, columns), dtype=np.float32),
-            values=np.full((rows, columns), np.nan),
-            observed=np.zeros((rows, columns), dtype=np.bool_),
-            missing=np.zeros((rows, columns), dtype=np.bool_),
-        )
-
-    def copy(self) -> Codes:
-        """The same rows in arrays of their own, which may be changed."""
-        return Codes(*(array.copy() for array in vars(self).values()))
-
-    @classmethod
-    def joined(cls, *parts: Codes) -> Codes:
-        """The rows of all parts, one below the other."""
-        return cls(
-            *(np.concatenate(a) for a in zip(*(vars(p).values() for p in parts), strict=True))
-        )
-
-    def at_most(self, count: int, seed: int) -> Codes:
-        """These rows, or ``count`` of them chosen at random, in their order."""
-        if len(self) <= count:
-            return self
-        chosen = np.random.default_rng(seed).choice(len(self), count, replace=False)
-        return self[np.sort(chosen)]
-
-    def put(self, rows: Ints, others: Codes) -> None:
-        """Set ``rows`` (n,) to ``others`` (n, columns), in place."""
-        for name, array in vars(self).items():
-            array[rows] = getattr(others, name)
-
-    def __len__(self) -> int:
-        return len(self.bins)
-
-    def __getitem__(self, rows: slice | Ints | Mask) -> Codes:
-        return Codes(
-            self.bins[rows],
-            self.scores[rows],
-            self.values[rows],
-            self.observed[rows],
-            self.missing[rows],
-        )
+    fewest_bins: int = 16
+    most_bins: int = 256
+    bins_in_all: int = 200_000
+    na_values: int = 1000
+    row_bytes: int = 2**20
 
 
 class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -108,13 +57,25 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         na_values: texts that mean a missing cell.
         max_bins: most bins of a column; ``None`` for the square root of the number of rows,
             within 16..256.
-        line: one of ``tabvae.columns.bins.LINES``: where the network sees numbers lie.
+        axis: one of ``tabvae.columns.bins.AXES``: where the network sees numbers lie.
         min_count: fewest cells behind any number or category it keeps, see
             ``tabvae.columns.privacy``.
+        config: how finely columns are cut, and what is too much.
 
     Attributes:
         columns_: the modelled columns, in table order.
         bins_: the bins of each of them.
+
+    **Examples**
+
+    >>> from tabvae.columns.infer import infer_schema
+    >>> table = pa.table({"a": [1, 2, None, 2], "b": ["x", "y", "x", "x"]})
+    >>> codec = TableCodec(infer_schema(table)).fit(table)
+    >>> codes = codec.transform(table)
+    >>> codec.sizes, codes.missing[2].tolist()
+    ([2, 2], [True, False])
+    >>> codec.inverse_transform(codes).equals(table)
+    True
     """
 
     columns_: tuple[Column, ...]
@@ -125,14 +86,16 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         schema: Schema,
         na_values: tuple[str, ...] = arrow.DEFAULT_NA_VALUES,
         max_bins: int | None = None,
-        line: str = "normal",
+        axis: str = "normal",
         min_count: int = 1,
+        config: CodecConfig = CodecConfig(),
     ) -> None:
         self.schema = schema
         self.na_values = na_values
         self.max_bins = max_bins
-        self.line = line
+        self.axis = axis
         self.min_count = min_count
+        self.config = config
 
     @property
     def sizes(self) -> list[int]:
@@ -143,8 +106,8 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     @property
     def positions(self) -> Floats:
-        """(total bins,) place of every bin on its column's line, column after column, each with a
-        last bin for the state "missing"; 0 where there is no line."""
+        """(total bins,) coordinate of every bin on its column's axis, column after column, each
+        with a last bin for the state "missing"; 0 where there is no axis."""
         return np.concatenate([np.append(bins.positions, 0.0) for bins in self.bins_])
 
     @property
@@ -155,9 +118,10 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, table: pa.Table, y: object = None) -> Self:
         """Choose the bins of every modelled column from ``table``."""
         self.columns_ = self.schema.modelled
-        room = max(MOST_BINS_IN_ALL // max(len(self.columns_), 1), FEWEST_BINS)
+        room = self.config.bins_in_all // max(len(self.columns_), 1)
+        most = min(self.config.most_bins, max(room, self.config.fewest_bins))
         self.bins_ = tuple(
-            self._fit_column(c, table.column(c.name), min(MOST_BINS, room)) for c in self.columns_
+            self._fit_column(column, table.column(column.name), most) for column in self.columns_
         )
         self.require_narrow()
         return self
@@ -169,20 +133,21 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises:
             DataError: it is.
         """
-        if len(self.na_values) > MOST_NA_VALUES:
-            raise DataError(f"more than {MOST_NA_VALUES} texts mean a missing cell", "fewer --na")
+        limits = self.config
+        if len(self.na_values) > limits.na_values:
+            raise DataError(f"more than {limits.na_values} texts mean a missing cell", "fewer --na")
         # One bin more than were asked for can be left over.
-        if max(self.sizes) > MOST_BINS + 1 or sum(self.sizes) > 2 * MOST_BINS_IN_ALL:
+        if max(self.sizes) > limits.most_bins + 1 or sum(self.sizes) > 2 * limits.bins_in_all:
             raise DataError("its columns have too many bins")
         widths = self.schema.widths
         for column, bins in zip(self.columns_, self.bins_, strict=True):
-            if isinstance(bins, CategoricalBins):
-                widths[column.name] += max(len(word.encode()) for word in bins.vocabulary)
-        if sum(widths.values()) > MOST_BYTES_OF_A_ROW:
+            widths[column.name] += max((len(t.encode()) for t in bins.texts.to_pylist()), default=0)
+        width = sum(widths.values())
+        if width > limits.row_bytes:
             widest = max(widths, key=widths.__getitem__)
             raise DataError(
-                f"a row takes up to {sum(widths.values()) // 1024} kB, more than "
-                f"{MOST_BYTES_OF_A_ROW // 1024}, most of it in column {shown(widest)}",
+                f"a row takes up to {width // 1024} kB, more than {limits.row_bytes // 1024}, most "
+                f"of it in column {shown(widest)}",
                 "--ignore columns of long texts, drop those of long lists",
             )
 
@@ -191,46 +156,34 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         present = array.filter(pa.array(~arrow.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
-            known = microaggregate(
-                column, values[np.isfinite(values)], self.min_count, self.na_values
-            )
-            most = self.max_bins or int(np.clip(np.sqrt(len(array)), FEWEST_BINS, room))
-            return ContinuousBins.fit(known, most, self.line)
+            values = values[np.isfinite(values)]
+            values = microaggregate(column, values, self.min_count, self.na_values)
+            fewest = self.config.fewest_bins
+            most = self.max_bins or int(np.clip(np.sqrt(len(array)), fewest, room))
+            return ContinuousBins.fit(values, most, self.axis)
         return CategoricalBins.fit(arrow.to_text(present), room, self.min_count)
 
     def transform(self, table: pa.Table) -> Codes:
         """Encode the modelled columns of ``table``, whatever its column order."""
         codes = Codes.empty(table.num_rows, len(self.sizes))
         for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
-            self._encode_column(codes, j, column, bins, arrow.flat(table.column(column.name)))
+            array = arrow.flat(table.column(column.name))
+            cells, missing = bins.read(column, array), arrow.missing_mask(array, self.na_values)
+            observed = (cells.bins >= 0) & ~missing
+            codes.bins[:, j] = np.where(observed, cells.bins, 0)
+            codes.scores[:, j] = np.where(observed, cells.scores, 0.0)
+            codes.values[:, j] = np.where(observed, cells.values, np.nan)
+            codes.observed[:, j], codes.missing[:, j] = observed, missing
         return codes
-
-    def _encode_column(
-        self, codes: Codes, j: int, column: Column, bins: Bins, array: pa.Array
-    ) -> None:
-        missing = arrow.missing_mask(array, self.na_values)
-        codes.missing[:, j] = missing
-        if isinstance(bins, CategoricalBins):
-            index = bins.encode(arrow.to_text(array))
-            observed = (index >= 0) & ~missing
-            codes.bins[:, j] = np.where(observed, index, 0)
-        else:
-            values = column.values(array)
-            observed = np.isfinite(values) & ~missing
-            known = bins.encode(values[observed])
-            codes.bins[observed, j] = known
-            codes.scores[observed, j] = bins.scores(values[observed], known)
-            codes.values[observed, j] = values[observed]
-        codes.observed[:, j] = observed
 
     def deviations(self, codes: Codes) -> Floats:
         """(n, columns) numbers, within the range that ``fit`` has seen, as standard deviations from
         the mean of their column; NaN for categories and unobserved cells."""
-        found = np.full(codes.values.shape, np.nan)
+        deviations = np.full(codes.values.shape, np.nan)
         for j, coder in enumerate(self.bins_):
             if isinstance(coder, ContinuousBins):
-                found[:, j] = coder.deviations(codes.values[:, j].clip(*coder.ends))
-        return found
+                deviations[:, j] = coder.deviations(codes.values[:, j].clip(*coder.ends))
+        return deviations
 
     def encode_cell(self, j: int, text: str) -> tuple[int, float, float]:
         """Bin, score and value of one cell of modelled column ``j``, given as text.
@@ -259,27 +212,27 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         bin_ = coder.encode(value)
         return int(bin_[0]), float(coder.scores(value, bin_)[0]), float(value[0])
 
-    def inverse_transform(self, codes: Codes, levels: Floats | None = None) -> pa.Table:
+    def inverse_transform(self, codes: Codes, quantiles: Floats | None = None) -> pa.Table:
         """The table of ``codes``: numbers from ``codes.values``, categories from ``codes.bins``.
 
         Cells that are not observed become the column's own way of writing a missing cell.
 
         Args:
             codes: (n,) rows.
-            levels: (n, columns) quantile in 0..1 that chooses among pooled rare categories;
-                the most frequent of them by default.
+            quantiles: (n, columns) in 0..1, which choose among pooled rare categories; the most
+                frequent of them by default.
         """
-        levels = np.zeros(codes.bins.shape) if levels is None else levels
+        quantiles = np.zeros(codes.bins.shape) if quantiles is None else quantiles
         arrays = [
             self.write_column(
-                j, codes.bins[:, j], codes.values[:, j], levels[:, j], codes.observed[:, j]
+                j, codes.bins[:, j], codes.values[:, j], quantiles[:, j], codes.observed[:, j]
             )
             for j in range(len(self.columns_))
         ]
         return pa.table(dict(zip([c.name for c in self.columns_], arrays, strict=True)))
 
     def snap(self, j: int, values: Floats) -> Floats:
-        """Move numbers of modelled column ``j`` to its grid and into its observed range."""
+        """Move numbers of modelled column ``j`` to its spacing and into its observed range."""
         column = self.columns_[j]
         assert column.numbers is not None
         assert column.minimum is not None
@@ -291,29 +244,34 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         j: int,
         bins: Ints,
         values: Floats,
-        levels: Floats,
+        quantiles: Floats,
         observed: Mask,
         target: pa.DataType | None = None,
     ) -> pa.Array:
-        """Write cells of modelled column ``j`` in its format, as ``target`` (its own type)."""
+        """Write cells (n,) of modelled column ``j`` in its format.
+
+        Args:
+            j: which modelled column.
+            bins: (n,) of a category.
+            values: (n,) numbers in data units.
+            quantiles: (n,) in 0..1, which choose among pooled rare categories.
+            observed: (n,) the others become the column's own way of writing a missing cell.
+            target: type to write; by default that of the column.
+        """
         column, coder = self.columns_[j], self.bins_[j]
         target = self.schema.types.field(column.name).type if target is None else target
         if isinstance(coder, CategoricalBins):
-            words = coder.decode(np.where(observed, bins, 0), levels)
-            cells_ = arrow.from_text(pa.array(words, pa.string()), target)
+            words = coder.decode(np.where(observed, bins, 0), quantiles)
+            cells = arrow.from_text(pa.array(words, pa.string()), target)
         else:
             assert column.numbers is not None
             snapped = self.snap(j, np.where(observed, values, coder.center))
             if column.kind is ColumnKind.DATETIME:
-                cells_ = arrow.from_seconds(snapped, target, column.datetime_format)
+                cells = arrow.from_seconds(snapped, target, column.datetime_format)
             else:
-                cells_ = arrow.from_numbers(snapped, target, column.numbers)
-        gap = (
-            pa.scalar(column.missing_text or None, target)
-            if arrow.is_text(target)
-            else (pa.scalar(None, target))
-        )
-        return arrow.choose(observed, cells_, gap)
+                cells = arrow.from_numbers(snapped, target, column.numbers)
+        gap = (column.missing_text or None) if arrow.is_text(target) else None
+        return arrow.choose(observed, cells, pa.scalar(gap, target))
 
     def arrays(self) -> Arrays:
         """``column.j.*``: those of each column's bins."""
@@ -358,9 +316,8 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         codes = Codes.empty(3, len(self.bins_))
         codes.observed[:2] = True
         for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
-            if isinstance(bins, CategoricalBins):
-                words = pa.array(bins.vocabulary, pa.string())
-                arrow.from_text(words, self.schema.types.field(column.name).type)
-            else:
+            if column.kind.continuous:
                 codes.values[:2, j] = column.minimum, column.maximum
+            else:
+                arrow.from_text(bins.texts, self.schema.types.field(column.name).type)
         return codes

@@ -23,7 +23,8 @@ from scipy.special import softmax
 from tabvae.columns.arrays import Arrays, floats
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.imputation.stacking import StackingWeights, Trial
 from tabvae.predict.ensemble import sample_bins
 from tabvae.predict.missingness import LEAST

@@ -11,7 +11,7 @@ import numpy as np
 
 from tabvae.columns.arrays import Arrays
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes
+from tabvae.columns.codes import Codes
 from tabvae.imputation.draws import Recalibration, sharpened
 from tabvae.imputation.refiner import Refiner
 from tabvae.imputation.stacking import Trial

@@ -22,7 +22,8 @@ from threadpoolctl import threadpool_limits
 
 from tabvae.columns.arrays import Arrays, joined
 from tabvae.columns.arrow import Mask
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.imputation.config import Growth, TreeConfig
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.grow import grow_categories, grow_numbers

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from tabvae.columns.codec import Codes
+from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.columns.images import Grid
 

@@ -61,7 +61,7 @@ class Objective:
 
     @property
     def axis(self) -> str:
-        """Where the network sees numbers lie, one of ``tabvae.columns.bins.LINES``."""
+        """Where the network sees numbers lie, one of ``tabvae.columns.bins.AXES``."""
         return LIKELIHOODS[self.likelihood]
 
     @property

@@ -18,7 +18,8 @@ from torch.distributions import Normal, kl_divergence
 
 from tabvae.columns.arrays import Arrays, Document, joined, prefixed, unprefixed
 from tabvae.columns.arrow import Floats, Ints, Mask
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.batch import NetworkSizes, Rows

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
 

@@ -31,8 +31,9 @@ from scipy.special import entr, logit, logsumexp
 
 from tabvae.columns.arrays import Arrays, floats
 from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.bins import LARGEST_SCORE, Bins, ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.bins import AXES, Bins, ContinuousBins
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.errors import shown
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.odds import GapModel, Odds, log_likelihood, rate_log_likelihood
@@ -367,7 +368,7 @@ def _others(codec: TableCodec, codes: Codes, j: int, config: MissingnessConfig) 
         if k == j:
             continue
         if isinstance(bins, ContinuousBins):
-            deviations = bins.deviations(codes.values[:, [k]]).clip(-LARGEST_SCORE, LARGEST_SCORE)
+            deviations = bins.deviations(codes.values[:, [k]]).clip(-AXES["normal"], AXES["normal"])
             terms = np.hstack([codes.scores[:, [k]], deviations])
         else:
             terms = codes.bins[:, [k]] == np.arange(min(len(bins), config.most_indicators))

@@ -10,7 +10,8 @@ import numpy as np
 
 from tabvae.columns.arrays import Arrays, Document, joined
 from tabvae.columns.arrow import Floats, Ints
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import MissingnessModel
 

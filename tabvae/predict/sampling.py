@@ -13,7 +13,8 @@ import numpy as np
 
 from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.predictor import Predictor
 

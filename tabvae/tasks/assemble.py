@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from tabvae.columns import arrow
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, shown

@@ -20,7 +20,8 @@ from scipy.special import gamma
 
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from tabvae.columns.arrays import Arrays, Document, floats, prefixed
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes
+from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor

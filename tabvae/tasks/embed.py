@@ -18,7 +18,8 @@ from sklearn.neighbors import NearestNeighbors
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, CategoricalBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.errors import DataError, SchemaError, shown
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.errors import DataError
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.predictor import Predictor

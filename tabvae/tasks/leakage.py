@@ -16,7 +16,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.imputation.forest import Forest
 from tabvae.imputation.linear import Features
 from tabvae.imputation.stacking import Trial

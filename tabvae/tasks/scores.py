@@ -15,7 +15,8 @@ import numpy as np
 
 from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.errors import ParameterError, shown, suggestion
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.predictor import Predictor

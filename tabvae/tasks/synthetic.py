@@ -19,7 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from tabvae.columns import arrow
 from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.errors import DataError
 
 MISSING = "?"

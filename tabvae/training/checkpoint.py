@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from tabvae.columns.arrays import Arrays, unprefixed
-from tabvae.columns.codec import Codes
+from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, OutputError, TabVAEWarning, shown
 from tabvae.files import container

@@ -13,7 +13,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.images import grid_of
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.batch import NetworkSizes, Rows
