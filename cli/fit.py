@@ -115,9 +115,9 @@ def default_model_path(data: str) -> str:
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
     """How to know again the table that ``model`` is fitted on, and its rows."""
     from tabvae.files.source import Source, digest_of_rows, fingerprint
-    from tabvae.fit import unseen_rows
+    from tabvae.fit import validation_rows
 
-    unseen = unseen_rows(loaded.table.num_rows, model.settings().seed).numpy()
+    unseen = validation_rows(loaded.table.num_rows, model.settings().seed).numpy()
     return Source(
         tuple(paths),
         loaded.format,

@@ -217,12 +217,12 @@ def keep_columns(table: pa.Table, keep: Sequence[str], result: pa.Table) -> pa.T
 def unseen_rows_of(model: TabVAE, table: pa.Table, same: bool) -> Ints | None:
     """The numbers of the rows of ``table`` that no network trained on, where that is known: it is
     the ``same`` as was fitted on."""
-    from tabvae.fit import unseen_rows
+    from tabvae.fit import validation_rows
 
     source, rows = _source(model), model.fitted_.schema.rows
     if source is None or not same or table.num_rows != rows:
         return None
-    unseen: Ints = unseen_rows(rows, model.seed).numpy()
+    unseen: Ints = validation_rows(rows, model.seed).numpy()
     return unseen if len(unseen) and source.knows_unseen(unseen) else None
 
 

@@ -150,8 +150,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ) -> pd.DataFrame:
         """``n`` rows on the way between two rows of ``X``; see ``Model.interpolate``."""
         table = to_arrow(self._frame(X))
-        found = self._fitted().interpolate(table, first, last, n, spherical=spherical)
-        return cast(pd.DataFrame, found.to_pandas())
+        rows = self._fitted().interpolate(table, first, last, n, spherical=spherical)
+        return cast(pd.DataFrame, rows.to_pandas())
 
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``."""

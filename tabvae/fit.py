@@ -102,29 +102,36 @@ def learn(
         progress: called at each point of a training curve.
         checkpoint: keeps the state of training.
     """
-    held_out = unseen_rows(len(codes), settings.seed)
+    held_out = validation_rows(len(codes), settings.seed)
     team = team_for(codec, codes, held_out, settings)
     if checkpoint is not None:
         checkpoint.begin(codes, settings, team)
     nets, records = train(team, progress, checkpoint)
+    validation = codes[held_out.numpy()]
+    training = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
     predictor = Predictor(Ensemble(nets), codec, MissingnessModel.none(codec))
-    unseen = codes[held_out.numpy()]
-    seen = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
     with _projecting(predictor, codes, settings) as projecting:
         if settings.objective.variational:
             missingness = MissingnessModel.fit(
-                predictor.networks, codec, seen, unseen, settings.seed
+                predictor.networks, codec, training, validation, settings.seed
             )
             predictor = replace(predictor, missingness=missingness)
-        imputer, trial = Imputer.fit(predictor, seen, unseen, settings.seed, settings.leverage)
-        leakage = Leakage.measure(predictor, seen, unseen, trial)
-        card = Card.measure(predictor, codes, unseen, records, leakage)
+        imputer, trial = Imputer.fit(
+            predictor, training, validation, settings.seed, settings.leverage
+        )
+        leakage = Leakage.measure(predictor, training, validation, trial)
+        card = Card.measure(predictor, codes, validation, records, leakage)
         projection = None if projecting is None else projecting.result()
     return Model(imputer, projection, card)
 
 
-def unseen_rows(rows: int, seed: int) -> Tensor:
-    """(H,) numbers of the rows, of so many, that the networks of a model do not train on."""
+def validation_rows(rows: int, seed: int) -> Tensor:
+    """(H,) numbers of the rows, of so many, that the networks of a model do not train on.
+
+    >>> chosen = validation_rows(100, seed=0)
+    >>> chosen.equal(validation_rows(100, seed=0)), bool((chosen < 100).all())
+    (True, True)
+    """
     return hold_out(rows, torch.Generator().manual_seed(seed))
 
 

@@ -191,9 +191,9 @@ class Model:
             raise SchemaError(f"column {shown(name)} is {kind}, it has no classes")
         j = names.index(name)
         coder = self.codec.bins_[j]
-        found = self.imputer.probabilities(self.encode(table), j)
+        probabilities = self.imputer.probabilities(self.encode(table), j)
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
-        return pa.table({f"{name}={v}": found[:, k] for k, v in enumerate(values)})
+        return pa.table({f"{name}={v}": probabilities[:, k] for k, v in enumerate(values)})
 
     def draw(self, table: pa.Table, draws: int, seed: int = 0) -> list[pa.Table]:
         """``draws`` completed tables.

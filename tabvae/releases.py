@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from itertools import takewhile
-from typing import Any
+
+from tabvae.columns.arrays import Document
 
 FORMAT = 12
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
-MOST_DIGITS = 18
-"""Of an identifier's number that count; those in front of them stay."""
-LONGEST_STEP = 10**15
-Document = dict[str, Any]
 
 
 def upgraded(document: Document) -> Document:
@@ -42,18 +39,22 @@ def _from_11(document: Document) -> Document:
 
 
 def _column_from_11(column: Document) -> Document:
-    """Identifiers counted on from one that ends in a number."""
-    kept = {name: value for name, value in column.items() if name != "fresh_identifier"}
+    """Identifiers counted on from one that ends in a number.
+
+    Of that number, 18 digits count, which 64 bits hold; those in front of them stay.
+    """
+    most_digits, longest_step = 18, 10**15
+    others = {name: value for name, value in column.items() if name != "fresh_identifier"}
     pattern = None
     if column["kind"] == "identifier":
         last = column["fresh_identifier"] or "new-1"
-        number = "".join(takewhile(str.isdecimal, last[: -MOST_DIGITS - 1 : -1]))[::-1]
+        number = "".join(takewhile(str.isdecimal, last[: -most_digits - 1 : -1]))[::-1]
         head = last.removesuffix(number)
         first = f"{head}{int(number):0{len(number)}d}" if number else head
-        step = min(column["numbers"]["step"], LONGEST_STEP) if column["numbers"] else 1
+        step = min(column["numbers"]["step"], longest_step) if column["numbers"] else 1
         places = list(range(len(head), len(first)))
         pattern = {"first": first, "places": places, "step": max(round(step), 1), "longer": 1}
-    return {**kept, "rival_format": None, "pattern": pattern}
+    return {**others, "rival_format": None, "pattern": pattern}
 
 
 _STEPS = (_from_11,)

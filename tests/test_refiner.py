@@ -15,7 +15,7 @@ from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.infer import infer_schema
 from tabvae.files.frames import to_arrow
-from tabvae.fit import unseen_rows
+from tabvae.fit import validation_rows
 from tabvae.imputation.config import Growth, TreeConfig
 from tabvae.imputation.grow import grow_numbers
 from tabvae.imputation.linear import telling
@@ -73,7 +73,7 @@ def test_cells_that_follow_from_others_are_found(
 @pytest.mark.parametrize("learned", [0, 1])
 def test_a_column_that_only_held_out_rows_know_is_filled(learned: int) -> None:
     rng = np.random.default_rng(0)
-    held_out = unseen_rows(200, seed=0).numpy()
+    held_out = validation_rows(200, seed=0).numpy()
     others = np.setdiff1d(np.arange(200), held_out)
     known = np.concatenate([held_out[:6], others[:learned]])
     frame = pd.DataFrame({"a": rng.normal(size=200), "rare": np.nan, "word": pd.NA})

@@ -121,11 +121,11 @@ class Imputer:
 
     @classmethod
     def fit(
-        cls, predictor: Predictor, seen: Codes, unseen: Codes, seed: int, leverage: float
+        cls, predictor: Predictor, training: Codes, validation: Codes, seed: int, leverage: float
     ) -> tuple[Imputer, Trial | None]:
         """Grow the trees and learn how draws are corrected; see ``Refiner.fit``."""
         guess = partial(network_guess, predictor)
-        refiner, trial = Refiner.fit(predictor.codec, seen, unseen, guess, seed, leverage)
+        refiner, trial = Refiner.fit(predictor.codec, training, validation, guess, seed, leverage)
         recalibration = Recalibration.fit(predictor, refiner.stacking, trial, seed)
         return cls(predictor, refiner, recalibration), trial
 
