@@ -26,13 +26,18 @@ from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.assemble import fill, whole_table
-from tabvae.tasks.detect import explain
 from tabvae.tasks.diagnostics import Card
-from tabvae.tasks.embed import decode, embed, owners, path, read_coordinates, write_coordinates
+from tabvae.tasks.embed import (
+    RowProjection,
+    decode,
+    embed,
+    path,
+    projection_from,
+    read_coordinates,
+    write_coordinates,
+)
 from tabvae.tasks.evaluate import Evaluation, evaluate
 from tabvae.tasks.generate import generate, rows_where
-from tabvae.tasks.projection import Projection
-from tabvae.tasks.scores import Examined, chosen_score
 
 T = TypeVar("T")
 
@@ -63,7 +68,7 @@ class Model:
     """
 
     imputer: Imputer
-    projection: Projection | None
+    projection: RowProjection
     card: Card
     rows_per_block: int = 8192
 
@@ -267,10 +272,9 @@ class Model:
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
         """
-        chosen = chosen_score(self.networks, score)
+        chosen, calibration = self.card.score(self.networks, score)
         if not 0 < fpr < 1:
             raise ParameterError(f"fpr must be between 0 and 1, however: {fpr}", "--fpr 0.01")
-        calibration = self.card.calibrations[chosen.name]
         if fpr < calibration.least:
             warnings.warn(
                 f"p-values rest on {calibration.rows} rows and are {calibration.least:.3f} at the "
@@ -280,13 +284,7 @@ class Model:
             )
 
         def judged(block: Block) -> pa.Table:
-            examined = Examined(self.predictor, block.codes, self.card.scales)
-            scores = chosen.rows(examined)
-            p_values = calibration.p_values(scores)
-            columns = {"score": scores, "p_value": p_values, "outlier": p_values <= fpr}
-            attribution = examined.surprise.attribution
-            cells = explain(self.predictor, block.rows, block.codes, attribution)
-            return pa.table(columns | cells)
+            return self.card.judge(self.predictor, block.rows, block.codes, chosen, fpr)
 
         return pa.concat_tables(self._in_blocks(judged, table))
 
@@ -373,12 +371,10 @@ class Model:
             Exception: a part refuses them; of which kind is the part's.
         """
         predictor = Predictor.from_document(document, arrays)
-        networks, projection = predictor.networks, None
-        if networks.objective.variational:
-            size = len(owners(predictor.codec))
-            projection = Projection.from_arrays(arrays, size, networks.latent)
+        projection = projection_from(arrays, predictor)
         imputer = Imputer.from_arrays(arrays, predictor)
-        return cls(imputer, projection, Card.from_document(document, arrays, networks))
+        card = Card.from_document(document, arrays, predictor.networks)
+        return cls(imputer, projection, card)
 
     def require_readable(self) -> None:
         """Make sure that what the model writes in each column can be written, and read again.

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from tabvae.columns.arrow import Floats
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.infer import infer_schema
 from tabvae.predict import ensemble
 from tabvae.predict.guess import NetworkGuess, mix, network_guess

@@ -10,7 +10,8 @@ import pytest
 
 from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
-from tabvae.columns.codec import Codes, TableCodec
+from tabvae.columns.codec import TableCodec
+from tabvae.columns.codes import Codes
 from tabvae.columns.infer import infer_schema
 from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.missingness import MissingnessModel

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 
 from tabvae.columns.arrays import Arrays, Document, floats, prefixed
 from tabvae.columns.arrow import Floats
@@ -15,9 +16,9 @@ from tabvae.columns.from_json import from_json
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.calibration import Calibration, CalibrationConfig, as_of_new_rows
-from tabvae.tasks.detect import UNITS, DetectConfig, residual_scales
+from tabvae.tasks.detect import UNITS, DetectConfig, explain, residual_scales
 from tabvae.tasks.leakage import Leakage
-from tabvae.tasks.scores import Examined, known_scores
+from tabvae.tasks.scores import Examined, Score, chosen_score, known_scores
 from tabvae.training.state import Record
 
 
@@ -105,6 +106,34 @@ class Card:
         variational = networks.objective.variational
         kl = networks.kl(validation if len(validation) else codes).mean(0) if variational else []
         return cls(tuple(records), np.asarray(kl, np.float64), scales, calibrations, leakage)
+
+    def score(self, networks: Ensemble, name: str | None) -> tuple[Score, Calibration]:
+        """The score of that name, or the one that suits the networks, and its distribution.
+
+        Raises:
+            ParameterError: there is no such score, or the networks lack it.
+        """
+        score = chosen_score(networks, name)
+        return score, self.calibrations[score.name]
+
+    def judge(
+        self, predictor: Predictor, table: pa.Table, codes: Codes, score: Score, fpr: float
+    ) -> pa.Table:
+        """Score, p-value and verdict of each row, and the cells that account for it.
+
+        Args:
+            predictor: networks and codec.
+            table: (N,) rows.
+            codes: (N, columns) the same.
+            score: one that the model has.
+            fpr: share of ordinary rows that may be called outliers.
+        """
+        examined = Examined(predictor, codes, self.scales)
+        scores = score.rows(examined)
+        p_values = self.calibrations[score.name].p_values(scores)
+        columns = {"score": scores, "p_value": p_values, "outlier": p_values <= fpr}
+        cells = explain(predictor, table, codes, examined.surprise.attribution)
+        return pa.table(columns | cells)
 
     def arrays(self) -> Arrays:
         """``card.*``."""

@@ -16,6 +16,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from tabvae.columns import arrow
+from tabvae.columns.arrays import Arrays
 from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, CategoricalBins
 from tabvae.columns.codec import TableCodec
@@ -25,9 +26,12 @@ from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.projection import Projection, ProjectionConfig, ProjectionTargets
 
+RowProjection = Projection | None
+"""Where rows lie; ``None`` where the code of the first network is a row's place."""
+
 
 @torch.inference_mode()
-def embed(projection: Projection | None, predictor: Predictor, codes: Codes) -> Floats:
+def embed(projection: RowProjection, predictor: Predictor, codes: Codes) -> Floats:
     """(N, latent) coordinates; a row's coordinates depend on its observed cells alone.
 
     Args:
@@ -44,7 +48,7 @@ def embed(projection: Projection | None, predictor: Predictor, codes: Codes) -> 
 
 
 @torch.inference_mode()
-def decode(projection: Projection | None, predictor: Predictor, z: Floats) -> Codes:
+def decode(projection: RowProjection, predictor: Predictor, z: Floats) -> Codes:
     """The rows at coordinates z (N, latent), every cell set."""
     codes = Codes.empty(len(z), len(predictor.codec.sizes))
     exact = None if projection is None else _exact(projection)
@@ -128,6 +132,18 @@ def owners(codec: TableCodec) -> Ints:
     """(G,) the column each number of a picture belongs to."""
     widths = np.where(codec.is_number, 1, codec.sizes)
     return np.repeat(np.arange(len(widths)), widths)
+
+
+def projection_from(arrays: Arrays, predictor: Predictor) -> RowProjection:
+    """The projection in the arrays of a model, if its networks need one.
+
+    Raises:
+        ValueError, RuntimeError: it is one of other columns.
+    """
+    networks = predictor.networks
+    if not networks.objective.variational:
+        return None
+    return Projection.from_arrays(arrays, len(owners(predictor.codec)), networks.latent)
 
 
 def projection_targets(
