@@ -182,7 +182,7 @@ def impute() -> Table:
         "MCAR 30 %, rows not in `fit`": read("impute", seed=0, kept_out=True),
     }
     lines = [f.line(label) for label, rows in parts.items() for f in Filled(rows).by_commit]
-    return [header, *lines, Filled(nine).line("all four masks")]
+    return [header, *lines, Filled(nine).line("all masks")]
 
 
 def draws() -> Table:

@@ -154,7 +154,7 @@ def test_a_pipe_that_became_a_file_is_not_written_to(work: Path) -> None:
     ],
 )
 def test_without_memory_a_run_ends_in_one_line(work: Path, error: Exception) -> None:
-    for place in ("tabvae.estimator.TabVAE.load", "tabvae.model.Fitted.impute"):
+    for place in ("tabvae.estimator.TabVAE.load", "tabvae.model.Model.impute"):
         with mock.patch(place, side_effect=error):
             result = tabvae(work, "impute", "-o", "out.csv")
         assert_one_line_error(result, 1, "not enough memory")

@@ -111,7 +111,8 @@ class Settings:
     def __post_init__(self) -> None:
         require_one_of("effort", self.effort, EFFORTS)
         require_one_of("device", self.device, DEVICES)
-        if not 1 <= self.latent <= (most := NetworkSizes.most_latent):
+        most = NetworkSizes.most_latent
+        if not 1 <= self.latent <= most:
             raise ParameterError(f"latent must be from 1 to {most}, however: {self.latent}")
         if not isinstance(self.memorise, bool):
             raise ParameterError(f"memorise is true or false, however: {self.memorise!r}")
