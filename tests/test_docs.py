@@ -24,6 +24,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ from tabvae_cli.main import COMMANDS
 from tabvae_cli.main import tabvae as group
 
 from .helpers import tabvae
+from .shown import near, same_lines
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -44,7 +46,6 @@ LONGEST_CELL, LONGEST_LINE, LONGEST_ROW = 200, 100, 160
 
 BLOCK = re.compile(r"^(<!-- drawn -->\n)?```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"(?<![\w.:/%-])-?\d+(?:\.\d+)?(?:e-?\d+)?(?![\w:/-]|\.\d)")
-RELATIVE, UNITS = 0.25, 2.0
 
 
 class Block(NamedTuple):
@@ -114,13 +115,6 @@ def _numbers_as_groups(text: str) -> str:
     return f"({NUMBER.pattern})".join(map(re.escape, texts))
 
 
-def near(shown: str, found: str) -> bool:
-    """Whether two numbers are as near as those of two machines."""
-    decimals = len(shown.partition(".")[2]) if "e" not in shown else 6
-    a, b = float(shown), float(found)
-    return abs(a - b) <= RELATIVE * max(abs(a), abs(b)) + UNITS * 10.0**-decimals
-
-
 def same_line(shown: str, found: str) -> bool:
     shown, found = plain(shown), plain(found)
     match = re.fullmatch(pattern(shown), found)
@@ -133,14 +127,7 @@ def same_line(shown: str, found: str) -> bool:
     )
 
 
-def same(shown: list[str], found: list[str]) -> bool:
-    """Whether lines that are shown are those found; ``...`` on its own stands for any lines."""
-    if not shown:
-        return not found
-    first, *rest = shown
-    if first.strip() == "...":
-        return any(same(rest, found[skipped:]) for skipped in range(len(found) + 1))
-    return bool(found) and same_line(first, found[0]) and same(rest, found[1:])
+same = partial(same_lines, same_line=same_line)
 
 
 def form(cell: str) -> str:

@@ -13,6 +13,7 @@ import importlib
 import re
 import shlex
 import shutil
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +22,7 @@ import pytest
 from tabvae_cli.main import COMMANDS
 
 from .helpers import NOTE, Result, tabvae
+from .shown import near, same_lines
 from .test_architecture import LIBRARY, ORDER
 
 ROOT = Path(__file__).parent.parent
@@ -31,7 +33,7 @@ TERMINAL = "96"
 """Columns of the terminal: README's lines, which are indented by four, have 100 at most."""
 NUMBER = re.compile(r"\d+\.\d+|\d+(?=%)|(?<=step )\d+")
 FRAME = re.compile(r"[┏┳┓┡╇┩└┴┘━─]+")
-RELATIVE, UNITS, OTHERS = 0.25, 2, 4
+OTHERS = 4
 
 
 def blocks() -> list[list[str]]:
@@ -56,13 +58,6 @@ def printed(result: Result) -> list[str]:
     """The lines of a result, data before messages, as they stand on a terminal."""
     lines = [line.rstrip() for line in (result.out + result.err).splitlines()]
     return [line for line in lines if not (line.startswith(NOTE) or FRAME.fullmatch(line))]
-
-
-def near(shown: str, found: str) -> bool:
-    """Whether two numbers are as near as those of two machines."""
-    unit = 10.0 ** -len(shown.partition(".")[2])
-    difference = abs(float(shown) - float(found))
-    return difference <= RELATIVE * max(abs(float(shown)), abs(float(found))) + UNITS * unit
 
 
 def same_cell(shown: str, found: str) -> bool:
@@ -95,13 +90,7 @@ def same_line(shown: str, found: str) -> bool:
     return match is not None and all(map(near, NUMBER.findall(text), match.groups()))
 
 
-def same(shown: list[str], found: list[str]) -> bool:
-    """Whether the lines shown are those found, ``...`` standing for any."""
-    if not shown:
-        return not found
-    if shown[0] == "...":
-        return any(same(shown[1:], found[skipped:]) for skipped in range(len(found) + 1))
-    return bool(found) and same_line(shown[0], found[0]) and same(shown[1:], found[1:])
+same = partial(same_lines, same_line=same_line)
 
 
 def script(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
