@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from common import DATA, machine
 
-from tabvae.columns import arrow
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.schema import Column, ColumnKind
+from tabvae.values import arrow
 
 NAMES = (
     "penguins",

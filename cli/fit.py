@@ -137,9 +137,9 @@ def read_kinds(
     Raises:
         SchemaError: the file cannot be read, or is no schema.
     """
-    from tabvae.columns.arrow import is_moment
     from tabvae.columns.overrides import Overrides, formats_from_json, kinds_from_json
     from tabvae.errors import SchemaError, shown
+    from tabvae.values.arrow import is_moment
 
     if asked.schema is None:
         return {}, {}

@@ -44,9 +44,9 @@ def command(
             else:
                 show_card(Console(markup=False, emoji=False), model)
         return
-    from tabvae.columns.arrow import DEFAULT_NA_VALUES
     from tabvae.columns.infer import infer_schema
     from tabvae.columns.overrides import Overrides
+    from tabvae.values.arrow import DEFAULT_NA_VALUES
 
     from .fit import read_kinds
 

@@ -86,7 +86,7 @@ def row_with(table: pa.Table, text: str) -> int:
     """
     import pyarrow.compute as pc
 
-    from tabvae.columns import arrow
+    from tabvae.values import arrow
 
     name, value = options.split_assignment("--id", text)
     if name not in table.column_names:

@@ -16,11 +16,11 @@ from .console import say
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from tabvae.columns.arrow import Ints
     from tabvae.estimator import TabVAE
     from tabvae.files.csv_reader import Dialect
     from tabvae.files.reader import Loaded
     from tabvae.files.source import Source
+    from tabvae.values.arrow import Ints
 
     from .options import Reading, Target
 

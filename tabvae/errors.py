@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 
-SHOWN_CHARACTERS = 80
-COMPARED_CHARACTERS = 200
-"""Of two names at most: to compare them takes time that grows with the square of their length."""
 OUT_OF_MEMORY = ("allocate memory", "failed to map segment", "start new thread", "bad_alloc")
 
 
@@ -77,8 +74,8 @@ def one_line(error: BaseException) -> str:
     return (lines[0] if lines else type(error).__name__)[:200]
 
 
-def shown(text: object) -> str:
-    """Quote ``text`` for a message: one line, control characters escaped, cut to 80 characters.
+def shown(text: object, most: int = 80) -> str:
+    """Quote ``text`` for a message: one line, control characters escaped, cut to ``most`` of them.
 
     What is cut is the middle: a path ends with the name of its file.
 
@@ -86,8 +83,8 @@ def shown(text: object) -> str:
     "'a\\\\nb'"
     """
     plain = str(text)
-    if len(plain) > SHOWN_CHARACTERS:
-        half = SHOWN_CHARACTERS // 2
+    if len(plain) > most:
+        half = most // 2
         plain = plain[:half] + "…" + plain[1 - half :]
     return f"'{printable(plain)}'"
 
@@ -105,7 +102,8 @@ def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) ->
     "did you mean 'age'?"
     """
     names = [str(k) for k in known]
-    short = [n for n in names if max(len(n), len(name)) <= COMPARED_CHARACTERS]
+    # To compare two names takes time that grows with the square of their length.
+    short = [n for n in names if max(len(n), len(name)) <= 200]
     for near in get_close_matches(name, short, n=1):
         return f"did you mean {shown(near)}?"
     if otherwise is not None:

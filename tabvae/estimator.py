@@ -12,7 +12,6 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tabvae import artifact
-from tabvae.columns.arrow import DEFAULT_NA_VALUES, Floats
 from tabvae.columns.from_json import from_json
 from tabvae.columns.images import parse_grid
 from tabvae.columns.overrides import Overrides
@@ -27,6 +26,7 @@ from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
 from tabvae.training.parallel import Progress
+from tabvae.values.arrow import DEFAULT_NA_VALUES, Floats
 
 
 class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]

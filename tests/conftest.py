@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Two processes test at a time: their threads would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tabvae import TabVAE
 

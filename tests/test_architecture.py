@@ -17,6 +17,7 @@ LIBRARY = Path(tabvae.__file__).parent
 PACKAGES = sorted([*LIBRARY.rglob("*.py"), *Path(tabvae_cli.__file__).parent.glob("*.py")])
 ORDER = [
     "errors",
+    "values",
     "columns",
     "network",
     "files",
@@ -31,7 +32,7 @@ ORDER = [
     "estimator",
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
-WITHOUT_TORCH = {"errors", "columns", "files", "imputation", "releases", "model"}
+WITHOUT_TORCH = {"errors", "values", "columns", "files", "imputation", "releases", "model"}
 WITHOUT_TABLES = {"network"}
 BANNED = {
     "pickle",

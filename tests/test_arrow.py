@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tabvae.columns import arrow, dates
+from tabvae.values import arrow, dates
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def killed_fit(path: Path, frame: pd.DataFrame, after: int, seed: int = 0) -> Pa
     return path
 
 
-@pytest.mark.parametrize("after", [1, 17])
+@pytest.mark.parametrize("after", [pytest.param(1, marks=pytest.mark.slow), 17])
 def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, after: int) -> None:
     frame = make_frame(120)
     TabVAE(effort="fast").fit_table(to_arrow(frame)).save(str(tmp_path / "whole.tabvae"))

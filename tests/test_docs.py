@@ -177,11 +177,13 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]
     return folder, play(TUTORIAL, folder)
 
 
+@pytest.mark.slow
 def test_the_tutorial_shows_what_happens(tutorial: tuple[Path, list[str]]) -> None:
     wrong = tutorial[1]
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", GUIDE)
 def test_the_guide_shows_what_happens(
     page: str, tutorial: tuple[Path, list[str]], tmp_path: Path

@@ -11,7 +11,6 @@ import pytest
 from scipy.stats import kstest
 
 from tabvae import TabVAE
-from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
@@ -27,6 +26,7 @@ from tabvae.imputation.draws import (
 from tabvae.imputation.stacking import StackingWeights, Trial
 from tabvae.predict.guess import Guess
 from tabvae.predict.sampling import Sample
+from tabvae.values.arrow import Floats
 
 ROWS, DRAWS = 4000, 60
 TRUST = StackingWeights(np.zeros(3), np.ones(3))

@@ -74,6 +74,7 @@ def test_two_coordinates_keep_who_is_near_whom(
     assert classifier.score(z[400:], kind[400:]) > 0.9
 
 
+@pytest.mark.slow
 def test_a_row_with_gaps_lies_near_its_complete_self() -> None:
     frame = make_table()[0].to_pandas()
     model = TabVAE(effort="fast", latent=2).fit(frame)
@@ -83,6 +84,7 @@ def test_a_row_with_gaps_lies_near_its_complete_self() -> None:
     assert np.median(np.linalg.norm(moved - z, axis=1)) < 0.25 * np.median(apart)
 
 
+@pytest.mark.slow
 def test_more_coordinates_restore_a_row_better(
     encoded: tuple[TableCodec, Codes, np.ndarray], plane: Projection
 ) -> None:
@@ -96,6 +98,7 @@ def test_more_coordinates_restore_a_row_better(
     assert error(make_map(codec, codes, 8)) < min(0.1, 0.3 * error(plane))
 
 
+@pytest.mark.slow
 def test_linear_models_find_in_many_coordinates_what_they_find_in_the_columns(
     encoded: tuple[TableCodec, Codes, np.ndarray],
 ) -> None:

@@ -341,6 +341,7 @@ def test_the_card_tells_what_happened_in_training(model: TabVAE) -> None:
     assert card.records[0].curve[0].held_out > card.records[0].curve[-1].held_out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few_trees")
 def test_a_collapsed_posterior_is_noticed(frame: pd.DataFrame) -> None:
     model = TabVAE(effort="fast", beta=100.0).fit(frame)

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from tabvae.columns import arrow, dates
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.schema import ColumnKind
 from tabvae.errors import SchemaError
 from tabvae.files import exact
+from tabvae.values import arrow, dates
 
 from .helpers import tabvae
 

@@ -117,7 +117,14 @@ def test_a_plain_autoencoder_is_the_same_after_a_file(
 
 
 @pytest.mark.usefixtures("few_trees")
-@pytest.mark.parametrize("likelihood", ["gaussian", "laplace", "bernoulli"])
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        "gaussian",
+        pytest.param("laplace", marks=pytest.mark.slow),
+        pytest.param("bernoulli", marks=pytest.mark.slow),
+    ],
+)
 def test_a_textbook_likelihood_does_every_task(
     likelihood: str, frame: pd.DataFrame, tmp_path: Path
 ) -> None:

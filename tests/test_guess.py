@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.infer import infer_schema
 from tabvae.predict import ensemble
 from tabvae.predict.guess import NetworkGuess, mix, network_guess
+from tabvae.values.arrow import Floats
 
 SHARES = np.array([0.0, 0.25, 1.0])
 

@@ -77,6 +77,7 @@ def test_a_damaged_file_is_refused_by_line(tmp_path: Path, name: str) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["a.csv"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns_and_a_line_of_fifty_megabytes_are_read(tmp_path: Path) -> None:
     wide = ",".join(f"c{j}" for j in range(10_000)) + "\n" + ",".join("1" * 10_000) + "\n"
     (tmp_path / "wide.csv").write_text(wide)
@@ -392,6 +393,7 @@ def test_many_damaged_tables_are_read_or_refused(tmp_path: Path) -> None:
 # Tables at the edge of what can be learned
 
 
+@pytest.mark.slow
 def test_tables_that_are_nearly_empty_or_nearly_constant_work_or_say_why(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     numbers = pd.DataFrame(rng.normal(size=(400, 4)).round(2), columns=list("abcd"))

@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tabvae import TabVAE
-from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
-from tabvae.columns.patterns import PatternConfig, identifier_pattern
 from tabvae.columns.schema import TableLimits
 from tabvae.files import container
 from tabvae.releases import upgraded
+from tabvae.values.identifiers import IdentifierPattern, fresh_identifiers
+from tabvae.values.patterns import PatternConfig, identifier_pattern
 
 from .helpers import assert_one_line_error, tabvae
 

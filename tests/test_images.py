@@ -142,7 +142,7 @@ def test_a_grid_model_is_the_same_after_a_file(
 
 
 @pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("variant", ["ae", "dae"])
+@pytest.mark.parametrize("variant", ["ae", pytest.param("dae", marks=pytest.mark.slow)])
 def test_a_spectrum_is_restored_from_its_code(variant: str) -> None:
     rng = np.random.default_rng(0)
     place, line = rng.uniform(0.2, 0.8, (300, 1)), np.linspace(0, 1, 12)

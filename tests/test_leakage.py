@@ -48,6 +48,7 @@ def leakage_of(model: TabVAE) -> Leakage:
     return leakage
 
 
+@pytest.mark.slow
 def test_what_is_learned_by_heart_is_found(fitted: dict[bool, TabVAE]) -> None:
     kept, memorised = leakage_of(fitted[False]), leakage_of(fitted[True])
     assert kept.stated == 0
@@ -83,6 +84,7 @@ def test_without_held_out_rows_nothing_is_said() -> None:
     assert model.fitted_.card.leakage is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("memorise", [False, True])
 def test_the_file_keeps_it(fitted: dict[bool, TabVAE], memorise: bool, tmp_path: Path) -> None:
     fitted[memorise].save(str(tmp_path / "a.tabvae"))
@@ -91,6 +93,7 @@ def test_the_file_keeps_it(fitted: dict[bool, TabVAE], memorise: bool, tmp_path:
     assert loaded.memorise == memorise
 
 
+@pytest.mark.slow
 def test_the_commands_say_it(
     fitted: dict[bool, TabVAE], noise: pd.DataFrame, tmp_path: Path
 ) -> None:

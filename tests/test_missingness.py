@@ -14,12 +14,12 @@ import pytest
 from tabvae_cli.fit import summary
 
 from tabvae import TabVAE
-from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.infer import infer_schema
 from tabvae.predict.missingness import Judgement, MissingnessModel, judge
 from tabvae.predict.odds import GapModel, log_likelihood, rate_log_likelihood
+from tabvae.values.arrow import Floats
 
 from .helpers import few_trees, tabvae
 
@@ -65,7 +65,7 @@ def missingness(model: TabVAE) -> MissingnessModel:
     return model.fitted_.predictor.missingness
 
 
-@pytest.mark.parametrize("why", [by_another, by_nothing])
+@pytest.mark.parametrize("why", [by_another, pytest.param(by_nothing, marks=pytest.mark.slow)])
 def test_gaps_that_say_nothing_are_let_be(why: Why) -> None:
     model = fitted(why)[2]
     assert missingness(model).most_withheld(model.fitted_.codec) == {}

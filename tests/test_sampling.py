@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
@@ -17,6 +16,7 @@ from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.missingness import MissingnessModel
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import ROWS_PER_BLOCK, sample, set_column
+from tabvae.values.arrow import Floats, Mask
 
 LETTERS = np.array([0.5, 0.3, 0.2])
 

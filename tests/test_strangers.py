@@ -216,6 +216,7 @@ def test_many_columns_are_refused_before_they_are_looked_at_one_by_one(
     assert_refused(saved(document, golden[1], tmp_path))
 
 
+@pytest.mark.slow
 def test_a_table_whose_rows_are_too_large_is_refused_before_training(tmp_path: Path) -> None:
     rows = table("vae").assign(group=["x" * 2**20, "y"] * 40)
     rows.to_csv(tmp_path / "a.csv", index=False)

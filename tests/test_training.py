@@ -46,7 +46,7 @@ def test_a_copied_column_is_predicted_from_its_twin() -> None:
     assert record.curve[-1].held_out < record.curve[0].held_out
 
 
-@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("parts", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(parts: int) -> None:
     plan = replace(PLAN, parts=parts)
     first, second, third = (trainer(plan, seed).run()[0].state_dict() for seed in (0, 0, 1))

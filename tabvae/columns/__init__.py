@@ -1,1 +1,1 @@
-"""Columns of a table: what their cells say, what kind each is, and its codes."""
+"""Columns of a table: what kind each is, its bins, and the codes of its cells."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from tabvae.columns.arrow import Floats
+from tabvae.values.arrow import Floats
 
 Arrays = dict[str, npt.NDArray[Any]]
 Document = dict[str, Any]

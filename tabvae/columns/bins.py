@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.special import ndtr, ndtri
 
-from tabvae.columns import arrow
 from tabvae.columns.arrays import Arrays, Document, floats
-from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 from tabvae.columns.from_json import from_json
 from tabvae.columns.schema import Column
+from tabvae.errors import shown
+from tabvae.values import arrow
+from tabvae.values.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 
 AXES = {"normal": 4.0, "standard": 100.0, "unit": 1.0}
 """Where the network sees numbers lie, and how far out: normal scores; deviations from the mean;
@@ -191,6 +192,14 @@ class ContinuousBins:
         """How far each value is from the mean of the column, in its deviations."""
         return (values - self.center) / self.scale
 
+    def deviations_within(self, values: Floats) -> Floats:
+        """(n,) the same of values (n,), those beyond the ends taken as the ends."""
+        return self.deviations(values.clip(*self.ends))
+
+    def favoured(self, tilt: Floats) -> str:
+        """Which end a tilt (bins,) of log-probabilities makes likelier, in words."""
+        return "large" if tilt[-1] > tilt[0] else "small"
+
     def scores(self, values: Floats, bins: Ints) -> Floats:
         """(n,) the coordinate of each value, in the bin given, on the axis."""
         if self.axis == "normal":
@@ -358,6 +367,14 @@ class CategoricalBins:
     def expected(self, probabilities: Floats) -> tuple[Ints, Floats]:
         """The likeliest bin (n,) of each distribution (n, bins); it has no value."""
         return probabilities.argmax(1), np.full(len(probabilities), np.nan)
+
+    def deviations_within(self, values: Floats) -> Floats:
+        """(n,) NaN: a category has none."""
+        return np.full(len(values), np.nan)
+
+    def favoured(self, tilt: Floats) -> str:
+        """Which category a tilt (bins,) of log-probabilities makes likeliest, in quotes."""
+        return shown(self.vocabulary[int(tilt.argmax())])
 
     def encode(self, texts: pa.Array) -> Ints:
         """The bin of each text, -1 for a text that is not in the vocabulary."""

@@ -16,15 +16,15 @@ import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.exceptions import NotFittedError
 
-from tabvae.columns import arrow
 from tabvae.columns.arrays import Arrays, Document, joined, prefixed
-from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import Bins, CategoricalBins, ContinuousBins
 from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.columns.privacy import microaggregate
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown, suggestion
+from tabvae.values import arrow
+from tabvae.values.arrow import Floats, Ints, Mask
 
 
 @dataclass(frozen=True)
@@ -181,8 +181,7 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         the mean of their column; NaN for categories and unobserved cells."""
         deviations = np.full(codes.values.shape, np.nan)
         for j, coder in enumerate(self.bins_):
-            if isinstance(coder, ContinuousBins):
-                deviations[:, j] = coder.deviations(codes.values[:, j].clip(*coder.ends))
+            deviations[:, j] = coder.deviations_within(codes.values[:, j])
         return deviations
 
     def encode_cell(self, j: int, text: str) -> tuple[int, float, float]:

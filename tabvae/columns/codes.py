@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from tabvae.columns.arrow import Floats, Ints, Mask
+from tabvae.values.arrow import Floats, Ints, Mask
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.columns import arrow, dates
-from tabvae.columns.arrow import NumberFormat
 from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reason_of_words
 from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.values import arrow, dates
+from tabvae.values.arrow import NumberFormat
 
 BOOLEAN_WORDS = (
     {"true", "false"},

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.columns import arrow
-from tabvae.columns.arrow import Floats, Mask
-from tabvae.columns.patterns import PatternConfig, identifier_pattern
 from tabvae.columns.schema import Column, ColumnKind, Schema
+from tabvae.values import arrow
+from tabvae.values.arrow import Floats, Mask
+from tabvae.values.patterns import PatternConfig, identifier_pattern
 
 
 @dataclass(frozen=True)

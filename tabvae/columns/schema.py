@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from tabvae.columns import arrow
-from tabvae.columns.arrow import Floats, NumberFormat
-from tabvae.columns.dates import is_datetime_format
 from tabvae.columns.from_json import from_json
-from tabvae.columns.identifiers import IdentifierPattern
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
+from tabvae.values import arrow
+from tabvae.values.arrow import Floats, NumberFormat
+from tabvae.values.dates import is_datetime_format
+from tabvae.values.identifiers import IdentifierPattern
 
 
 class ColumnKind(StrEnum):

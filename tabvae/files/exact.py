@@ -13,8 +13,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.columns import arrow
 from tabvae.columns.schema import Column, ColumnKind, Schema
+from tabvae.values import arrow
 
 PLAIN_PATTERN = r"^-?((0|[1-9]\d*)(\.\d*)?|\.\d+)$"
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabvae.columns.arrow import Mask, flat
 from tabvae.errors import DataError, shown
+from tabvae.values.arrow import Mask, flat
 
 
 def to_arrow(frame: pd.DataFrame) -> pa.Table:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from tabvae.columns import arrow
+from tabvae.values import arrow
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.columns import arrow
 from tabvae.columns.arrays import Document
-from tabvae.columns.arrow import Ints
 from tabvae.columns.from_json import from_json
 from tabvae.files.csv_reader import Dialect
+from tabvae.values import arrow
+from tabvae.values.arrow import Ints
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from typing import IO, BinaryIO, TextIO
 
 import pyarrow as pa
 
-from tabvae.columns import arrow
 from tabvae.errors import OutputError, ReaderLeftError, shown
 from tabvae.files.csv_reader import Dialect
 from tabvae.files.memory import ReadConfig
 from tabvae.files.reader import STDIN
 from tabvae.files.sniffing import DELIMITERS
+from tabvae.values import arrow
 
 BYTE_ORDER_MARK = "\ufeff"
 IN_HEADER = re.compile(rf"[\r{re.escape(''.join(DELIMITERS))}]")

@@ -21,7 +21,6 @@ from scipy.optimize.elementwise import find_root
 from scipy.special import softmax
 
 from tabvae.columns.arrays import Arrays, floats
-from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
@@ -30,6 +29,7 @@ from tabvae.predict.ensemble import sample_bins
 from tabvae.predict.missingness import LEAST
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import Sample, set_column
+from tabvae.values.arrow import Floats, Ints
 
 QUANTILES = 101
 """That a model file holds."""

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from scipy.special import softmax
 
 from tabvae.columns.arrays import Arrays, prefixed
-from tabvae.columns.arrow import FARTHEST, Floats, Ints
 from tabvae.imputation.linear import Features, Linear
+from tabvae.values.arrow import FARTHEST, Floats, Ints
 
 LEAF = -1
 MOST_TREES, DEEPEST = 1000, 1000

@@ -26,10 +26,10 @@ from sklearn.ensemble import (
     RandomForestClassifier,
 )
 
-from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.imputation.config import Growth
 from tabvae.imputation.forest import DEEPEST, LEAF, Forest
 from tabvae.imputation.linear import Features, Linear
+from tabvae.values.arrow import Floats, Ints, Mask
 
 
 def grow_numbers(x: Features, y: Floats, bins: Ints, growth: Growth, seed: int) -> Forest:

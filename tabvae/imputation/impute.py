@@ -10,7 +10,6 @@ from typing import cast
 import numpy as np
 
 from tabvae.columns.arrays import Arrays
-from tabvae.columns.arrow import Floats
 from tabvae.columns.codes import Codes
 from tabvae.imputation.draws import Recalibration, sharpened
 from tabvae.imputation.refiner import Refiner
@@ -19,6 +18,7 @@ from tabvae.predict.ensemble import batches
 from tabvae.predict.guess import Guess, NetworkGuess, network_guess
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample
+from tabvae.values.arrow import Floats
 
 ROWS_TO_DRAW = 4 * ROWS_PER_BLOCK
 """At a time: each of their missing cells has a distribution of its own."""
@@ -41,13 +41,11 @@ class Imputer:
     >>> from tabvae.columns.infer import infer_schema
     >>> from tabvae.imputation.config import TreeConfig
     >>> from tabvae.network.autoencoder import Autoencoder, NetworkSizes
-    >>> from tabvae.predict.ensemble import Ensemble
-    >>> from tabvae.predict.missingness import MissingnessModel
     >>> table = pa.table({"x": [1.0, 2.0, None, 4.0], "y": ["a", None, "b", "b"]})
     >>> codec = TableCodec(infer_schema(table)).fit(table)
     >>> sizes = NetworkSizes(tuple(codec.sizes), latent=2, width=8)
     >>> net = Autoencoder(sizes, torch.tensor(codec.positions)).eval()
-    >>> predictor = Predictor(Ensemble([net]), codec, MissingnessModel.none(codec))
+    >>> predictor = Predictor.of([net], codec)
     >>> codes, few = codec.transform(table), TreeConfig(fewest_trees=2, most_trees=2)
     >>> guess = partial(network_guess, predictor)
     >>> refiner, _ = Refiner.fit(codec, codes, codes[:0], guess, seed=0, config=few)

@@ -19,8 +19,8 @@ from sklearn.linear_model import BayesianRidge, LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from tabvae.columns.arrays import Arrays
-from tabvae.columns.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 from tabvae.imputation.config import Growth, TreeConfig
+from tabvae.values.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
 
 NUMBER = -1
 Features = npt.NDArray[np.float32]

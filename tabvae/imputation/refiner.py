@@ -21,7 +21,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from tabvae.columns.arrays import Arrays, joined
-from tabvae.columns.arrow import Mask
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.imputation.config import Growth, TreeConfig
@@ -31,6 +30,7 @@ from tabvae.imputation.linear import Features, telling
 from tabvae.imputation.stacking import StackingWeights, Trial, fit_weights, hide
 from tabvae.predict.guess import Guess, Guesser, NetworkGuess
 from tabvae.predict.missingness import LEAST
+from tabvae.values.arrow import Mask
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from typing import Self
 import numpy as np
 
 from tabvae.columns.arrays import Arrays, floats, prefixed
-from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.imputation.forest import Forest
 from tabvae.predict.guess import Guess, mix
 from tabvae.predict.missingness import LEAST
+from tabvae.values.arrow import Floats, Mask
 
 
 @dataclass(frozen=True)

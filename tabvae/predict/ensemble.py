@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.distributions import Normal, kl_divergence
 
 from tabvae.columns.arrays import Arrays, Document, joined, prefixed, unprefixed
-from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
@@ -27,6 +26,7 @@ from tabvae.network.bounds import elbo, importance_bound, importance_weights
 from tabvae.network.heads import Representation
 from tabvae.network.objective import Objective
 from tabvae.network.weights import load_weights, weights_of
+from tabvae.values.arrow import Floats, Ints, Mask
 
 ROWS_PER_BATCH, BOUND_ROWS, MOST_NETS = 1024, 1024, 64
 Representations = list[Representation]

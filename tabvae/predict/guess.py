@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
+from tabvae.values.arrow import Floats
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,12 @@ from scipy.optimize import brentq
 from scipy.special import entr, logit, logsumexp
 
 from tabvae.columns.arrays import Arrays, floats
-from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.bins import AXES, Bins, ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
-from tabvae.errors import shown
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.odds import GapModel, Odds, log_likelihood, rate_log_likelihood
+from tabvae.values.arrow import Floats, Mask
 
 LEAST = 1e-12
 """Of a probability, or of what is divided by: logarithms and ratios stay finite."""
@@ -142,10 +141,7 @@ class MissingnessModel:
         withheld = {}
         for column, bins, tilt in zip(codec.columns_, codec.bins_, self.tilts, strict=True):
             if tilt.any():
-                if isinstance(bins, ContinuousBins):
-                    withheld[column.name] = "large" if tilt[-1] > tilt[0] else "small"
-                else:
-                    withheld[column.name] = shown(bins.vocabulary[int(tilt.argmax())])
+                withheld[column.name] = bins.favoured(tilt)
         return withheld
 
     def given_missing(self, probabilities: Floats, j: int, missing: Mask) -> Floats:

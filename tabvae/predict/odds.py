@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
 
-from tabvae.columns.arrow import Floats, Mask
+from tabvae.values.arrow import Floats, Mask
 
 Odds = Callable[[Floats], tuple[Floats, Floats]]
 """Weights (terms,) to log odds (N,) but for a constant, and their (N, terms) derivatives."""

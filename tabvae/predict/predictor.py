@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from tabvae.columns.arrays import Arrays, Document, joined
-from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
+from tabvae.network.autoencoder import Autoencoder
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import MissingnessModel
+from tabvae.values.arrow import Floats, Ints
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Predictor:
     >>> codec = TableCodec(infer_schema(table)).fit(table)
     >>> sizes = NetworkSizes(tuple(codec.sizes), latent=2, width=8)
     >>> net = Autoencoder(sizes, torch.tensor(codec.positions)).eval()
-    >>> predictor = Predictor(Ensemble([net]), codec, MissingnessModel.none(codec))
+    >>> predictor = Predictor.of([net], codec)
     >>> [p.shape for p, _ in predictor.distributions(codec.transform(table))]
     [(1, 2), (1, 2)]
     """
@@ -42,6 +43,16 @@ class Predictor:
     networks: Ensemble
     codec: TableCodec
     missingness: MissingnessModel
+
+    @classmethod
+    def of(cls, nets: Sequence[Autoencoder], codec: TableCodec) -> Predictor:
+        """Trained networks, as if gaps said nothing."""
+        return cls(Ensemble(nets), codec, MissingnessModel.none(codec))
+
+    def with_missingness(self, training: Codes, validation: Codes, seed: int) -> Predictor:
+        """These networks, and what the gaps of ``training`` and ``validation`` say."""
+        fitted = MissingnessModel.fit(self.networks, self.codec, training, validation, seed)
+        return replace(self, missingness=fitted)
 
     def distributions(self, codes: Codes) -> Iterator[tuple[Floats, Floats]]:
         """Of each column, (n, bins) of its unobserved cells: as if they were like the observed

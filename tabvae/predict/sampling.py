@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tabvae.columns.arrow import Floats, Ints, Mask
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.predictor import Predictor
+from tabvae.values.arrow import Floats, Ints, Mask
 
 ROWS_PER_BLOCK = 512
 """That share their random numbers: another number would change what a seed draws."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from tabvae.columns import arrow
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
-from tabvae.columns.identifiers import IdentifierPattern, fresh_identifiers
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, shown
 from tabvae.predict.sampling import Sample
+from tabvae.values import arrow
+from tabvae.values.identifiers import IdentifierPattern, fresh_identifiers
 
 
 def fill(codec: TableCodec, table: pa.Table, codes: Codes, sample: Sample) -> pa.Table:

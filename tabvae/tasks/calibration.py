@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from scipy.stats import genpareto
 
-from tabvae.columns.arrow import Floats
+from tabvae.values.arrow import Floats
 
 QUANTILES, TAIL_SHARE = 201, 0.1
 """Of model files: quantiles they keep of a score; share of the rows that a tail stands for."""

@@ -18,12 +18,12 @@ import numpy.typing as npt
 import pyarrow as pa
 from scipy.special import gamma
 
-from tabvae.columns import arrow
-from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
+from tabvae.values import arrow
+from tabvae.values.arrow import Floats, Mask
 
 UNITS = 2
 """Data units and normal scores."""

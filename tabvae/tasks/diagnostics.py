@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 
 from tabvae.columns.arrays import Arrays, Document, floats, prefixed
-from tabvae.columns.arrow import Floats
 from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
 from tabvae.predict.ensemble import Ensemble
@@ -20,6 +19,7 @@ from tabvae.tasks.detect import UNITS, DetectConfig, explain, residual_scales
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.scores import Examined, Score, chosen_score, known_scores
 from tabvae.training.state import Record
+from tabvae.values.arrow import Floats
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,11 @@ Coordinates travel as the columns z1..zk of a table.
 from __future__ import annotations
 
 import copy
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -14,17 +19,24 @@ import pyarrow as pa
 import torch
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
-from tabvae.columns import arrow
 from tabvae.columns.arrays import Arrays
-from tabvae.columns.arrow import Floats, Ints
 from tabvae.columns.bins import Bins, CategoricalBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.errors import DataError, SchemaError, shown
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.projection import Projection, ProjectionConfig, ProjectionTargets
+from tabvae.tasks.projection import (
+    Projection,
+    ProjectionConfig,
+    ProjectionTargets,
+    fit_projection,
+)
+from tabvae.training.config import Settings, plan_for
+from tabvae.values import arrow
+from tabvae.values.arrow import Floats, Ints
 
 RowProjection = Projection | None
 """Where rows lie; ``None`` where the code of the first network is a row's place."""
@@ -227,3 +239,30 @@ def path(first: Floats, last: Floats, t: Floats, spherical: bool) -> Floats:
         if np.sin(angle) > smallest_sine:
             start, end = np.sin(start * angle) / np.sin(angle), np.sin(end * angle) / np.sin(angle)
     return start[:, None] * first + end[:, None] * last
+
+
+@contextmanager
+def projecting(
+    predictor: Predictor, codes: Codes, settings: Settings
+) -> Iterator[Future[RowProjection]]:
+    """Fit the projection on a thread of its own meanwhile, if there is one.
+
+    A variational model's rows are projected, for its latent space keeps but what columns share. In
+    ``ae`` and ``dae`` the code is made to restore the row: it is the row's place. Trees leave a
+    core idle now and then, and the matrices of a projection are too small for two, as are those of
+    everything else, whose threads would mostly wait for each other.
+    """
+    ended = threading.Event()
+    alone = partial(torch.set_num_threads, 1)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(1, initializer=alone) as pool:
+        try:
+            if settings.objective.variational:
+                codes = codes.at_most(ProjectionConfig().most_rows, settings.seed)
+                targets = projection_targets(predictor, codes, settings.latent)
+                steps = plan_for(settings, len(codes)).map_steps
+                generator = torch.Generator().manual_seed(settings.seed)
+                yield pool.submit(fit_projection, targets, steps, generator, ended)
+            else:
+                yield pool.submit(lambda: None)
+        finally:
+            ended.set()

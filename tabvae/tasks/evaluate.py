@@ -10,7 +10,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.errors import DataError
@@ -18,6 +17,7 @@ from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.embed import decode
 from tabvae.tasks.projection import Projection
+from tabvae.values.arrow import Floats
 
 
 @dataclass(frozen=True)

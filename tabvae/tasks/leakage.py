@@ -15,7 +15,6 @@ from typing import ClassVar, Self, cast
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from tabvae.columns.arrow import Floats
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.imputation.forest import Forest
@@ -23,6 +22,7 @@ from tabvae.imputation.linear import Features
 from tabvae.imputation.stacking import Trial
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
+from tabvae.values.arrow import Floats
 
 
 @dataclass(frozen=True)

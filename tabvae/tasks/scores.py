@@ -13,7 +13,6 @@ from typing import cast
 
 import numpy as np
 
-from tabvae.columns.arrow import Floats
 from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
@@ -22,6 +21,7 @@ from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.calibration import Shift
 from tabvae.tasks.detect import DetectConfig, Surprise, row_scores, surprise
+from tabvae.values.arrow import Floats
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
-from tabvae.columns import arrow
-from tabvae.columns.arrow import Floats, Mask
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.errors import DataError
+from tabvae.values import arrow
+from tabvae.values.arrow import Floats, Mask
 
 MISSING = "?"
 """A category of its own where two tables are compared."""

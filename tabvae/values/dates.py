@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tabvae.columns.arrow import Floats, from_seconds, to_seconds
+from tabvae.values.arrow import Floats, from_seconds, to_seconds
 
 DATETIME_FORMATS = (
     "%Y-%m-%d",

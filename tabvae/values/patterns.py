@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.columns.identifiers import (
+from tabvae.values.identifiers import (
     IdentifierPattern,
     alphabet_of,
     fresh_identifiers,
