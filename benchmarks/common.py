@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import sys
+import zlib
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,12 @@ def load(name: str, rows: int | None = None) -> pd.DataFrame:
     if rows is None or rows >= len(frame):
         return frame
     return frame.sample(rows, random_state=0).reset_index(drop=True)
+
+
+def half_of(name: str) -> str:
+    """``A`` or ``B``, by a hash of the name of a table or set: what is chosen is chosen on half A,
+    and judged on half B."""
+    return "AB"[zlib.crc32(name.encode()) % 2]
 
 
 def halves(name: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -33,6 +33,8 @@ NAMES = {
     "tabsyn": "TabSyn",
     "isolation_forest": "isolation forest",
     "mahalanobis": "Mahalanobis",
+    "dte_np": "DTE-NP",
+    "gmm": "Gaussian mixture",
 }
 NOT_PEERS = ("real half", "one-shot", "raw", "mean")
 """What was measured for comparison: real rows, a variant of ours, all columns, column means."""

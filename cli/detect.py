@@ -20,9 +20,12 @@ from . import options
 )
 @click.option(
     "--score",
-    type=click.Choice(["surprise", "likelihood", "reconstruction", "latent"]),
-    help="What counts as odd; the last three are the textbook's. [default: surprise, with a grid "
-    "reconstruction]",
+    type=click.Choice(
+        ["combined", "surprise", "density", "likelihood", "reconstruction", "latent"]
+    ),
+    help="What counts as odd: one cell given the others (surprise), the row among all rows "
+    "(density), both and the likelihood (combined), or the textbook's last three. [default: "
+    "combined, with a grid reconstruction]",
 )
 @options.keep_option
 @options.reading_options
@@ -38,9 +41,9 @@ def command(
 ) -> None:
     """Write how odd each row of DATA is, and the cells that make it so.
 
-    score: by default the root mean square of the surprise of the row's cells. p_value: share of
-    ordinary rows at least as odd. outlier: p_value is at most --fpr. column_1, observed_1,
-    expected_1: the cell that accounts for most of it.
+    score: by default how rare the row is, in nats, by the surprise of its cells, its likelihood and
+    its density together. p_value: share of ordinary rows at least as odd. outlier: p_value is at
+    most --fpr. column_1, observed_1, expected_1: the cell that is the most surprising.
     """
     from . import session
 

@@ -86,7 +86,7 @@ def learn(
             predictor, training, validation, settings.seed, settings.leverage
         )
         leakage = Leakage.measure(predictor, training, validation, trial)
-        card = Card.measure(predictor, codes, validation, records, leakage)
+        card = Card.measure(predictor, codes, training, validation, records, leakage)
         return Model(imputer, projection.result(), card)
 
 

@@ -373,7 +373,7 @@ class Model:
         predictor = Predictor.from_document(document, arrays)
         projection = projection_from(arrays, predictor)
         imputer = Imputer.from_arrays(arrays, predictor)
-        card = Card.from_document(document, arrays, predictor.networks)
+        card = Card.from_document(document, arrays, predictor)
         return cls(imputer, projection, card)
 
     def require_readable(self) -> None:

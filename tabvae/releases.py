@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from tabvae.columns.arrays import Document
 
-FORMAT = 12
+FORMAT = 13
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
@@ -57,4 +57,8 @@ def _column_from_11(column: Document) -> Document:
     return {**others, "rival_format": None, "pattern": pattern}
 
 
-_STEPS = (_from_11,)
+def _from_12(document: Document) -> Document:
+    return {**document, "format": 13, "density": None}
+
+
+_STEPS = (_from_11, _from_12)

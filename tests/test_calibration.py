@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import genpareto, kstest
 
-from tabvae.tasks.calibration import (
+from tabvae.predict.calibration import (
     QUANTILES,
     TAIL_SHARE,
     Calibration,
@@ -16,8 +16,9 @@ from tabvae.tasks.calibration import (
     Shift,
     as_of_new_rows,
 )
+from tabvae.predict.density import Density
 from tabvae.tasks.detect import UNITS, DetectConfig
-from tabvae.tasks.diagnostics import Card, _calibrated
+from tabvae.tasks.diagnostics import Card, _calibrated, ordinary_rows
 from tabvae.tasks.scores import SCORES
 
 from .predictors import encoded, mixed_table, untrained
@@ -135,7 +136,10 @@ def test_scores_of_zero_are_moved_to_finite_ones(shift: Shift) -> None:
 def test_every_score_of_a_model_is_calibrated(enough: int) -> None:
     codec, codes = encoded(mixed_table())
     config = CalibrationConfig(enough_rows=enough, most_rows=60)
-    scales, calibrations = _calibrated(untrained(codec), codes, codes[:20], config)
+    predictor, validation = untrained(codec), codes[:20]
+    ordinary = ordinary_rows(codes, validation, config)
+    density = Density.fit(predictor, codes[20:], validation, ordinary)
+    scales, calibrations = _calibrated(predictor, ordinary, validation, density, config)
     assert scales.shape == (UNITS, DetectConfig().masks, 3)
     assert list(calibrations) == list(SCORES)
     rows = 20 if enough == 5 else 60
@@ -145,7 +149,7 @@ def test_every_score_of_a_model_is_calibrated(enough: int) -> None:
 def test_a_card_without_validation_rows_measures_the_table() -> None:
     codec, codes = encoded(mixed_table())
     predictor = untrained(codec)
-    card = Card.measure(predictor, codes, codes[:0], [])
+    card = Card.measure(predictor, codes, codes, codes[:0], [])
     np.testing.assert_allclose(card.kl, predictor.networks.kl(codes).mean(0))
     assert card.leakage is None
 

@@ -50,7 +50,7 @@ def again(part: Any, fitted: Model) -> Any:
         "Projection": lambda: type(part).from_arrays(
             arrays, len(owners(fitted.codec)), fitted.networks.latent
         ),
-        "Card": lambda: type(part).from_document(document, arrays, fitted.networks),
+        "Card": lambda: type(part).from_document(document, arrays, fitted.predictor),
         "Model": lambda: Model.from_document(document, arrays),
     }
     return makers[type(part).__name__]()

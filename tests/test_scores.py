@@ -13,7 +13,9 @@ from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.errors import ParameterError
 from tabvae.network.objective import Objective
-from tabvae.tasks.detect import DetectConfig, residual_scales
+from tabvae.predict.density import Density
+from tabvae.tasks.detect import DetectConfig
+from tabvae.tasks.diagnostics import _calibrated
 from tabvae.tasks.scores import (
     SCORES,
     Examined,
@@ -31,7 +33,9 @@ PLAIN = Objective(model="ae")
 def examined() -> Examined:
     codec, codes = encoded(mixed_table())
     predictor = untrained(codec, nets=2)
-    return Examined(predictor, codes, residual_scales(predictor, codes))
+    density = Density.fit(predictor, codes[:-50], codes[-50:], codes)
+    scales, calibrations = _calibrated(predictor, codes, codes, density)
+    return Examined(predictor, codes, scales, density, calibrations)
 
 
 @pytest.mark.parametrize("name", SCORES)
@@ -54,13 +58,15 @@ def test_a_row_without_a_cell_has_a_score(name: str, examined: Examined) -> None
     empty = Codes.empty(2, 3)
     empty.missing[:] = True
     scores = SCORES[name].rows(replace(examined, codes=empty))
-    np.testing.assert_allclose(scores, 0, atol=1e-9)
+    assert np.isfinite(scores).all()
+    if not SCORES[name].needs_density:
+        np.testing.assert_allclose(scores, 0, atol=1e-9)
 
 
 def test_surprise_is_measured_once_and_only_where_it_is_asked_for(examined: Examined) -> None:
     fresh = replace(examined)
     with mock.patch("tabvae.tasks.scores.surprise", return_value=examined.surprise) as measure:
-        for name in ("likelihood", "reconstruction", "latent"):
+        for name in ("likelihood", "reconstruction", "latent", "density"):
             SCORES[name].rows(fresh)
         assert measure.call_count == 0
         SCORES["surprise"].rows(fresh)
@@ -79,36 +85,46 @@ def test_more_samples_of_z_make_a_row_no_less_likely_on_average(examined: Examin
 @pytest.mark.parametrize(
     ("objective", "names"),
     [
-        (Objective(), ["surprise", "likelihood", "reconstruction", "latent"]),
-        (PLAIN, ["surprise", "reconstruction"]),
-        (Objective(model="dae"), ["surprise", "reconstruction"]),
+        (Objective(), list(SCORES)),
+        (PLAIN, ["surprise", "reconstruction", "density", "combined"]),
+        (Objective(model="dae"), ["surprise", "reconstruction", "density", "combined"]),
     ],
 )
 def test_a_model_without_a_distribution_lacks_the_scores_that_need_it(
     objective: Objective, names: list[str], examined: Examined
 ) -> None:
     ensemble = untrained(examined.predictor.codec, objective).networks
-    assert list(known_scores(ensemble)) == names
-    assert chosen_score(ensemble, None).name == "surprise"
+    density = examined.density
+    assert list(known_scores(ensemble, density)) == names
+    assert chosen_score(ensemble, density, None).name == "combined"
     for name in names:
-        assert chosen_score(ensemble, name) is SCORES[name]
+        assert chosen_score(ensemble, density, name) is SCORES[name]
     for name in set(SCORES) - set(names):
         with pytest.raises(ParameterError, match="no distribution"):
-            chosen_score(ensemble, name)
+            chosen_score(ensemble, density, name)
+
+
+def test_a_model_without_a_density_lacks_the_scores_that_need_it(examined: Examined) -> None:
+    networks = examined.predictor.networks
+    known = known_scores(networks, None)
+    assert set(SCORES) - set(known) == {"density", "combined"}
+    assert chosen_score(networks, None, None) is SCORES["surprise"]
+    with pytest.raises(ParameterError, match="knows no density"):
+        chosen_score(networks, None, "combined")
 
 
 def test_an_unknown_score_is_refused_with_a_near_one(examined: Examined) -> None:
     with pytest.raises(ParameterError, match="no score 'suprise'") as error:
-        chosen_score(examined.predictor.networks, "suprise")
+        chosen_score(examined.predictor.networks, None, "suprise")
     assert error.value.hint is not None
     assert "surprise" in error.value.hint
 
 
 def test_images_are_scored_by_what_the_code_restores() -> None:
     ensemble = mock.Mock(nets=[mock.Mock()])
-    assert chosen_score(ensemble, None) is SCORES["reconstruction"]
+    assert chosen_score(ensemble, None, None) is SCORES["reconstruction"]
     ensemble.nets[0].sizes.grid = None
-    assert chosen_score(ensemble, None) is SCORES["surprise"]
+    assert chosen_score(ensemble, None, None) is SCORES["surprise"]
 
 
 def of_numbers(values: np.ndarray) -> tuple[TableCodec, Codes]:

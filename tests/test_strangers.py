@@ -24,7 +24,7 @@ from tabvae.files import container
 from .golden.make import FOLDER, ROWS, table
 from .helpers import assert_one_line_error, tabvae
 
-GOLDEN, NEWEST = (str(FOLDER / f"vae-{version}.tabvae") for version in (11, 12))
+GOLDEN, NEWEST = (str(FOLDER / f"vae-{version}.tabvae") for version in (11, 13))
 ID, GROUP, SIZE, COUNT, BIG, DAY, UNIT = range(7)
 """Numbers of the columns."""
 CSV = {"paths": ["data.csv"], "format": "csv", "delimiter": ",", "encoding": None}

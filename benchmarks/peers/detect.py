@@ -17,6 +17,8 @@ from pyod.models.ecod import ECOD
 from pyod.models.pca import PCA
 from sklearn.covariance import EmpiricalCovariance
 from sklearn.ensemble import IsolationForest
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import KFold, cross_val_score
 from sklearn.neighbors import LocalOutlierFactor, NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
@@ -51,7 +53,21 @@ def mahalanobis(train: np.ndarray, test: np.ndarray) -> np.ndarray:
     return EmpiricalCovariance().fit(train).mahalanobis(test)
 
 
-METHODS = {f.__name__: f for f in (knn, isolation_forest, ecod, lof, pca, mahalanobis)}
+def dte_np(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """Mean distance to the five neighbours (Livernoche et al. 2024, without training)."""
+    near = NearestNeighbors(n_neighbors=NEIGHBOURS).fit(train)
+    return near.kneighbors(None if train is test else test)[0].mean(1)
+
+
+def gmm(train: np.ndarray, test: np.ndarray) -> np.ndarray:
+    """A Gaussian mixture whose number of components makes rows left out likeliest."""
+    tried = [GaussianMixture(k, reg_covar=1e-3, random_state=0) for k in (1, 2, 4, 8, 16, 32)]
+    folds = KFold(3, shuffle=True, random_state=0)
+    best = max(tried, key=lambda m: cross_val_score(m, train, cv=folds).mean())
+    return -best.fit(train).score_samples(test)
+
+
+METHODS = {f.__name__: f for f in (knn, isolation_forest, ecod, lof, pca, mahalanobis, dte_np, gmm)}
 
 
 def main() -> None:

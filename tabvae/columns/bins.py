@@ -368,9 +368,17 @@ class CategoricalBins:
         """The likeliest bin (n,) of each distribution (n, bins); it has no value."""
         return probabilities.argmax(1), np.full(len(probabilities), np.nan)
 
-    def deviations_within(self, values: Floats) -> Floats:
+    def deviations(self, values: Floats) -> Floats:
         """(n,) NaN: a category has none."""
         return np.full(len(values), np.nan)
+
+    def deviations_within(self, values: Floats) -> Floats:
+        """(n,) NaN: a category has none."""
+        return self.deviations(values)
+
+    def normal_scores(self, values: Floats, bins: Ints) -> Floats:
+        """(n,) NaN: a category has none."""
+        return self.deviations(values)
 
     def favoured(self, tilt: Floats) -> str:
         """Which category a tilt (bins,) of log-probabilities makes likeliest, in quotes."""

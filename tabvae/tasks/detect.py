@@ -44,6 +44,7 @@ class DetectConfig:
         cells_shown: of each row, those with most attribution.
         samples: of z, for the bound on a row's likelihood, one of ``tabvae.tasks.scores.SCORES``;
             more hardly change the order of rows.
+        least_score: that has a logarithm.
         least_width: of a bin, in column deviations: the volume of an atom is finite.
 
     Examples:
@@ -59,6 +60,7 @@ class DetectConfig:
     rows_borrowed: int = 2
     cells_shown: int = 3
     samples: int = 16
+    least_score: float = 1e-9
     least_width: float = 1e-6
 
 

@@ -12,9 +12,10 @@ import pyarrow as pa
 from tabvae.columns.arrays import Arrays, Document, floats, prefixed
 from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
+from tabvae.predict.calibration import Calibration, CalibrationConfig, as_of_new_rows
+from tabvae.predict.density import Density
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.calibration import Calibration, CalibrationConfig, as_of_new_rows
 from tabvae.tasks.detect import UNITS, DetectConfig, explain, residual_scales
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.scores import Examined, Score, chosen_score, known_scores
@@ -50,6 +51,7 @@ class Card:
         scales: (UNITS, masks, columns) residual deviations, see ``residual_scales``.
         calibrations: distribution of each score the model has, by its name.
         leakage: what it gives away of the rows it learned from; ``None`` if that is not known.
+        density: of rows; ``None`` for grids.
 
     Raises:
         ValueError: the residual deviations are of another shape, or not positive.
@@ -67,6 +69,7 @@ class Card:
     scales: Floats
     calibrations: dict[str, Calibration]
     leakage: Leakage | None = None
+    density: Density | None = None
 
     def __post_init__(self) -> None:
         shape = (UNITS, DetectConfig().masks)
@@ -88,6 +91,7 @@ class Card:
         cls,
         predictor: Predictor,
         codes: Codes,
+        training: Codes,
         validation: Codes,
         records: Sequence[Record],
         leakage: Leakage | None = None,
@@ -97,15 +101,21 @@ class Card:
         Args:
             predictor: networks and codec.
             codes: (N, columns) the whole table.
+            training: (n, columns) the rows that the networks trained on.
             validation: (H, columns) the rows that no network trained on.
             records: of each network's training.
             leakage: what they and the trees give away.
         """
         networks = predictor.networks
-        scales, calibrations = _calibrated(predictor, codes, validation)
+        ordinary = ordinary_rows(codes, validation)
+        density = None
+        if networks.nets[0].sizes.grid is None:
+            density = Density.fit(predictor, training, validation, ordinary)
+        scales, calibrations = _calibrated(predictor, ordinary, validation, density)
         variational = networks.objective.variational
         kl = networks.kl(validation if len(validation) else codes).mean(0) if variational else []
-        return cls(tuple(records), np.asarray(kl, np.float64), scales, calibrations, leakage)
+        kl = np.asarray(kl, np.float64)
+        return cls(tuple(records), kl, scales, calibrations, leakage, density)
 
     def score(self, networks: Ensemble, name: str | None) -> tuple[Score, Calibration]:
         """The score of that name, or the one that suits the networks, and its distribution.
@@ -113,7 +123,7 @@ class Card:
         Raises:
             ParameterError: there is no such score, or the networks lack it.
         """
-        score = chosen_score(networks, name)
+        score = chosen_score(networks, self.density, name)
         return score, self.calibrations[score.name]
 
     def judge(
@@ -128,7 +138,7 @@ class Card:
             score: one that the model has.
             fpr: share of ordinary rows that may be called outliers.
         """
-        examined = Examined(predictor, codes, self.scales)
+        examined = Examined(predictor, codes, self.scales, self.density, self.calibrations)
         scores = score.rows(examined)
         p_values = self.calibrations[score.name].p_values(scores)
         columns = {"score": scores, "p_value": p_values, "outlier": p_values <= fpr}
@@ -142,6 +152,7 @@ class Card:
             "card.kl": self.kl,
             "card.scales": self.scales,
             **prefixed("card.quantiles.", quantiles),
+            **({} if self.density is None else self.density.arrays()),
         }
 
     def document(self) -> Document:
@@ -153,16 +164,20 @@ class Card:
                 for kind, one in self.calibrations.items()
             },
             "leakage": None if self.leakage is None else asdict(self.leakage),
+            "density": None if self.density is None else self.density.document(),
         }
 
     @classmethod
-    def from_document(cls, document: Mapping[str, Any], arrays: Arrays, networks: Ensemble) -> Card:
+    def from_document(
+        cls, document: Mapping[str, Any], arrays: Arrays, predictor: Predictor
+    ) -> Card:
         """Made again from what ``document`` and ``arrays`` gave.
 
         Raises:
-            ValueError, KeyError: they are not those of ``networks``.
+            ValueError, KeyError: they are not those of ``predictor``.
         """
-        leakage = document["leakage"]
+        networks = predictor.networks
+        leakage, density = document["leakage"], document["density"]
         card = cls(
             records=tuple(from_json(Record, record) for record in document["records"]),
             kl=floats(arrays, "card.kl"),
@@ -174,31 +189,41 @@ class Card:
                 for kind, one in document["calibrations"].items()
             },
             leakage=None if leakage is None else from_json(Leakage, leakage),
+            density=None if density is None else Density.from_document(density, arrays, predictor),
         )
         kl = (networks.latent,) if networks.objective.variational else (0,)
         if card.scales.shape[2:] != (len(networks.sizes),) or card.kl.shape != kl:
             raise ValueError("its card is of another table")
-        if set(card.calibrations) != set(known_scores(networks)):
+        if set(card.calibrations) != set(known_scores(networks, card.density)):
             raise ValueError("it has other scores than its model")
         return card
 
 
+def ordinary_rows(
+    codes: Codes, validation: Codes, config: CalibrationConfig = CalibrationConfig()
+) -> Codes:
+    """Rows that new ones are compared with: of validation, or where these are few, of the table."""
+    if len(validation) >= config.enough_rows:
+        return validation
+    return codes.at_most(config.most_rows, seed=0)
+
+
 def _calibrated(
     predictor: Predictor,
-    codes: Codes,
+    ordinary: Codes,
     validation: Codes,
+    density: Density | None,
     config: CalibrationConfig = CalibrationConfig(),
 ) -> tuple[Floats, dict[str, Calibration]]:
-    """Residual deviations, and the calibration of each score, by its name."""
-    enough = len(validation) >= config.enough_rows
-    ordinary = validation if enough else codes.at_most(config.most_rows, seed=0)
+    """Residual deviations, and the calibration of each score, by its name; that of ``combined``
+    comes last, for it asks for those of others."""
     scales = residual_scales(predictor, ordinary)
-    examined = Examined(predictor, ordinary, scales)
-    beside = Examined(predictor, validation, scales)
-    calibrations = {}
-    for name, score in known_scores(predictor.networks).items():
+    calibrations: dict[str, Calibration] = {}
+    examined = Examined(predictor, ordinary, scales, density, calibrations)
+    beside = Examined(predictor, validation, scales, density, calibrations)
+    for name, score in known_scores(predictor.networks, density).items():
         scores = score.rows(examined)
-        if not enough and len(validation):
+        if ordinary is not validation and len(validation):
             scores = as_of_new_rows(scores, score.rows(beside), score.shift, config)
         calibrations[name] = Calibration.measure(scores)
     return scales, calibrations

@@ -6,8 +6,8 @@ differs between rows that were learned from and others.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import cast
 
@@ -17,9 +17,10 @@ from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.errors import ParameterError, shown, suggestion
+from tabvae.predict.calibration import Calibration, Shift
+from tabvae.predict.density import Density
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.calibration import Shift
 from tabvae.tasks.detect import DetectConfig, Surprise, row_scores, surprise
 from tabvae.values.arrow import Floats
 
@@ -32,12 +33,16 @@ class Examined:
         predictor: networks, of which all scores but ``surprise`` use the first, and codec.
         codes: (N, columns) rows.
         scales: for ``surprise``, see ``tabvae.tasks.detect.residual_scales``.
+        density: for ``density``, if the model has one.
+        calibrations: for ``combined``, of the scores it joins, by name.
         config: how scores are measured.
     """
 
     predictor: Predictor
     codes: Codes
     scales: Floats
+    density: Density | None = None
+    calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     config: DetectConfig = DetectConfig()
 
     @cached_property
@@ -53,6 +58,7 @@ class Score:
     Attributes:
         name: by which users ask for it.
         needs_distribution: of the latent space, which a plain autoencoder lacks.
+        needs_density: of rows, which models of grids and of earlier releases lack.
         rows: the rows to their scores (N,); larger is odder.
         shift: how it differs between rows that were learned from and others.
 
@@ -63,6 +69,7 @@ class Score:
 
     name: str
     needs_distribution: bool
+    needs_density: bool
     rows: Callable[[Examined], Floats]
     shift: Shift
 
@@ -107,44 +114,85 @@ def _latent(examined: Examined) -> Floats:
     return cast(Floats, examined.predictor.networks.kl(examined.codes).sum(1))
 
 
+def _density(examined: Examined) -> Floats:
+    """How rare the row is as a whole, see ``tabvae.predict.density``."""
+    assert examined.density is not None
+    return examined.density.rarity(examined.predictor, examined.codes)
+
+
+def _combined(examined: Examined) -> Floats:
+    """The root mean square of how rare the row is by each of ``JOINED``, in nats."""
+    squares = [
+        _rarity(SCORES[name], examined) ** 2 for name in JOINED if name in examined.calibrations
+    ]
+    return cast(Floats, np.sqrt(np.mean(squares, axis=0)))
+
+
+def _rarity(score: Score, examined: Examined) -> Floats:
+    """Minus the logarithm of the p-value (N,); of scores that differ by factors, the tail is that
+    of their logarithms."""
+    scores, calibration = score.rows(examined), examined.calibrations[score.name]
+    if score.shift is Shift.FACTOR:
+        least = examined.config.least_score
+        scores, calibration = np.log(scores.clip(least)), calibration.of_logarithms(least)
+    return calibration.rarity(scores)
+
+
 SCORES = {
     score.name: score
     for score in (
-        Score("surprise", False, _surprise, Shift.FACTOR),
-        Score("likelihood", True, _likelihood, Shift.AMOUNT),
-        Score("reconstruction", False, _reconstruction, Shift.FACTOR),
-        Score("latent", True, _latent, Shift.FACTOR),
+        Score("surprise", False, False, _surprise, Shift.FACTOR),
+        Score("likelihood", True, False, _likelihood, Shift.AMOUNT),
+        Score("reconstruction", False, False, _reconstruction, Shift.FACTOR),
+        Score("latent", True, False, _latent, Shift.FACTOR),
+        Score("density", False, True, _density, Shift.AMOUNT),
+        Score("combined", False, True, _combined, Shift.AMOUNT),
     )
 }
+JOINED = ("surprise", "likelihood", "density")
+"""By ``combined``, where a model has them: one cell that is odd, the row by the network's own
+density, the row by mixtures."""
 
 
-def known_scores(ensemble: Ensemble) -> dict[str, Score]:
-    """The scores that a model has, by name: all if its latent space has a distribution."""
+def known_scores(ensemble: Ensemble, density: Density | None) -> dict[str, Score]:
+    """The scores that a model has, by name: all if its latent space has a distribution, and it a
+    density of rows."""
     variational = ensemble.objective.variational
     return {
-        name: score for name, score in SCORES.items() if variational or not score.needs_distribution
+        name: score
+        for name, score in SCORES.items()
+        if (variational or not score.needs_distribution)
+        and (density is not None or not score.needs_density)
     }
 
 
-def chosen_score(ensemble: Ensemble, name: str | None) -> Score:
-    """The score asked for, or the one to use: ``surprise``, and ``reconstruction`` on a grid.
+def chosen_score(ensemble: Ensemble, density: Density | None, name: str | None) -> Score:
+    """The score asked for, or the one to use: ``combined``; ``reconstruction`` on a grid, and
+    ``surprise`` by models of earlier releases.
 
     A strange image has no strange pixel, for each is what its neighbours say; but no code restores
     it.
 
     Raises:
-        ParameterError: there is no such score, or the model has no distribution for it.
+        ParameterError: there is no such score, or the model has not what it needs.
     """
     if name is None:
-        name = "surprise" if ensemble.nets[0].sizes.grid is None else "reconstruction"
+        without = "surprise" if ensemble.nets[0].sizes.grid is None else "reconstruction"
+        name = without if density is None else "combined"
     if name not in SCORES:
         raise ParameterError(f"no score {shown(name)}", suggestion(name, SCORES))
-    if name not in known_scores(ensemble):
+    known = known_scores(ensemble, density)
+    if name in known:
+        return known[name]
+    if SCORES[name].needs_density:
         raise ParameterError(
-            f"a plain autoencoder has no score {shown(name)}: its latent space has no distribution",
-            "--score surprise or reconstruction, or fit with --model vae",
+            f"this model has no score {shown(name)}: it knows no density of rows",
+            "fit again, without --grid",
         )
-    return SCORES[name]
+    raise ParameterError(
+        f"a plain autoencoder has no score {shown(name)}: its latent space has no distribution",
+        "--score surprise or reconstruction, or fit with --model vae",
+    )
 
 
 def _log_volume(codec: TableCodec, codes: Codes, least_width: float) -> Floats:

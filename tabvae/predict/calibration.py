@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import cast
 
@@ -78,6 +78,19 @@ class Calibration:
     def measure(cls, scores: Floats) -> Calibration:
         """Of the ``scores`` (N,) of rows like new ones."""
         return cls(len(scores), np.quantile(scores, np.linspace(0, 1, QUANTILES)))
+
+    def of_logarithms(self, least: float) -> Calibration:
+        """That of the logarithm of the score, of ``least`` where it is less."""
+        return replace(self, quantiles=np.log(self.quantiles.clip(least)))
+
+    def rarity(self, scores: Floats) -> Floats:
+        """(N,) minus the logarithm of the p-value, in nats; of the oddest tenth as if excesses over
+        its threshold were exponential, so that no two odd rows are the same."""
+        start = self.quantiles[int((1 - TAIL_SHARE) * (QUANTILES - 1))]
+        excess = float((self.quantiles[self.quantiles >= start] - start).mean())
+        beyond = (scores - start) / max(excess, np.finfo(float).eps * max(abs(start), 1.0))
+        in_tail = beyond - np.log(TAIL_SHARE)
+        return cast(Floats, np.where(scores > start, in_tail, -np.log(self.p_values(scores))))
 
     @property
     def least(self) -> float:
