@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from itertools import takewhile
 
 from tabvae.columns.arrays import Document
+from tabvae.values.notation import PLAIN
 
 FORMAT = 13
 """Of the files that this release writes."""
@@ -58,7 +60,18 @@ def _column_from_11(column: Document) -> Document:
 
 
 def _from_12(document: Document) -> Document:
-    return {**document, "format": 13, "density": None}
+    schema = document["schema"]
+    columns = [_column_from_12(column) for column in schema["columns"]]
+    schema = {**schema, "columns": columns}
+    return {**document, "format": 13, "density": None, "schema": schema}
+
+
+def _column_from_12(column: Document) -> Document:
+    """Numbers were plain ones."""
+    numbers = column["numbers"]
+    if numbers is not None:
+        numbers = {**numbers, "notation": asdict(PLAIN)}
+    return {**column, "numbers": numbers, "rival_notation": None}
 
 
 _STEPS = (_from_11, _from_12)

@@ -200,6 +200,8 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 )
             return int(coder.encode(pa.array([word]))[0]), 0.0, float("nan")
         value = column.values(pa.array([text]))
+        if column.kind is ColumnKind.NUMERIC and not np.isfinite(value[0]):
+            value = arrow.to_numbers(pa.array([text]))  # plain, whatever the column writes
         if not np.isfinite(value[0]):
             raise SchemaError(f"column {shown(column.name)} is {column.kind}, not {shown(text)}")
         if not np.array_equal(self.snap(j, value), value):

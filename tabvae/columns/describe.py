@@ -38,7 +38,7 @@ def describe(
 
     >>> table = pa.table({"off": [0, 1, 1], "grey": [0.5, 0.1, 0.7]})
     >>> [column.kind.value for column in describe(table, ()).columns]
-    ['categorical', 'numeric']
+    ['boolean', 'numeric']
     >>> [column.kind.value for column in describe(table, (), grid=(1, 2, 1)).columns]
     ['numeric', 'numeric']
     """

@@ -13,6 +13,7 @@ from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reaso
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
 from tabvae.values.arrow import NumberFormat
+from tabvae.values.notation import PLAIN, find_notation
 
 BOOLEAN_WORDS = (
     {"true", "false"},
@@ -247,13 +248,20 @@ class _Inference:
         return replace(self.column, kind=ColumnKind.BOOLEAN, reason=reason_of_words(words))
 
     def _numeric(self, share: float) -> Column | None:
-        values = arrow.to_numbers(self.observed)
+        values, notation, rival = arrow.to_numbers(self.observed), PLAIN, None
+        if arrow.is_text(self.observed.type) and not np.isfinite(values).mean() >= max(share, 0.5):
+            found = find_notation(arrow.to_text(self.observed), max(share, 0.5))
+            if found is not None:
+                notation, rival = found
+                values = arrow.to_numbers(self.observed, notation)
         finite = np.isfinite(values)
         if not finite.any() or finite.mean() < share:
             return None
-        numbers = arrow.number_format(self.observed, values)
+        numbers = arrow.number_format(self.observed, values, notation)
         digits = "many" if numbers.decimals is None else str(numbers.decimals)
         what = "integers" if numbers.decimals == 0 else f"numbers with {digits} decimals"
+        what += f", {notation.words}" if notation.words else ""
+        what += f"; or are they {rival.words}? both read all cells" if rival else ""
         foreign = int((~finite).sum())
         rest = f"; {foreign} cells are not numbers and are carried through" if foreign else ""
         return replace(
@@ -261,6 +269,7 @@ class _Inference:
             kind=ColumnKind.NUMERIC,
             reason=f"{what}, {self.column.distinct} distinct{rest}",
             numbers=numbers,
+            rival_notation=rival.words if rival else None,
             minimum=float(values[finite].min()),
             maximum=float(values[finite].max()),
             foreign=foreign,

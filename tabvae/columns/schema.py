@@ -18,6 +18,7 @@ from tabvae.values import arrow
 from tabvae.values.arrow import Floats, NumberFormat
 from tabvae.values.dates import is_datetime_format
 from tabvae.values.identifiers import IdentifierPattern
+from tabvae.values.notation import PLAIN
 
 
 class ColumnKind(StrEnum):
@@ -90,6 +91,7 @@ class Column:
         numbers: how numbers, or moments in seconds, are spaced and written.
         datetime_format: how moments are written in a text column.
         rival_format: another that reads as many of its cells, as other moments.
+        rival_notation: another that reads all of its cells, as other numbers, in words.
         constant: the only value of a constant column.
         pattern: of identifiers that are none of the table.
         minimum: smallest number or moment, in data units or seconds.
@@ -116,6 +118,7 @@ class Column:
     numbers: NumberFormat | None = None
     datetime_format: str | None = None
     rival_format: str | None = None
+    rival_notation: str | None = None
     constant: str | None = None
     pattern: IdentifierPattern | None = None
     minimum: float | None = None
@@ -160,7 +163,7 @@ class Column:
     def longest(self) -> int:
         """Bytes of the longest text that it keeps."""
         first = None if self.pattern is None else self.pattern.first
-        texts = (self.constant, self.missing_text, first)
+        texts = (self.constant, self.missing_text, first, self.rival_notation)
         return max(len((text or "").encode()) for text in texts)
 
     @property
@@ -175,7 +178,7 @@ class Column:
         """The cells of a continuous column as float64, NaN where they cannot be read."""
         if self.kind is ColumnKind.DATETIME:
             return arrow.to_seconds(array, self.datetime_format)
-        return arrow.to_numbers(array)
+        return arrow.to_numbers(array, self.numbers.notation if self.numbers else PLAIN)
 
 
 def reason_of_words(words: Collection[str]) -> str:
@@ -276,8 +279,17 @@ class Schema:
             )
 
     def warn_of_rivals(self) -> None:
-        """Warn of dates whose days may be their months."""
+        """Warn of dates whose days may be their months, and of commas that may be points."""
         for column in self.columns:
+            if column.rival_notation is not None:
+                assert column.numbers is not None
+                warnings.warn(
+                    f"column {shown(column.name)} is read as numbers, "
+                    f"{column.numbers.notation.words}; as {column.rival_notation} all cells could "
+                    "be read, too",
+                    TabVAEWarning,
+                    stacklevel=4,
+                )
             if column.rival_format is not None:
                 meant = shown(f"{column.name}={column.rival_format}")
                 warnings.warn(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import cast
+from typing import ClassVar, cast
 
 import numpy as np
 from scipy.stats import genpareto
 
-from tabvae.values.arrow import Floats
+from tabvae.values.arrow import LARGEST_NUMBER, Floats
 
 QUANTILES, TAIL_SHARE = 201, 0.1
 """Of model files: quantiles they keep of a score; share of the rows that a tail stands for."""
@@ -46,19 +46,23 @@ class Calibration:
     """The distribution of a score over rows like those of the training table.
 
     Attributes:
+        farthest: excess of the oddest row, in mean excesses; its square is still finite.
         rows: how many rows it was measured on.
         quantiles: (QUANTILES,) of the score, evenly spaced in probability.
         tail: of model files of format 11: shape, start and scale of a generalised Pareto
             distribution (Pickands 1975) beyond the quantile ``1 - TAIL_SHARE``.
 
     Raises:
-        ValueError: there are no rows, the quantiles fall, or the tail does not end.
+        ValueError: there are no rows, the quantiles fall or are beyond all scores, or the tail does
+            not end.
 
     Examples:
         >>> hundred = Calibration.measure(np.arange(99.0))
         >>> hundred.p_values(np.array([-1.0, 200.0])).tolist()
         [1.0, 0.01]
     """
+
+    farthest: ClassVar[float] = 1e30
 
     rows: int
     quantiles: Floats
@@ -69,6 +73,7 @@ class Calibration:
             self.rows < 1
             or self.quantiles.shape != (QUANTILES,)
             or (np.diff(self.quantiles) < 0).any()
+            or not np.abs(self.quantiles).max() <= LARGEST_NUMBER
         ):
             raise ValueError("a calibration by no rows, or without quantiles")
         if self.tail is not None and not (self.tail[0] >= 0 and self.tail[2] > 0):
@@ -88,7 +93,8 @@ class Calibration:
         its threshold were exponential, so that no two odd rows are the same."""
         start = self.quantiles[int((1 - TAIL_SHARE) * (QUANTILES - 1))]
         excess = float((self.quantiles[self.quantiles >= start] - start).mean())
-        beyond = (scores - start) / max(excess, np.finfo(float).eps * max(abs(start), 1.0))
+        least = np.finfo(float).eps * max(abs(start), 1.0)
+        beyond = np.minimum((scores - start) / max(excess, least), self.farthest)
         in_tail = beyond - np.log(TAIL_SHARE)
         return cast(Floats, np.where(scores > start, in_tail, -np.log(self.p_values(scores))))
 

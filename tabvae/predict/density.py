@@ -44,6 +44,7 @@ class DensityConfig:
         fewest_rows: that a component stands for; more with ``min_count``.
         most_rows: that are fitted; more hardly change the mixture.
         least_variance: of a component, in squared deviations.
+        least_scale: of numbers that vary.
         iterations: of expectation and maximisation.
 
     Examples:
@@ -56,6 +57,7 @@ class DensityConfig:
     fewest_rows: int = 10
     most_rows: int = 10_000
     least_variance: float = 1e-3
+    least_scale: float = 1e-5
     iterations: int = 50
 
     def budget(self, rows: int, width: int) -> float:
@@ -110,6 +112,9 @@ class Mixture:
             or not (self.scale > 0).all()
             or not (self.weights > 0).all()
             or not (self._diagonals() > 0).all()
+            or max(np.abs(part).max() for part in (self.center, self.means, self.factors))
+            > FARTHEST
+            or not 1 / FARTHEST < self.scale.min() <= self.scale.max() < FARTHEST
         ):
             raise ValueError("a density that is none")
 
@@ -131,7 +136,7 @@ class Mixture:
             config: what is tried.
         """
         center, scale = rows.mean(0), rows.std(0)
-        scale = np.where(scale > 0, scale, 1.0)
+        scale = np.where(scale > config.least_scale, scale, 1.0)
         fitted, chosen = (rows - center) / scale, (validation - center) / scale
         tried = [
             mixture
@@ -292,7 +297,7 @@ def _views(predictor: Predictor, codes: Codes) -> dict[str, Floats]:
         deviations[:, j] = bins.deviations(cells).clip(-FARTHEST, FARTHEST)
         scores[:, j] = bins.normal_scores(cells, complete.bins[:, j])
     numbers = predictor.codec.is_number
-    code = predictor.networks.posterior(codes)[0]
+    code = predictor.networks.posterior(codes)[0].clip(-FARTHEST, FARTHEST)
     return {"deviations": deviations[:, numbers], "scores": scores[:, numbers], "code": code}
 
 

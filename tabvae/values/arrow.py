@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tabvae.values.notation import PLAIN, Notation
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -38,6 +40,7 @@ class NumberFormat:
         step: numbers are ``origin`` plus multiples of this; 0 if there is no common step.
         origin: a number of the column.
         padding: white space in front of each number.
+        notation: what stands around and between its digits.
         most_decimals: bound of ``decimals``; numbers with more are not rounded.
         most_padding: bound of ``padding``; a model file may not ask for pages of it.
 
@@ -59,6 +62,7 @@ class NumberFormat:
     step: float
     origin: float
     padding: str = ""
+    notation: Notation = PLAIN
 
     def __post_init__(self) -> None:
         most = self.fewest if self.decimals is None else self.decimals
@@ -80,7 +84,7 @@ class NumberFormat:
 
     def write(self, values: Floats) -> list[str]:
         """The text of each of ``values``, which have its spacing already."""
-        return [self.padding + self._write(float(v)) for v in values]
+        return [self.padding + self.notation.write(self._write(float(v))) for v in values]
 
     def _write(self, value: float) -> str:
         if self.decimals is None:
@@ -137,14 +141,15 @@ def missing_mask(array: pa.Array, na_values: tuple[str, ...]) -> Mask:
     return as_mask(missing)
 
 
-def to_numbers(array: pa.Array) -> Floats:
-    """(N,) cells as float64, NaN where a cell is null, no number, or too large to be squared.
+def to_numbers(array: pa.Array, notation: Notation = PLAIN) -> Floats:
+    """(N,) cells as float64, NaN where a cell is null, no number, or too large to be squared; texts
+    in the ``notation`` given.
 
     >>> to_numbers(pa.array(["1.5", " +2 ", "n/k", None]))
     array([1.5, 2. , nan, nan])
     """
     if is_text(array.type):
-        stripped = pc.utf8_trim_whitespace(array)
+        stripped = notation.plain(array)
         number = pc.match_substring_regex(stripped, NUMBER_PATTERN)
         # Arrow's cast knows no leading plus sign.
         plain = pc.replace_substring_regex(stripped, r"^\+", "")
@@ -268,30 +273,31 @@ def choose(mask: Mask, chosen: pa.Array, rest: pa.Array | pa.Scalar) -> pa.Array
     return pc.if_else(pa.array(mask), chosen, rest)
 
 
-def number_format(array: pa.Array, values: Floats) -> NumberFormat:
+def number_format(array: pa.Array, values: Floats, notation: Notation = PLAIN) -> NumberFormat:
     """How the finite ``values`` of ``array`` are written.
 
     Args:
         array: the cells, typed or text; cells that are not numbers are left out.
         values: the same cells as ``to_numbers`` reads them.
+        notation: in which it does.
     """
     finite = np.isfinite(values)
     texts = to_text(array.filter(pa.array(finite)))
     values = values[finite]
-    decimals, fewest = _decimals(texts, integral=pa.types.is_integer(array.type))
+    integral = pa.types.is_integer(array.type)
+    decimals, fewest = _decimals(notation.plain(texts), integral)
     step, origin = spacing(values, decimals)
-    return NumberFormat(decimals, fewest, step, origin, _padding(texts))
+    return NumberFormat(decimals, fewest, step, origin, _padding(texts), notation)
 
 
 def _decimals(texts: pa.Array, integral: bool) -> tuple[int | None, int]:
     """The most and the fewest digits after the point; no most where they vary too much."""
     if integral:
         return 0, 0
-    stripped = pc.utf8_trim_whitespace(texts)
-    if pc.any(pc.match_substring_regex(stripped, "[eE]")).as_py():
+    if pc.any(pc.match_substring_regex(texts, "[eE]")).as_py():
         return None, 0
-    point = pc.find_substring(stripped, ".")
-    after = pc.subtract(pc.subtract(pc.utf8_length(stripped), point), 1)
+    point = pc.find_substring(texts, ".")
+    after = pc.subtract(pc.subtract(pc.utf8_length(texts), point), 1)
     digits = pc.if_else(pc.less(point, 0), 0, after)
     most, least = int(pc.max(digits).as_py()), int(pc.min(digits).as_py())
     return (most, least) if most <= NumberFormat.most_decimals else (None, 0)

@@ -1,0 +1,157 @@
+"""Numbers as people write them: found, read, and written back the same way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tabvae import TabVAE
+from tabvae.columns.infer import infer_schema
+from tabvae.columns.schema import ColumnKind
+from tabvae.errors import TabVAEWarning
+from tabvae.values import arrow
+from tabvae.values.notation import _SEPARATORS, MINUS, PLAIN, Notation, find_notation
+
+NOTATIONS = st.builds(
+    lambda affix, separators, minus: Notation(*affix, *separators, minus),
+    st.sampled_from(
+        [("", ""), ("$", ""), ("US$", ""), ("€ ", ""), ("CHF ", ""), ("", "%"), ("", " €"),
+         ("", "\u00a0kg"), ("", "cm"), ("", " years"), ("", " °C")]
+    ),
+    st.sampled_from(_SEPARATORS),
+    st.sampled_from(["-", MINUS, "("]),
+)  # fmt: skip
+NUMBERS = st.lists(
+    st.decimals(-(10**9), 10**9, places=2, allow_nan=False), min_size=20, max_size=40, unique=True
+)
+
+
+@given(NOTATIONS, NUMBERS)
+def test_what_is_written_in_a_notation_is_read_in_it(
+    notation: Notation, numbers: list[object]
+) -> None:
+    plain = [str(number) for number in numbers]
+    written = pa.array([notation.write(text) for text in plain])
+    np.testing.assert_array_equal(
+        arrow.to_numbers(written, notation), np.array(plain, dtype=np.float64)
+    )
+
+
+@given(NOTATIONS, NUMBERS)
+def test_the_notation_of_a_column_is_found(notation: Notation, numbers: list[object]) -> None:
+    """That which reads its numbers; where large ones and fractions tell, there is no other."""
+    plain = [str(number) for number in [*numbers, "1234567.89", "-7654321.25", "0.5"]]
+    written = pa.array([notation.write(text) for text in plain])
+    found = find_notation(written, share=0.95)
+    read, rival = (PLAIN, None) if found is None else found
+    assert rival is None
+    np.testing.assert_array_equal(
+        arrow.to_numbers(written, read), np.array(plain, dtype=np.float64)
+    )
+
+
+CASES = {
+    "dollars": (["$5,914", "$300", "-$12,000"], [5914, 300, -12000]),
+    "per cent": (["61.7%", "3%", "100%"], [61.7, 3, 100]),
+    "decimal commas": (["0,33", "-1,5", "12,25"], [0.33, -1.5, 12.25]),
+    "euros": (["1.234,50 €", "12,00 €", "7,25 €"], [1234.5, 12, 7.25]),
+    "parentheses": (["(5,914.00)", "300.00", "1,200.50"], [-5914, 300, 1200.5]),
+    "the sign for minus": ([f"{MINUS}5.5", "3.0", f"{MINUS}1.2"], [-5.5, 3, -1.2]),
+    "apostrophes": (["1'200", "300", "1'000'000"], [1200, 300, 1000000]),
+    "blanks that do not break": (["1\u00a0234,5", "12,0", "0,5"], [1234.5, 12, 0.5]),
+    "a unit": (["12 cm", "13.5 cm", "9 cm"], [12, 13.5, 9]),
+    "a word": (["12 years", "3 years", "1 years"], [12, 3, 1]),
+}
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_a_column_of_written_numbers_is_one_of_numbers(kind: str) -> None:
+    cells, numbers = CASES[kind]
+    (column,) = infer_schema(pa.table({"x": cells})).columns
+    assert column.kind is ColumnKind.NUMERIC
+    assert column.numbers is not None
+    assert column.numbers.notation.words in column.reason
+    np.testing.assert_allclose(column.values(pa.array(cells)), numbers)
+    back = column.numbers.write(np.array(numbers, dtype=float))
+    np.testing.assert_allclose(column.values(pa.array(back)), numbers)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["A12", "A13", "B9"],
+        ["007", "123", "045"],
+        ["10.0.255.1", "10.0.1.2", "9.9.9.9"],
+        ["3rd", "4th", "5th"],
+        ["12:30", "13:40", "9:05"],
+        ["030 123 4567", "030 123 4568", "030 999 1234"],
+        ["1,2,3", "4,5", "6,7,8"],
+        ["low", "high", "mid"],
+        ["$x", "$y", "$z"],
+    ],
+)
+def test_codes_are_no_numbers(cells: list[str]) -> None:
+    (column,) = infer_schema(pa.table({"x": cells})).columns
+    assert column.kind is not ColumnKind.NUMERIC
+
+
+def test_a_comma_that_may_be_either_is_told() -> None:
+    table = pa.table({"x": ["1,234", "2,500", "7,125"] * 20, "y": list("abc") * 20})
+    (column, _) = infer_schema(table).columns
+    assert column.rival_notation == "decimals by ','"
+    assert "both read all cells" in column.reason
+    with pytest.warns(TabVAEWarning, match="'x' is read as numbers, thousands by ','"):
+        infer_schema(table).warn_of_rivals()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"thousands": "x"},
+        {"decimal": ";"},
+        {"thousands": ",", "decimal": ","},
+        {"minus": "+"},
+        {"before": "5"},
+        {"after": "\n"},
+        {"before": "€" * 40},
+    ],
+)
+def test_what_is_no_notation_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="no notation"):
+        Notation(**wrong)
+
+
+def spreadsheet(rows: int, seed: int) -> pd.DataFrame:
+    """Amounts in several notations that follow each other."""
+    rng = np.random.default_rng(seed)
+    price = rng.lognormal(7, 0.6, rows).round(2)
+    share = rng.uniform(1, 60, rows).round(1)
+    frame = pd.DataFrame(
+        {
+            "price": [f"${p:,.2f}" for p in price],
+            "share": [f"{s}%" for s in share],
+            "cost": [f"{c:,.2f} €".translate({44: 46, 46: 44}) for c in price * share / 100],
+            "size": np.where(price > 1000, "large", "small"),
+        }
+    )  # fmt: skip
+    return frame.mask(rng.random(frame.shape) < 0.1)
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_every_cell_that_is_made_is_written_like_the_others() -> None:
+    table = spreadsheet(200, 0)
+    model = TabVAE(effort="fast").fit(table)
+    filled, new = model.impute(table), model.generate(50, complete=True)
+    given = table.notna()
+    pd.testing.assert_frame_equal(filled.where(given), table)
+    for made in (filled, new):
+        assert made["price"].str.fullmatch(r"\$\d{1,3}(,\d{3})*\.\d\d").all()
+        assert made["share"].str.fullmatch(r"\d+\.\d%").all()
+        assert made["cost"].str.fullmatch(r"\d{1,3}(\.\d{3})*,\d\d €").all()
+    dear = model.generate(20, where={"price": "$2,000.00"})
+    assert (dear["price"] == "$2,000.00").all()
+    assert (model.generate(5, where={"price": "2000"})["price"] == "$2,000.00").all()
