@@ -155,3 +155,39 @@ def test_every_cell_that_is_made_is_written_like_the_others() -> None:
     dear = model.generate(20, where={"price": "$2,000.00"})
     assert (dear["price"] == "$2,000.00").all()
     assert (model.generate(5, where={"price": "2000"})["price"] == "$2,000.00").all()
+
+
+@pytest.mark.parametrize("word", ["N/A", "#N/A", "-", "--", ".", "Missing", "unknown", " n/a "])
+@pytest.mark.parametrize("kind", ["numbers", "dates", "amounts"])
+def test_a_word_among_numbers_or_dates_is_a_missing_cell(kind: str, word: str) -> None:
+    cells = {
+        "numbers": [str(i * i) for i in range(40)],
+        "dates": [f"2024-01-{1 + i % 28:02}" for i in range(40)],
+        "amounts": [f"${1000 + 7 * i * i:,}" for i in range(40)],
+    }[kind]
+    (column,) = infer_schema(pa.table({"x": [*cells, *[word] * 9]})).columns
+    assert column.kind.continuous
+    assert (column.missing, column.foreign) == (9, 0)
+    assert column.missing_texts == (word.strip(),)
+    assert repr(word.strip()) in column.reason
+    (told,) = infer_schema(pa.table({"x": [*cells, *[word] * 9]}), ("",)).columns
+    assert told.missing == 0  # the user has said what is missing
+
+
+def test_a_word_among_words_may_be_an_answer() -> None:
+    (column,) = infer_schema(pa.table({"x": ["yes", "no", "unknown", "-"] * 9})).columns
+    assert (column.missing, column.missing_texts) == (0, ())
+
+
+@pytest.mark.usefixtures("few_trees")
+def test_words_for_missing_cells_are_filled() -> None:
+    rng = np.random.default_rng(0)
+    size = rng.normal(50, 9, 150).round(1)
+    frame = pd.DataFrame({"size": size.astype(str), "twice": (2 * size).round(1).astype(str)})
+    frame.loc[::5, "size"] = "N/A"
+    frame.loc[1::5, "twice"] = "-"
+    filled = TabVAE(effort="fast").fit(frame).impute(frame)
+    assert pd.to_numeric(filled["size"]).notna().all()
+    assert pd.to_numeric(filled["twice"]).notna().all()
+    kept = ~frame.isin(["N/A", "-"])
+    pd.testing.assert_frame_equal(filled.where(kept), frame.where(kept))

@@ -153,7 +153,7 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit_column(self, column: Column, chunks: pa.ChunkedArray, room: int) -> Bins:
         array = arrow.flat(chunks)
-        present = array.filter(pa.array(~arrow.missing_mask(array, self.na_values)))
+        present = array.filter(pa.array(~column.missing_mask(array, self.na_values)))
         if column.kind.continuous:
             values = column.values(present)
             values = values[np.isfinite(values)]
@@ -168,7 +168,8 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         codes = Codes.empty(table.num_rows, len(self.sizes))
         for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
             array = arrow.flat(table.column(column.name))
-            cells, missing = bins.read(column, array), arrow.missing_mask(array, self.na_values)
+            cells = bins.read(column, array)
+            missing = column.missing_mask(array, self.na_values)
             observed = (cells.bins >= 0) & ~missing
             codes.bins[:, j] = np.where(observed, cells.bins, 0)
             codes.scores[:, j] = np.where(observed, cells.scores, 0.0)

@@ -38,6 +38,8 @@ class InferenceConfig:
         fewest_rows_of_identifier: rows below which a column is none, as few cells are easily all
             distinct.
         cells_to_try: cells that each date format is tried on before whole columns are read.
+        missing_words: in small letters, that mean a missing cell among numbers or dates. In text,
+            ``unknown`` may be an answer.
 
     **Examples**
 
@@ -53,6 +55,10 @@ class InferenceConfig:
     share_of_distinct: float = 0.9
     fewest_rows_of_identifier: int = 20
     cells_to_try: int = 200
+    missing_words: tuple[str, ...] = (
+        *("n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "(null)", "missing"),
+        *("unknown", "not available", "-", "--", "---", ".", "#value!", "#div/0!", "#null!"),
+    )
 
 
 def infer_schema(
@@ -129,6 +135,9 @@ def infer_column(
 ) -> Column:
     """Decide what one column is; ``asked`` and its format override what its cells suggest.
 
+    Words such as ``N/A`` are missing cells if the others are numbers or dates, unless ``na_values``
+    are not the usual ones.
+
     Args:
         name: of the column.
         array: (N,) all its cells, in one piece.
@@ -141,6 +150,46 @@ def infer_column(
     Raises:
         SchemaError: it cannot be of the kind or in the format that is asked for.
     """
+
+    def inferred(missing_texts: tuple[str, ...]) -> Column:
+        known = (*na_values, *missing_texts)
+        return _infer_column(name, array, stored_type, known, asked, datetime_format, config)
+
+    usual = set(arrow.DEFAULT_NA_VALUES) <= set(na_values)
+    if usual and (words := _missing_words(array, na_values, config)):
+        try:
+            column = inferred(words)
+        except SchemaError:
+            return inferred(())
+        if column.kind.continuous:
+            said = ", ".join(shown(word) for word in words)
+            reason = f"{column.reason}; {said}: missing"
+            return replace(column, reason=reason, missing_texts=words)
+    return inferred(())
+
+
+def _missing_words(
+    array: pa.Array, na_values: tuple[str, ...], config: InferenceConfig
+) -> tuple[str, ...]:
+    """Those of a column's texts by which people often mean a missing cell."""
+    if not arrow.is_text(array.type):
+        return ()
+    stripped = pc.utf8_trim_whitespace(array)
+    words = pc.is_in(pc.utf8_lower(stripped), value_set=pa.array(config.missing_words, array.type))
+    found = pc.unique(stripped.filter(words)).to_pylist()
+    return tuple(sorted(word for word in found if word not in na_values))
+
+
+def _infer_column(
+    name: str,
+    array: pa.Array,
+    stored_type: pa.DataType,
+    na_values: tuple[str, ...],
+    asked: ColumnKind | None,
+    datetime_format: str | None,
+    config: InferenceConfig,
+) -> Column:
+    """The column, if ``na_values`` alone are missing cells; see ``infer_column``."""
     missing = pa.array(arrow.missing_mask(array, na_values))
     column = Column(
         name=name,

@@ -140,7 +140,7 @@ def generalised(
     for column in schema.columns:
         array = arrow.flat(table.column(column.name))
         if column.kind.continuous:
-            values = column.values(array.filter(pa.array(~arrow.missing_mask(array, na_values))))
+            values = column.values(array.filter(pa.array(~column.missing_mask(array, na_values))))
             kept = microaggregate(column, values[np.isfinite(values)], min_count, na_values)
             column = replace(column, minimum=float(kept[0]), maximum=float(kept[-1]))
         elif column.kind.modelled and min_count > 1:
@@ -155,7 +155,7 @@ def _with_pattern(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
     """A column of identifiers, and the pattern of those that are nobody's."""
-    present = array.filter(pa.array(~arrow.missing_mask(array, na_values)))
+    present = array.filter(pa.array(~column.missing_mask(array, na_values)))
     padding = column.numbers.padding if column.numbers else ""
     texts = [padding + t for t in pc.utf8_trim_whitespace(arrow.to_text(present)).to_pylist()]
     largest = _largest_whole(array.type)
@@ -176,7 +176,7 @@ def _largest_whole(kind: pa.DataType) -> int | None:
 def _without_rare(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
-    present = array.filter(pa.array(~arrow.missing_mask(array, na_values)))
+    present = array.filter(pa.array(~column.missing_mask(array, na_values)))
     counts = np.asarray(pc.value_counts(present).field("counts"))
     if (counts >= min_count).sum() < 2:  # One category alone is a constant.
         reason = f"fewer than two of its values occur {min_count} times"

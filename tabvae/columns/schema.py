@@ -15,7 +15,7 @@ import pyarrow as pa
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
 from tabvae.values import arrow
-from tabvae.values.arrow import Floats, NumberFormat
+from tabvae.values.arrow import Floats, Mask, NumberFormat
 from tabvae.values.dates import is_datetime_format
 from tabvae.values.identifiers import IdentifierPattern
 from tabvae.values.notation import PLAIN
@@ -60,6 +60,7 @@ class TableLimits:
         most_columns: of a table; a wider one can be fitted in parts.
         most_modelled: columns of a model, as its networks grow with them.
         most_rows: a model file that counts more cells of a column is damaged.
+        most_missing_texts: of a column: each is compared with every cell.
         longest_identifier: characters of an identifier that a model keeps; longer cells are text.
 
     **Examples**
@@ -73,6 +74,7 @@ class TableLimits:
     most_columns: int = 20_000
     most_modelled: int = 3000
     most_rows: int = 10**9
+    most_missing_texts: int = 1000
     longest_identifier: int = 4000
 
 
@@ -88,6 +90,7 @@ class Column:
         missing: number of missing cells.
         distinct: number of distinct observed cells.
         missing_text: the text most missing cells had, where the table is text.
+        missing_texts: that mean a missing cell in this column beside those of the whole table.
         numbers: how numbers, or moments in seconds, are spaced and written.
         datetime_format: how moments are written in a text column.
         rival_format: another that reads as many of its cells, as other moments.
@@ -115,6 +118,7 @@ class Column:
     missing: int = 0
     distinct: int = 0
     missing_text: str = ""
+    missing_texts: tuple[str, ...] = ()
     numbers: NumberFormat | None = None
     datetime_format: str | None = None
     rival_format: str | None = None
@@ -127,6 +131,8 @@ class Column:
 
     def __post_init__(self) -> None:
         counts = (self.missing, self.distinct, self.foreign)
+        if len(self.missing_texts) > TableLimits.most_missing_texts:
+            raise ValueError(f"{len(self.missing_texts)} texts of missing cells")
         if not all(0 <= n <= TableLimits.most_rows for n in counts):
             raise ValueError("a number of cells that no table has")
         if (self.constant is None) is (self.kind is ColumnKind.CONSTANT):
@@ -163,7 +169,7 @@ class Column:
     def longest(self) -> int:
         """Bytes of the longest text that it keeps."""
         first = None if self.pattern is None else self.pattern.first
-        texts = (self.constant, self.missing_text, first, self.rival_notation)
+        texts = (self.constant, self.missing_text, *self.missing_texts, first, self.rival_notation)
         return max(len((text or "").encode()) for text in texts)
 
     @property
@@ -173,6 +179,10 @@ class Column:
         Model files name the two words of a boolean column in its reason alone.
         """
         return self.kind is ColumnKind.BOOLEAN and self.reason == reason_of_words({"0", "1"})
+
+    def missing_mask(self, array: pa.Array, na_values: tuple[str, ...]) -> Mask:
+        """(N,) which cells are missing, by texts of the whole table and of this column."""
+        return arrow.missing_mask(array, (*na_values, *self.missing_texts))
 
     def values(self, array: pa.Array) -> Floats:
         """The cells of a continuous column as float64, NaN where they cannot be read."""

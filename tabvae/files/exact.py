@@ -28,7 +28,8 @@ def typed(table: pa.Table, schema: Schema, na_values: tuple[str, ...]) -> pa.Tab
         if not arrow.is_text(field.type):
             continue
         array = arrow.flat(table.column(position))
-        missing = arrow.missing_mask(array, na_values)
+        known = schema[field.name].missing_texts if field.name in schema.names else ()
+        missing = arrow.missing_mask(array, (*na_values, *known))
         array = arrow.choose(~missing, array, pa.scalar(None, array.type))
         if field.name in schema.names:
             array = _typed(schema[field.name], array)
