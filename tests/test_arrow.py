@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tabvae.columns.infer import infer_schema
+from tabvae.columns.schema import ColumnKind
 from tabvae.values import arrow, dates
 
 
@@ -106,7 +109,7 @@ def test_no_other_format_reads_more_cells(days: list[datetime.date], written: st
 
 
 @pytest.mark.parametrize(
-    "text", ["", "%", "%q", "%Y %Y", "%d/%m/%Y %z", "mixed", "ISO8601", "%-d", "%Y" * 5000]
+    "text", ["", "%", "%q", "%Y %Y", "%d/%m/%Y %z", "mixed", "ISO8601", "%Y" * 5000]
 )
 def test_what_does_not_read_what_it_writes_is_no_format(text: str) -> None:
     assert not dates.is_datetime_format(text)
@@ -114,3 +117,65 @@ def test_what_does_not_read_what_it_writes_is_no_format(text: str) -> None:
 
 def test_every_known_format_is_one() -> None:
     assert all(dates.is_datetime_format(f) for f in dates.DATETIME_FORMATS)
+
+
+MOMENTS = pd.date_range("2023-01-05 03:04:05.678", periods=60, freq="9D7h3min1003ms")
+WRITTEN = {
+    "milliseconds": ("%Y-%m-%d %H:%M:%S.%3f", lambda m: m.isoformat(" ", "milliseconds")),
+    "milliseconds in UTC": (
+        "%Y-%m-%dT%H:%M:%S.%3fZ",
+        lambda m: m.isoformat("T", "milliseconds") + "Z",
+    ),
+    "no zeros": ("%-m/%-d/%Y", lambda m: f"{m.month}/{m.day}/{m.year}"),
+    "no zeros, the day first": ("%-d.%-m.%Y", lambda m: f"{m.day}.{m.month}.{m.year}"),
+    "no zeros, and the time": (
+        "%-m/%-d/%Y %-H:%M",
+        lambda m: f"{m.month}/{m.day}/{m.year} {m.hour}:{m.minute:02}",
+    ),
+    "digits alone": ("%Y%m%d", lambda m: f"{m:%Y%m%d}"),
+    "two digits of a year": ("%d.%m.%y", lambda m: f"{m:%d.%m.%y}"),
+    "before and after noon": ("%m/%d/%Y %I:%M %p", lambda m: f"{m:%m/%d/%Y %I:%M %p}"),
+    "an offset": ("%Y-%m-%dT%H:%M:%S+02:00", lambda m: f"{m:%Y-%m-%dT%H:%M:%S}+02:00"),
+    "months": ("%b %Y", lambda m: f"{m:%b %Y}"),
+}
+
+
+@pytest.mark.parametrize("kind", WRITTEN)
+def test_a_date_is_read_and_written_as_its_column_has_it(kind: str) -> None:
+    expected, write = WRITTEN[kind]
+    texts = pa.array([write(moment) for moment in MOMENTS])
+    (column,) = infer_schema(pa.table({"x": texts})).columns
+    assert column.kind is ColumnKind.DATETIME
+    assert column.datetime_format == expected
+    seconds = column.values(texts)
+    assert np.isfinite(seconds).all()
+    assert arrow.from_seconds(seconds, pa.string(), column.datetime_format).equals(texts)
+    assert dates.is_datetime_format(expected)
+
+
+def test_digits_that_are_no_days_are_numbers() -> None:
+    codes = [str(20240000 + i * i) for i in range(60)]
+    (column,) = infer_schema(pa.table({"x": codes})).columns
+    assert column.kind is ColumnKind.NUMERIC
+
+
+def test_days_in_digits_of_a_typed_column_stay_integers() -> None:
+    days = pa.array([int(f"{moment:%Y%m%d}") for moment in MOMENTS])
+    (column,) = infer_schema(pa.table({"x": days})).columns
+    assert column.kind is ColumnKind.DATETIME
+    assert arrow.from_seconds(column.values(days), pa.int64(), "%Y%m%d").equals(days)
+
+
+@pytest.mark.parametrize("digits", range(1, 7))
+@pytest.mark.parametrize("day", ["%-m/%-d/%Y", "%d.%-m.%Y", "%-d %b %Y", "%Y%m%d"])
+@pytest.mark.parametrize("hour", ["%H", "%-H"])
+@given(seconds=st.integers(0, 4 * 10**9), part=st.integers(0, 10**6 - 1))
+def test_what_a_format_writes_it_reads(
+    digits: int, day: str, hour: str, seconds: int, part: int
+) -> None:
+    form = f"{day} {hour}:%M:%S.%{digits if digits < 6 else ''}f"
+    step = 10 ** (6 - digits)
+    moment = np.array([seconds + part // step * step / 1e6])
+    written = arrow.from_seconds(moment, pa.string(), form)
+    assert len(written[0].as_py().rpartition(".")[2]) == digits
+    np.testing.assert_allclose(arrow.to_seconds(written, form), moment, atol=1e-6, rtol=0)

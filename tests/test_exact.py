@@ -50,7 +50,9 @@ TYPES = {
     "a word": (["1", "2"] * 20 + ["n/k"], "string"),
     "days": (["2020-01-31", "", "1999-12-01"], "date32[day]"),
     "days of another order": (["31.01.2020", "01.12.1999"], "date32[day]"),
-    "days without zeros": (["1/31/2020", "12/1/1999"], "string"),
+    "days without zeros": (["1/31/2020", "12/1/1999"], "date32[day]"),
+    "days with and without zeros": (["01/31/2020", "2/1/1999"], "string"),
+    "moments with an offset": (["2020-01-31T10:20:30+02:00"] * 9, "string"),
     "days that are none": (["2020-01-31"] * 40 + ["2020-02-31"], "string"),
     "moments": (["2020-01-31 10:20:30", "1999-12-01 00:00:00"], "timestamp[us]"),
     "milliseconds": (["2020-01-31T10:20:30.123", "1999-12-01T00:00:00.5"], "timestamp[us]"),
@@ -162,7 +164,7 @@ def test_impute_from_csv_to_parquet_changes_no_cell(tmp_path: Path) -> None:
             "base": rng.normal(size=60).round(2).astype(str),
             "large": [str(2**53 + 1 + 2 * i) for i in range(60)],
             "exact": [f"0.{a}{b}" for a, b in zip(digits, rng.integers(10, 99, 60), strict=True)],
-            "short": [f"{1 + i % 9}/{1 + i % 12}/2020" for i in range(60)],
+            "short": [f"{1 + i % 9:0{1 + i % 2}}/{1 + i % 12}/2020" for i in range(60)],
             "moment": [f"2020-01-0{1 + i % 9}T00:00:00.1234567" for i in range(60)],
         }
     )

@@ -38,6 +38,8 @@ class InferenceConfig:
         fewest_rows_of_identifier: rows below which a column is none, as few cells are easily all
             distinct.
         cells_to_try: cells that each date format is tried on before whole columns are read.
+        fewest_days_in_digits: distinct cells such as ``20240722`` from which on they are days: one
+            number in thirty is one by chance.
         missing_words: in small letters, that mean a missing cell among numbers or dates. In text,
             ``unknown`` may be an answer.
 
@@ -55,6 +57,7 @@ class InferenceConfig:
     share_of_distinct: float = 0.9
     fewest_rows_of_identifier: int = 20
     cells_to_try: int = 200
+    fewest_days_in_digits: int = 5
     missing_words: tuple[str, ...] = (
         *("n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "(null)", "missing"),
         *("unknown", "not available", "-", "--", "---", ".", "#value!", "#div/0!", "#null!"),
@@ -281,6 +284,8 @@ class _Inference:
         if self.column.type.startswith("dictionary"):
             reason = "stored as a dictionary"
             return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason)
+        if (day := self._day_in_digits(texts)) is not None:
+            return day
         if arrow.is_number(observed.type):
             numeric = self._numeric(share)
             return self._identifier_number(numeric) if numeric else self.column
@@ -295,6 +300,17 @@ class _Inference:
         if self.column.distinct != 2 or words not in BOOLEAN_WORDS:
             return None
         return replace(self.column, kind=ColumnKind.BOOLEAN, reason=reason_of_words(words))
+
+    def _day_in_digits(self, texts: pa.Array) -> Column | None:
+        """A column of ``20240722``, if every cell is a day of our times."""
+        kind = self.observed.type
+        few = self.column.distinct < self.config.fewest_days_in_digits
+        if few or not (arrow.is_text(kind) or pa.types.is_integer(kind)):
+            return None
+        digits = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), r"^(19|20)\d{6}$")
+        if not pc.all(digits).as_py() or dates.share_read(texts, dates.DIGITS_OF_A_DAY) < 1:
+            return None
+        return self._moments(dates.DIGITS_OF_A_DAY)
 
     def _numeric(self, share: float) -> Column | None:
         values, notation, rival = arrow.to_numbers(self.observed), PLAIN, None

@@ -67,12 +67,17 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
     Unchanged if they do not tell the day, or are not what ``datetime_format`` would write. Nulls
     stay nulls.
     """
-    used, months = set(re.findall("%.", datetime_format)), {"%m", "%b", "%B"}
-    if not ({"%Y", "%d"} <= used and used & months):
+    parsed = arrow.read_format(datetime_format)
+    used, months = set(re.findall("%.", parsed)), {"%m", "%b", "%B"}
+    offset = re.search(r"[+-]\d\d:\d\d$", parsed)  # A timestamp would not keep it.
+    if offset or not ({"%Y", "%d"} <= used and used & months):
         return texts
     plain = pd.Series(_without_padding(texts).to_pandas())
-    moments = pd.to_datetime(plain, format=datetime_format, errors="coerce")
-    written = moments.dt.strftime(datetime_format)
+    moments = pd.to_datetime(plain, format=parsed, errors="coerce")
+    read = moments.notna()
+    written = pd.Series(index=plain.index, dtype=plain.dtype)
+    known = arrow.write_moments(pd.DatetimeIndex(moments[read]), datetime_format)
+    written[read] = known.to_pylist()
     if datetime_format.rstrip("Z").endswith("%f"):  # Half a second is .5 or .500000.
         plain, written = (t.str.replace(r"0+(Z?)$", r"\1", regex=True) for t in (plain, written))
     if not (plain.isna() | (plain == written)).all():

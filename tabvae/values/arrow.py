@@ -6,6 +6,7 @@ pandas) go through the same functions, so that twins of one table give the same 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -223,7 +224,8 @@ def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
     # pandas takes a leap second for one of the next minute.
     leap = pc.match_substring_regex(texts, r":6[01]")
     series = pd.Series(pc.if_else(leap, pa.scalar(None, texts.type), texts).to_pandas())
-    moments = pd.to_datetime(series, format=datetime_format, errors="coerce", utc=True)
+    parsed = None if datetime_format is None else read_format(datetime_format)
+    moments = pd.to_datetime(series, format=parsed, errors="coerce", utc=True)
     micros = moments.dt.tz_localize(None).astype("datetime64[us]").astype("int64").to_numpy()
     return np.where(moments.isna().to_numpy(), np.nan, micros / 1e6)
 
@@ -237,12 +239,42 @@ def from_numbers(values: Floats, target: pa.DataType, numbers: NumberFormat) -> 
     return pc.cast(pa.array(values), target, safe=False)
 
 
+def read_format(datetime_format: str) -> str:
+    """A format as pandas parses it: it takes days without a zero and any fraction as they come.
+
+    >>> read_format("%-d.%-m.%Y %H:%M:%S.%3f")
+    '%d.%m.%Y %H:%M:%S.%f'
+    """
+    plain = "%(?:-([dmHI])|[1-5](f))"
+    return re.sub(plain, lambda found: "%" + (found[1] or found[2]), datetime_format)
+
+
+def write_moments(moments: pd.DatetimeIndex, datetime_format: str) -> pa.Array:
+    """(N,) moments as text. ``%-d``, ``%-m``, ``%-H`` and ``%-I`` write no leading zero, ``%3f`` a
+    fraction of three digits.
+
+    >>> write_moments(pd.DatetimeIndex(["2024-03-01"]), "%-m/%-d/%Y").to_pylist()
+    ['3/1/2024']
+    """
+    # Marks that no table has stand where digits are to go from what ``strftime`` writes.
+    marked = re.sub("%-([dmHI])", "\x01%\\1", datetime_format)
+    marked = re.sub("%([1-5])f", lambda found: "%f" + "\x02" * (6 - int(found[1])), marked)
+    texts = pa.array(moments.strftime(marked), pa.string())
+    if "\x01" in marked:
+        texts = pc.replace_substring_regex(texts, "\x01 ?0?", "")
+    for cut in range(5, 0, -1):
+        if "\x02" * cut in marked:
+            texts = pc.replace_substring_regex(texts, rf"\d{{{cut}}}\x02{{{cut}}}", "")
+            break
+    return texts
+
+
 def from_seconds(seconds: Floats, target: pa.DataType, datetime_format: str | None) -> pa.Array:
     """Seconds since 1970 as cells of type ``target``."""
     micros = np.round(seconds * 1e6).astype(np.int64)
     if not is_moment(target):
         moments = pd.to_datetime(micros, unit="us")
-        texts = pa.array(moments.strftime(datetime_format or "%Y-%m-%d %H:%M:%S"), pa.string())
+        texts = write_moments(moments, datetime_format or "%Y-%m-%d %H:%M:%S")
         return from_text(texts, target)
     moment = pa.array(micros, pa.timestamp("us", getattr(target, "tz", None)))
     return pc.cast(moment, target, safe=False)

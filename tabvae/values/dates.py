@@ -7,8 +7,9 @@ import re
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from tabvae.values.arrow import Floats, from_seconds, to_seconds
+from tabvae.values.arrow import Floats, from_seconds, read_format, to_seconds, write_moments
 
 DATETIME_FORMATS = (
     "%Y-%m-%d",
@@ -40,9 +41,23 @@ DATETIME_FORMATS = (
     "%b %d, %Y",
     "%B %d, %Y",
     "%Y-%m",
+    "%b %Y",
+    "%B %Y",
+    "%d.%m.%y",
+    "%m/%d/%y",
+    "%d/%m/%y",
+    "%d-%b-%y",
+    "%Y-%m-%d %I:%M %p",
+    "%m/%d/%Y %I:%M %p",
+    "%d/%m/%Y %I:%M %p",
+    "%m/%d/%Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M:%S %p",
     "%H:%M:%S",
     "%H:%M",
+    "%I:%M %p",
 )
+DIGITS_OF_A_DAY = "%Y%m%d"
+"""Which digits alone may mean, if all of them do."""
 
 
 def find_datetime_formats(array: pa.Array, share: float, tried: int = 200) -> list[str]:
@@ -61,6 +76,11 @@ def find_datetime_formats(array: pa.Array, share: float, tried: int = 200) -> li
     >>> find_datetime_formats(pa.array(["01/02/2020", "13/03/2020"]), 1)
     ['%d/%m/%Y']
     """
+    offset = _common_offset(array)
+    if offset:
+        array = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(array), 0, -len(offset))
+        found = find_datetime_formats(array, share, tried)
+        return [f + offset for f in found if "%H" in f or "%-H" in f]
     spread = np.linspace(0, len(array) - 1, min(len(array), tried)).astype(np.int64)
     sample = array.take(pa.array(spread))
     likely = [f for f in DATETIME_FORMATS if share_read(sample, f) >= share / 2]
@@ -69,7 +89,45 @@ def find_datetime_formats(array: pa.Array, share: float, tried: int = 200) -> li
     if not likely or max(shares.values()) < share:
         return []
     best, *others = (f for f in likely if shares[f] == max(shares.values()))
-    return [best, *(f for f in others if not _same(seconds[f], seconds[best]))]
+    rivals = (f for f in others if not _same(seconds[f], seconds[best]))
+    return [_as_written(array, f) for f in (best, *rivals)]
+
+
+def _common_offset(array: pa.Array) -> str:
+    """The offset from UTC that every cell ends with, such as ``+02:00``; empty if there is none."""
+    pattern = r"^.*\d{2}([+-]\d{2}:?\d{2})$"
+    stripped = pc.utf8_trim_whitespace(array)
+    if len(array) == 0 or not pc.all(pc.match_substring_regex(stripped, pattern)).as_py():
+        return ""
+    offsets = pc.unique(pc.replace_substring_regex(stripped, pattern, r"\1")).to_pylist()
+    return str(offsets[0]) if len(offsets) == 1 and ":" in str(offsets[0]) else ""
+
+
+def _as_written(array: pa.Array, datetime_format: str) -> str:
+    """The format, with fractions of as many digits as all cells have, and without leading zeros
+    where no cell has one."""
+    stripped = pc.utf8_trim_whitespace(array)
+    parts = re.split("(%.)", datetime_format)
+    for k in range(1, len(parts), 2):
+        if parts[k] not in _DIGITS:
+            continue
+        others = [_DIGITS.get(p, r"\w+") if p[:1] == "%" else re.escape(p) for p in parts]
+        others[k] = f"(?P<part>{others[k]})"
+        pattern = "^" + "".join(others).replace("\\ ", " ") + "$"
+        found = pc.drop_null(pc.struct_field(pc.extract_regex(stripped, pattern), [0]))
+        if len(found) == 0:
+            continue
+        lengths = pc.unique(pc.utf8_length(found)).to_pylist()
+        zeros = pc.any(pc.match_substring_regex(found, r"^0\d")).as_py()
+        if parts[k] == "%f":
+            if len(lengths) == 1 and lengths[0] < 6:
+                parts[k] = f"%{lengths[0]}f"
+        elif 1 in lengths and not zeros:
+            parts[k] = parts[k].replace("%", "%-")
+    return "".join(parts)
+
+
+_DIGITS = {"%f": r"\d+", "%d": r"\d+", "%m": r"\d+", "%H": r"\d+", "%I": r"\d+"}
 
 
 def _same(seconds: Floats, rivals: Floats) -> bool:
@@ -91,7 +149,7 @@ def is_datetime_format(text: str) -> bool:
     if len(text) > longest:
         return False
     try:
-        example = pa.array([pd.Timestamp("2021-03-25 14:45:30").strftime(text)])
+        example = write_moments(pd.DatetimeIndex(["2021-03-25 14:45:30"]), text)
         seconds = to_seconds(example, text)
     except (ValueError, re.error):  # A text that is not Unicode is a ValueError, too.
         return False
@@ -106,4 +164,4 @@ def date_order(datetime_format: str) -> str:
     >>> date_order("%d/%m/%Y %H:%M")
     '%d/%m/%Y'
     """
-    return re.split("[ T]%H", datetime_format)[0]
+    return re.split("[ T]%[HI]", read_format(datetime_format))[0]
