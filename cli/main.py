@@ -64,9 +64,14 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="tabvae")
-def tabvae() -> None:
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    invoke_without_command=True,
+)
+@click.version_option(__version__, "-V", "--version", prog_name="tabvae")
+@click.pass_context
+def tabvae(context: click.Context) -> None:
     """One model of a table with gaps, many uses.
 
     \b
@@ -86,6 +91,8 @@ def tabvae() -> None:
 
     Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 130 interrupted, 143 terminated.
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 def main() -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+
+from tabvae import __version__
 
 from .helpers import assert_one_line_error, tabvae, tabvae_process
 
@@ -19,6 +23,24 @@ HEADER = ["id", "group", "size", "count", "big", "day", "unit"]
 
 def read(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+def test_the_command_alone_says_what_it_can_do(tmp_path: Path) -> None:
+    alone, asked = tabvae(tmp_path), tabvae(tmp_path, "--help")
+    assert (alone.code, alone.out, alone.err) == (0, asked.out, "")
+    assert "tabvae fit data.csv" in alone.out
+
+
+@pytest.mark.parametrize("option", ["-V", "--version"])
+def test_the_version_is_told(tmp_path: Path, option: str) -> None:
+    assert tabvae(tmp_path, option).out == f"tabvae, version {__version__}\n"
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tabvae", "-V"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"tabvae, version {__version__}\n"
 
 
 def test_impute_gives_the_same_table_back_without_gaps(folder: Path) -> None:
