@@ -75,6 +75,7 @@ def command(
     loaded = read_files(data, reading)
     from tabvae.estimator import TabVAE
     from tabvae.training.checkpoint import Checkpoint
+    from tabvae.values.arrow import DEFAULT_NA_VALUES
 
     given, formats = read_kinds(kinds, loaded.table)
     overrides = asdict(kinds)
@@ -85,7 +86,7 @@ def command(
         **asdict(work),
         **overrides,
         seed=seed or 0,
-        na_values=reading.na or None,
+        na_values=reading.na_values(DEFAULT_NA_VALUES) if reading.na or reading.na_add else None,
     )
     started = time.perf_counter()
     # Before the training, so that nothing that goes wrong here can lose it.

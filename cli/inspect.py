@@ -56,7 +56,7 @@ def command(
     kinds_given, formats_given = read_kinds(kinds, loaded.table)
     given = {**kinds_given, **asked.kinds(names)}
     formats = {**formats_given, **asked.formats(names)}
-    na_values = reading.na or DEFAULT_NA_VALUES
+    na_values = reading.na_values(DEFAULT_NA_VALUES)
     inferred = infer_schema(loaded.table, na_values, given, formats)
     with standard_output():
         if as_json:
@@ -78,7 +78,8 @@ def show_schema(console: Any, schema: Schema, title: str) -> None:
         between = " .. ".join(column.range_as_text)
         name = shown(column.name)[1:-1]
         missing, distinct = str(column.missing or ""), str(column.distinct)
-        cells = (name, column.kind, missing, distinct, between, column.reason)
+        reason = f"{column.reason}; {column.doubt}" if column.doubt else column.reason
+        cells = (name, column.kind, missing, distinct, between, reason)
         table.add_row(*map(literal, cells))
     console.print(table)
 

@@ -24,7 +24,12 @@ class Reading:
     delimiter: str | None
     encoding: str | None
     na: tuple[str, ...]
+    na_add: tuple[str, ...]
     max_memory: int
+
+    def na_values(self, usual: tuple[str, ...]) -> tuple[str, ...]:
+        """Texts that mean a missing cell: the ``usual`` ones, or those given; and what is added."""
+        return (*(self.na or usual), *self.na_add)
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,13 @@ reading_options = _bundle(
         metavar="TEXT",
         multiple=True,
         help=f"Means a missing cell; repeatable. Replaces: {DEFAULT_NA_HELP}.",
+    ),
+    click.option(
+        "--na-add",
+        "na_add",
+        metavar="TEXT",
+        multiple=True,
+        help="Means a missing cell beside the others; repeatable.",
     ),
     click.option(
         "--max-memory",

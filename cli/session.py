@@ -174,8 +174,8 @@ def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
 def _read(model: TabVAE, paths: Sequence[str], reading: Reading, delimiter: str | None) -> Loaded:
     from tabvae.files.reader import read_tables
 
-    if reading.na:
-        model.fitted_.codec.set_params(na_values=reading.na)
+    codec = model.fitted_.codec
+    codec.set_params(na_values=reading.na_values(codec.na_values))
     fitted = fitted_dialect(model)
     dialect = replace(
         fitted,

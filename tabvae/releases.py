@@ -71,7 +71,7 @@ def _column_from_12(column: Document) -> Document:
     numbers = column["numbers"]
     if numbers is not None:
         numbers = {**numbers, "notation": asdict(PLAIN)}
-    return {**column, "numbers": numbers, "rival_notation": None, "missing_texts": []}
+    return {**column, "numbers": numbers, "doubt": None, "missing_texts": []}
 
 
 _STEPS = (_from_11, _from_12)

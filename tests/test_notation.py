@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -15,6 +18,8 @@ from tabvae.columns.schema import ColumnKind
 from tabvae.errors import TabVAEWarning
 from tabvae.values import arrow
 from tabvae.values.notation import _SEPARATORS, MINUS, PLAIN, Notation, find_notation
+
+from .helpers import tabvae
 
 NOTATIONS = st.builds(
     lambda affix, separators, minus: Notation(*affix, *separators, minus),
@@ -102,10 +107,9 @@ def test_codes_are_no_numbers(cells: list[str]) -> None:
 def test_a_comma_that_may_be_either_is_told() -> None:
     table = pa.table({"x": ["1,234", "2,500", "7,125"] * 20, "y": list("abc") * 20})
     (column, _) = infer_schema(table).columns
-    assert column.rival_notation == "decimals by ','"
-    assert "both read all cells" in column.reason
-    with pytest.warns(TabVAEWarning, match="'x' is read as numbers, thousands by ','"):
-        infer_schema(table).warn_of_rivals()
+    assert column.doubt is not None
+    with pytest.warns(TabVAEWarning, match="'x': read with thousands by ','; with decimals by ','"):
+        infer_schema(table).warn_of_doubts()
 
 
 @pytest.mark.parametrize(
@@ -191,3 +195,43 @@ def test_words_for_missing_cells_are_filled() -> None:
     assert pd.to_numeric(filled["twice"]).notna().all()
     kept = ~frame.isin(["N/A", "-"])
     pd.testing.assert_frame_equal(filled.where(kept), frame.where(kept))
+
+
+@pytest.mark.parametrize("number", [-999, -1, 99999])
+def test_a_number_far_from_all_others_may_mean_a_missing_cell(number: int) -> None:
+    ages = [str(20 + i % 50) for i in range(100)]
+    for cells, doubted in (
+        ([*ages, *[str(number)] * 5], True),
+        ([*ages, str(number)], False),  # One alone is an odd row.
+        ([*ages, *[str(21)] * 5], False),
+    ):
+        table = pa.table({"age": cells, "sex": ["f", "m", "d"] * (len(cells) // 3)
+                          + ["f"] * (len(cells) % 3)})  # fmt: skip
+        schema = infer_schema(table)
+        assert schema["age"].kind is ColumnKind.NUMERIC
+        assert (schema["age"].doubt is not None) == doubted
+    (column, _) = infer_schema(table, (*arrow.DEFAULT_NA_VALUES, str(number))).columns
+    assert column.doubt is None
+
+
+def test_numbers_that_go_on_are_not_doubted() -> None:
+    table = pa.table({"x": [str(i) for i in range(-20, 20)] * 3})
+    assert infer_schema(table)["x"].doubt is None
+
+
+def test_text_that_is_mostly_numbers_is_told_without_a_cell() -> None:
+    table = pa.table({"x": [*map(str, range(2, 300, 3)), *["Anna", "Ben", "Carl"] * 5]})
+    with pytest.warns(TabVAEWarning, match="'x': 87 % of its cells are numbers, 15 are not"):
+        infer_schema(table).warn_of_doubts()
+    assert "Anna" not in str(infer_schema(table)["x"].doubt)
+
+
+def test_a_text_is_added_to_those_that_mean_a_missing_cell(tmp_path: Path) -> None:
+    rows = "".join(f"{20 + i % 50},{i % 7}\n" for i in range(60))
+    (tmp_path / "a.csv").write_text(f"age,n\n-999,3\n,4\n-999,5\n{rows}")
+    before = tabvae(tmp_path, "inspect", "a.csv", "--json")
+    after = tabvae(tmp_path, "inspect", "a.csv", "--json", "--na-add", "-999")
+    ages = [json.loads(done.out)["columns"][0] for done in (before, after)]
+    assert [age["missing"] for age in ages] == [1, 3]
+    assert "--na-add -999" in ages[0]["doubt"]
+    assert ages[1]["doubt"] is None

@@ -48,7 +48,7 @@ def describe(
         grid_of(schema, grid)
     schema = generalised(schema, table, na_values, min_count)
     schema.require_enough()
-    schema.warn_of_rivals()
+    schema.warn_of_doubts()
     return schema
 
 

@@ -94,7 +94,7 @@ class Column:
         numbers: how numbers, or moments in seconds, are spaced and written.
         datetime_format: how moments are written in a text column.
         rival_format: another that reads as many of its cells, as other moments.
-        rival_notation: another that reads all of its cells, as other numbers, in words.
+        doubt: in which way its cells could be read wrongly, for people; quotes no cell.
         constant: the only value of a constant column.
         pattern: of identifiers that are none of the table.
         minimum: smallest number or moment, in data units or seconds.
@@ -122,7 +122,7 @@ class Column:
     numbers: NumberFormat | None = None
     datetime_format: str | None = None
     rival_format: str | None = None
-    rival_notation: str | None = None
+    doubt: str | None = None
     constant: str | None = None
     pattern: IdentifierPattern | None = None
     minimum: float | None = None
@@ -169,7 +169,7 @@ class Column:
     def longest(self) -> int:
         """Bytes of the longest text that it keeps."""
         first = None if self.pattern is None else self.pattern.first
-        texts = (self.constant, self.missing_text, *self.missing_texts, first, self.rival_notation)
+        texts = (self.constant, self.missing_text, *self.missing_texts, first, self.doubt)
         return max(len((text or "").encode()) for text in texts)
 
     @property
@@ -288,18 +288,12 @@ class Schema:
                 "'tabvae inspect' shows why, --categorical or --numeric overrides",
             )
 
-    def warn_of_rivals(self) -> None:
-        """Warn of dates whose days may be their months, and of commas that may be points."""
+    def warn_of_doubts(self) -> None:
+        """Warn of dates whose days may be their months, and of all other doubts."""
         for column in self.columns:
-            if column.rival_notation is not None:
-                assert column.numbers is not None
-                warnings.warn(
-                    f"column {shown(column.name)} is read as numbers, "
-                    f"{column.numbers.notation.words}; as {column.rival_notation} all cells could "
-                    "be read, too",
-                    TabVAEWarning,
-                    stacklevel=4,
-                )
+            if column.doubt is not None:
+                told = f"column {shown(column.name)}: {column.doubt}"
+                warnings.warn(told, TabVAEWarning, stacklevel=4)
             if column.rival_format is not None:
                 meant = shown(f"{column.name}={column.rival_format}")
                 warnings.warn(
