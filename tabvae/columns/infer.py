@@ -9,11 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tabvae.columns.doubts import doubt_of_numbers, doubt_of_text
 from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reason_of_words
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
-from tabvae.values.arrow import Floats, NumberFormat
-from tabvae.values.notation import PLAIN, Notation, find_notation
+from tabvae.values.arrow import NumberFormat
+from tabvae.values.notation import PLAIN, find_notation
 
 BOOLEAN_WORDS = (
     {"true", "false"},
@@ -40,10 +41,6 @@ class InferenceConfig:
         cells_to_try: cells that each date format is tried on before whole columns are read.
         fewest_days_in_digits: distinct cells such as ``20240722`` from which on they are days: one
             number in thirty is one by chance.
-        numbers_for_missing: that often mean a missing cell; never taken for one by themselves.
-        fewest_of_a_doubt: cells with such a number.
-        far_off: from all other numbers, in their range, is one that is doubted.
-        share_of_doubt: of the cells of a text column that are numbers, from which on it is doubted.
         missing_words: in small letters, that mean a missing cell among numbers or dates. In text,
             ``unknown`` may be an answer.
 
@@ -62,12 +59,6 @@ class InferenceConfig:
     fewest_rows_of_identifier: int = 20
     cells_to_try: int = 200
     fewest_days_in_digits: int = 5
-    numbers_for_missing: tuple[float, ...] = (
-        *(-1, -9, -99, -999, -9999, -99999, 99, 999, 9999, 99999, 999999),
-    )
-    fewest_of_a_doubt: int = 2
-    far_off: float = 0.5
-    share_of_doubt: float = 0.7
     missing_words: tuple[str, ...] = (
         *("n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "(null)", "missing"),
         *("unknown", "not available", "-", "--", "---", ".", "#value!", "#div/0!", "#null!"),
@@ -303,7 +294,7 @@ class _Inference:
         leading_zeros = pc.any(pc.match_substring_regex(texts, r"^[+-]?0\d")).as_py()
         if not leading_zeros and (numeric := self._numeric(share)) is not None:
             return self._identifier_number(numeric)
-        return self._datetime(share) or replace(self._text(texts), doubt=self._doubt_of_text())
+        return self._datetime(share) or replace(self._text(texts), doubt=doubt_of_text(texts))
 
     def _boolean(self, texts: pa.Array) -> Column | None:
         words = {str(w).strip().lower() for w in pc.unique(texts.slice(0, 1000)).to_pylist()}
@@ -343,43 +334,10 @@ class _Inference:
             kind=ColumnKind.NUMERIC,
             reason=f"{what}, {self.column.distinct} distinct{rest}",
             numbers=numbers,
-            doubt=self._doubt_of_numbers(values, notation, rival),
+            doubt=doubt_of_numbers(values, notation, rival),
             minimum=float(values[finite].min()),
             maximum=float(values[finite].max()),
             foreign=foreign,
-        )
-
-    def _doubt_of_numbers(
-        self, values: Floats, notation: Notation, rival: Notation | None
-    ) -> str | None:
-        if rival:
-            return f"read with {notation.words}; with {rival.words} all cells could be read, too"
-        for number in self.config.numbers_for_missing:
-            alike = values == number
-            others = values[np.isfinite(values) & ~alike]
-            if alike.sum() < self.config.fewest_of_a_doubt or len(others) == 0:
-                continue
-            reach = self.config.far_off * (others.max() - others.min())
-            far = not others.min() - reach <= number <= others.max() + reach
-            if far or number < 0 <= others.min():
-                cells = f"{number:g} in {alike.sum()} cells is unlike all other numbers"
-                return f"{cells}; if it means a missing cell: --na-add {number:g}"
-        return None
-
-    def _doubt_of_text(self) -> str | None:
-        """That most of its cells are numbers."""
-        numbers = np.isfinite(arrow.to_numbers(self.observed))
-        if (
-            not arrow.is_text(self.observed.type)
-            or not self.config.share_of_doubt <= numbers.mean()
-        ):
-            return None
-        texts = pc.utf8_trim_whitespace(self.observed)
-        if pc.any(pc.match_substring_regex(texts, r"^[+-]?0\d")).as_py():
-            return None
-        return (
-            f"{100 * numbers.mean():.0f} % of its cells are numbers, {(~numbers).sum()} are not; "
-            "if the numbers count: --numeric, which leaves the others as they are"
         )
 
     def _identifier_number(self, column: Column) -> Column:
