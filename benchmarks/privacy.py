@@ -90,10 +90,11 @@ class Target:
         """(N,) by attack, larger for rows that look as if the model knew them."""
         codes = self.codes(frame)
         model = self.fitted
-        examined = Examined(model.predictor, codes, model.card.scales)
+        card = model.card
+        examined = Examined(model.predictor, codes, card.scales, card.density, card.calibrations)
         found = {
             f"detect {name}": -score.rows(examined)
-            for name, score in known_scores(model.networks).items()
+            for name, score in known_scores(model.networks, card.density).items()
         }
         found["likelihood of each cell"] = self._log_probability(codes)
         return {**found, **self._by_trees(codes)}
