@@ -1,4 +1,5 @@
-"""In which way the cells of a column could be read wrongly, in words that quote no cell.
+"""In which way the cells of a column could be read wrongly, in words that quote no cell but a
+number that often stands for a missing one.
 
 A doubt changes nothing: ``fit`` warns of it, ``inspect`` shows it, and an option decides.
 """
@@ -9,11 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats
-from tabvae.values.notation import Notation
+from tabvae.values.notation import Notation, has_leading_zeros
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,7 @@ def doubt_of_text(texts: pa.Array, config: DoubtConfig = DoubtConfig()) -> str |
     '75 % of its cells are numbers, 1 are not; if they count as numbers: --numeric'
     """
     numbers = np.isfinite(arrow.to_numbers(texts))
-    codes = pc.any(pc.match_substring_regex(texts, r"^[+-]?0\d")).as_py()
-    if codes or numbers.mean() < config.share_of_numbers:
+    if has_leading_zeros(texts) or numbers.mean() < config.share_of_numbers:
         return None
     told = f"{100 * numbers.mean():.0f} % of its cells are numbers, {(~numbers).sum()} are not"
     return f"{told}; if they count as numbers: --numeric"

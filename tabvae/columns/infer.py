@@ -14,7 +14,7 @@ from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reaso
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
 from tabvae.values.arrow import NumberFormat
-from tabvae.values.notation import PLAIN, find_notation
+from tabvae.values.notation import PLAIN, find_notation, has_leading_zeros
 
 BOOLEAN_WORDS = (
     {"true", "false"},
@@ -291,8 +291,7 @@ class _Inference:
             numeric = self._numeric(share)
             return self._identifier_number(numeric) if numeric else self.column
         texts = pc.utf8_trim_whitespace(texts)
-        leading_zeros = pc.any(pc.match_substring_regex(texts, r"^[+-]?0\d")).as_py()
-        if not leading_zeros and (numeric := self._numeric(share)) is not None:
+        if not has_leading_zeros(texts) and (numeric := self._numeric(share)) is not None:
             return self._identifier_number(numeric)
         return self._datetime(share) or replace(self._text(texts), doubt=doubt_of_text(texts))
 

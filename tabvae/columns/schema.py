@@ -94,7 +94,7 @@ class Column:
         numbers: how numbers, or moments in seconds, are spaced and written.
         datetime_format: how moments are written in a text column.
         rival_format: another that reads as many of its cells, as other moments.
-        doubt: in which way its cells could be read wrongly, for people; quotes no cell.
+        doubt: in which way its cells could be read wrongly, for people; see ``doubts``.
         constant: the only value of a constant column.
         pattern: of identifiers that are none of the table.
         minimum: smallest number or moment, in data units or seconds.

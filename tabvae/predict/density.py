@@ -13,11 +13,10 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.mixture import GaussianMixture
 
 from tabvae.columns.arrays import Arrays, Document, floats, prefixed, unprefixed
 from tabvae.columns.codes import Codes
@@ -26,6 +25,9 @@ from tabvae.predict.calibration import Calibration
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
 from tabvae.values.arrow import FARTHEST, Floats
+
+if TYPE_CHECKING:
+    from sklearn.mixture import GaussianMixture
 
 VIEWS = ("deviations", "scores", "code")
 """Numbers in deviations of their columns, in normal scores, and what the first network makes of all
@@ -109,11 +111,9 @@ class Mixture:
             or self.scale.shape != (width,)
             or self.weights.shape != (count,)
             or min(count, width) < 1
-            or not (self.scale > 0).all()
             or not (self.weights > 0).all()
             or not (self._diagonals() > 0).all()
-            or max(np.abs(part).max() for part in (self.center, self.means, self.factors))
-            > FARTHEST
+            or not all(np.abs(n).max() <= FARTHEST for n in (self.center, self.means, self.factors))
             or not 1 / FARTHEST < self.scale.min() <= self.scale.max() < FARTHEST
         ):
             raise ValueError("a density that is none")
@@ -150,6 +150,8 @@ class Mixture:
 
     def log_density(self, rows: Floats) -> Floats:
         """(N,) of rows (N, G), in nats."""
+        from sklearn.mixture import GaussianMixture  # Most commands of a model need none.
+
         mixture = GaussianMixture(len(self.weights), covariance_type=self.covariance)
         mixture.weights_, mixture.means_ = self.weights, self.means
         mixture.precisions_cholesky_ = self.factors
@@ -309,17 +311,14 @@ def _widths(predictor: Predictor) -> dict[str, int]:
 
 def _mixtures(rows: Floats, config: DensityConfig) -> Iterator[GaussianMixture]:
     """A single Gaussian without correlations, and what else the budget allows."""
+    from sklearn.mixture import GaussianMixture
+
     width = rows.shape[1]
+    triangle = width * (width + 1) // 2
     for covariance in reversed(Mixture.kinds):
         for count in config.components:
-            parameters = (
-                count * width
-                + {
-                    "full": count * width * (width + 1) // 2,
-                    "tied": width * (width + 1) // 2,
-                    "diag": count * width,
-                }[covariance]
-            )
+            factors = {"full": count * triangle, "tied": triangle, "diag": count * width}
+            parameters = count * width + factors[covariance]
             simplest = covariance == "diag" and count == 1
             within = parameters <= config.budget(len(rows), width) and count < len(rows)
             if simplest or within:

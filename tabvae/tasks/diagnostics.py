@@ -139,7 +139,7 @@ class Card:
             fpr: share of ordinary rows that may be called outliers.
         """
         examined = Examined(predictor, codes, self.scales, self.density, self.calibrations)
-        scores = score.rows(examined)
+        scores = examined.score(score.name)
         p_values = self.calibrations[score.name].p_values(scores)
         columns = {"score": scores, "p_value": p_values, "outlier": p_values <= fpr}
         cells = explain(predictor, table, codes, examined.surprise.attribution)
@@ -222,8 +222,8 @@ def _calibrated(
     examined = Examined(predictor, ordinary, scales, density, calibrations)
     beside = Examined(predictor, validation, scales, density, calibrations)
     for name, score in known_scores(predictor.networks, density).items():
-        scores = score.rows(examined)
+        scores = examined.score(name)
         if ordinary is not validation and len(validation):
-            scores = as_of_new_rows(scores, score.rows(beside), score.shift, config)
+            scores = as_of_new_rows(scores, beside.score(name), score.shift, config)
         calibrations[name] = Calibration.measure(scores)
     return scales, calibrations

@@ -45,6 +45,16 @@ class Examined:
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     config: DetectConfig = DetectConfig()
 
+    def score(self, name: str) -> Floats:
+        """(N,) one of ``SCORES``; measured once, also where others ask for it."""
+        if name not in self._scores:
+            self._scores[name] = SCORES[name].rows(self)
+        return self._scores[name]
+
+    @cached_property
+    def _scores(self) -> dict[str, Floats]:
+        return {}
+
     @cached_property
     def surprise(self) -> Surprise:
         """Of every cell; measured once, for the score and for the cells that account for it."""
@@ -131,7 +141,7 @@ def _combined(examined: Examined) -> Floats:
 def _rarity(score: Score, examined: Examined) -> Floats:
     """Minus the logarithm of the p-value (N,); of scores that differ by factors, the tail is that
     of their logarithms."""
-    scores, calibration = score.rows(examined), examined.calibrations[score.name]
+    scores, calibration = examined.score(score.name), examined.calibrations[score.name]
     if score.shift is Shift.FACTOR:
         least = examined.config.least_score
         scores, calibration = np.log(scores.clip(least)), calibration.of_logarithms(least)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvae.values.arrow import Floats, from_seconds, read_format, to_seconds, write_moments
+from tabvae.values.notation import literal
 
 DATETIME_FORMATS = (
     "%Y-%m-%d",
@@ -111,9 +112,9 @@ def _as_written(array: pa.Array, datetime_format: str) -> str:
     for k in range(1, len(parts), 2):
         if parts[k] not in _DIGITS:
             continue
-        others = [_DIGITS.get(p, r"\w+") if p[:1] == "%" else re.escape(p) for p in parts]
+        others = [_DIGITS.get(p, r"\w+") if p[:1] == "%" else literal(p) for p in parts]
         others[k] = f"(?P<part>{others[k]})"
-        pattern = "^" + "".join(others).replace("\\ ", " ") + "$"
+        pattern = f"^{''.join(others)}$"
         found = pc.drop_null(pc.struct_field(pc.extract_regex(stripped, pattern), [0]))
         if len(found) == 0:
             continue

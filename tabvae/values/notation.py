@@ -75,7 +75,7 @@ class Notation:
             return stripped
         stripped = pc.cast(stripped, pa.string())
         follows = pc.match_substring_regex(stripped, self.pattern)
-        digits = pc.replace_substring_regex(stripped, self.pattern, r"\3")
+        digits = pc.replace_substring_regex(stripped, self.pattern, r"\2")
         negative = pc.match_substring_regex(stripped, rf"^(-|{MINUS}|\()")
         if self.thousands:
             digits = pc.replace_substring(digits, self.thousands, "")
@@ -86,13 +86,13 @@ class Notation:
 
     @property
     def pattern(self) -> str:
-        """Of a cell that follows the notation; its third group has the digits."""
-        group = _literal(self.thousands)
+        """Of a cell that follows the notation; its second group has the digits."""
+        group = literal(self.thousands)
         whole = rf"(?:[1-9]\d{{0,2}}(?:{group}\d{{3}})+|\d+)" if group else r"\d+"
-        digits = rf"{whole}(?:{_literal(self.decimal)}\d+)?"
+        digits = rf"{whole}(?:{literal(self.decimal)}\d+)?"
         sign = rf"([+\-{MINUS}(]?)" if self.minus == "(" else rf"([+\-{MINUS}]?)"
         close = r"\)?" if self.minus == "(" else ""
-        return rf"^{sign}({_literal(self.before)})({digits}){_literal(self.after)}{close}$"
+        return rf"^{sign}{literal(self.before)}({digits}){literal(self.after)}{close}$"
 
     def write(self, number: str) -> str:
         """A plain number in the column's notation."""
@@ -199,7 +199,7 @@ def find_notation(
     ]
     counts = [_count(stripped, notation) for notation in tried]
     most = max(counts)
-    if most == 0 or most < share * len(texts) or _has_leading_zeros(stripped, around):
+    if most == 0 or most < share * len(texts) or has_leading_zeros(stripped, around.before):
         return None
     likely, *rivals = [n for n, count in zip(tried, counts, strict=True) if count == most]
     if likely == PLAIN:
@@ -222,10 +222,8 @@ def _around(cells: list[str], config: NotationConfig) -> Notation | None:
         return None
     if max(len(before), len(after)) > Notation.longest_affix:
         return None
-    ((sign, _),) = Counter(p[0] for p in parts if p[0] not in ("", "+")).most_common(1) or [
-        ("-", 0)
-    ]
-    return Notation(before, after, minus=sign)
+    signs = Counter(sign for sign, *_ in parts if sign not in ("", "+"))
+    return Notation(before, after, minus=max(signs, key=signs.__getitem__, default="-"))
 
 
 def _count(stripped: pa.Array, notation: Notation) -> int:
@@ -236,11 +234,14 @@ def _occurs(separator: str, stripped: pa.Array) -> bool:
     return not separator or bool(pc.any(pc.match_substring(stripped, separator)).as_py())
 
 
-def _has_leading_zeros(stripped: pa.Array, around: Notation) -> bool:
-    """As codes have them, which are no numbers."""
-    return bool(
-        pc.any(pc.match_substring_regex(stripped, rf"^{_literal(around.before)}0\d")).as_py()
-    )
+def has_leading_zeros(stripped: pa.Array, before: str = "") -> bool:
+    """Whether a text (N,) has zeros in front, as codes do, which are no numbers.
+
+    >>> has_leading_zeros(pa.array(["0.5", "12"])), has_leading_zeros(pa.array(["007"]))
+    (False, True)
+    """
+    zeros = pc.match_substring_regex(stripped, rf"^[+-]?{literal(before)}0\d")
+    return bool(pc.any(zeros).as_py())
 
 
 def _same_cells(one: Notation, other: Notation) -> bool:
@@ -250,11 +251,11 @@ def _same_cells(one: Notation, other: Notation) -> bool:
 
 def _all_have(stripped: pa.Array, notation: Notation) -> bool:
     """Every cell has the separator, followed by three digits: it may be either."""
-    separator = _literal(notation.thousands or notation.decimal)
+    separator = literal(notation.thousands or notation.decimal)
     doubtful = pc.match_substring_regex(stripped, rf"\d{separator}\d{{3}}(\D|$)")
     return bool(pc.all(doubtful).as_py())
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """For a regular expression of RE2, which knows no escaped blank."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
