@@ -39,6 +39,8 @@ COMMANDS = (
     "inspect",
 )
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+LEAST_ADDRESS_SPACE = 5 * 2**29
+"""Bytes. With less, libraries lack room for their threads, and OpenBLAS asks again for ever."""
 
 
 class LazyGroup(click.Group):
@@ -93,6 +95,23 @@ def tabvae(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+    else:
+        _check_address_space()
+
+
+def _check_address_space() -> None:
+    """Refuse to begin under a limit that leaves no room for the libraries alone.
+
+    Raises:
+        MemoryError: there is one.
+    """
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft < LEAST_ADDRESS_SPACE:
+        raise MemoryError
 
 
 def main() -> None:

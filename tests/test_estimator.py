@@ -20,6 +20,8 @@ from tabvae.errors import DataError, ParameterError, SchemaError
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.parallel import Step
 
+from .helpers import hasty
+
 MODELLED = ["group", "size", "count", "big", "day"]
 
 
@@ -352,7 +354,7 @@ def test_a_collapsed_posterior_is_noticed(frame: pd.DataFrame) -> None:
 def test_scikit_learns_own_checks_pass() -> None:
     from sklearn.utils.estimator_checks import check_estimator
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), hasty():
         warnings.simplefilter("ignore")
         check_estimator(TabVAE(effort="fast", latent=2))
 

@@ -28,7 +28,7 @@ from tabvae.files.writer import write_table
 from tabvae.training.checkpoint import Checkpoint
 
 from .conftest import make_frame
-from .helpers import NOTE, assert_one_line_error, tabvae
+from .helpers import NOTE, Result, assert_one_line_error, tabvae
 
 KILLS = 50
 
@@ -161,8 +161,17 @@ def test_without_memory_a_run_ends_in_one_line(work: Path, error: Exception) -> 
     assert not (work / "out.csv").exists()
 
 
+@pytest.mark.parametrize("command", ["fit data.csv", "impute", "inspect"])
+def test_where_libraries_have_no_room_no_command_begins(work: Path, command: str) -> None:
+    run = f"ulimit -v 2500000 && exec {sys.executable} -m tabvae_cli.main {command}"
+    done = subprocess.run(
+        ["bash", "-c", run], cwd=work, capture_output=True, text=True, check=False, timeout=280
+    )
+    assert_one_line_error(Result(done.returncode, done.stdout, done.stderr), 1, "memory")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("limit", ["-n 8", "-n 16", "-v 400000", "-v 800000", "-v 1200000"])
+@pytest.mark.parametrize("limit", ["-n 8", "-n 16", "-v 2700000"])
 @pytest.mark.parametrize("command", ["impute data.csv -m data.tabvae", "fit data.csv"])
 def test_under_limits_a_run_is_whole_or_leaves_nothing(
     work: Path, limit: str, command: str
@@ -171,7 +180,12 @@ def test_under_limits_a_run_is_whole_or_leaves_nothing(
     run = f"ulimit {limit} && exec {sys.executable} -m tabvae_cli.main {command} -o out --force"
     options = " --format csv" if command.startswith("impute") else " --effort fast"
     done = subprocess.run(
-        ["bash", "-c", run + options], cwd=work, capture_output=True, text=True, check=False
+        ["bash", "-c", run + options],
+        cwd=work,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
     )
     # The loader, OpenBLAS or torch may end a process in words of their own, or by a signal.
     assert "Traceback" not in done.stderr
