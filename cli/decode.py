@@ -41,7 +41,7 @@ def command(
     estimator = session.load_model(model)
     inputs = [latents, *([compare] if compare else [])]
     output = session.Output.checked(target, model, inputs)
-    loaded = session.read_rows(estimator, [latents], reading)
+    loaded = session.read_rows(estimator, [latents], reading, alike=False)
     result = estimator.fitted_.decode(loaded.table)
     if compare is not None:
         say(loss_report(estimator, compare, reading, loaded.table))

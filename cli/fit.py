@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,18 +115,13 @@ def default_model_path(data: str) -> str:
 
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
     """How to know again the table that ``model`` is fitted on, and its rows."""
-    from tabvae.files.source import Source, digest_of_rows, fingerprint
+    from tabvae.files.source import Source
     from tabvae.fit import validation_rows
 
     unseen = validation_rows(loaded.table.num_rows, model.settings().seed).numpy()
-    return Source(
-        tuple(paths),
-        loaded.format,
-        loaded.dialect.delimiter,
-        encoding,
-        fingerprint(loaded.table),
-        digest_of_rows(unseen),
-    )
+    # The encoding that is found is found again.
+    dialect = replace(loaded.dialect, encoding=encoding)
+    return Source.read(paths, loaded.format, dialect, loaded.table, unseen)
 
 
 def read_kinds(

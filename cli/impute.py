@@ -68,5 +68,5 @@ def command(
         result = pa.concat_tables(numbered)
     output.write(
         session.same_kind_of_file(estimator, result, loaded.format, output),
-        session.text_dialect(loaded),
+        session.text_dialect(loaded, result),
     )

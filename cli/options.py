@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import reduce, wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tabvae.errors import ParameterError, shown
+
+if TYPE_CHECKING:
+    from tabvae.files.records import Dialect
 
 Decorator = Callable[[Any], Any]
 
@@ -23,9 +26,30 @@ class Reading:
 
     delimiter: str | None
     encoding: str | None
+    quote: str | None
+    escape: str | None
+    header_rows: int | None
+    no_header: bool
+    skip_rows: int | None
+    comment: str | None
+    bad_rows: str | None
     na: tuple[str, ...]
     na_add: tuple[str, ...]
     max_memory: int
+
+    def dialect(self, usual: Dialect) -> Dialect:
+        """How the table is written: as is ``usual``, but for what is given.
+
+        Raises:
+            ParameterError: no table can be written so, or two options exclude each other.
+        """
+        if self.no_header and self.header_rows:
+            raise ParameterError("--no-header and --header-rows exclude each other")
+        names = {field.name for field in fields(self)} & {field.name for field in fields(usual)}
+        values = {name: getattr(self, name) for name in names}
+        if self.no_header:
+            values["header_rows"] = 0
+        return replace(usual, **{name: v for name, v in values.items() if v is not None})
 
     def na_values(self, usual: tuple[str, ...]) -> tuple[str, ...]:
         """Texts that mean a missing cell: the ``usual`` ones, or those given; and what is added."""
@@ -104,6 +128,29 @@ reading_options = _bundle(
         help="Between cells of a CSV file; found in its first lines by default.",
     ),
     click.option("--encoding", metavar="NAME", help="Of a CSV file; UTF-8 by default."),
+    click.option(
+        "--quote", metavar="CHAR", help="Around cells of a CSV file; '' for none. [default: \"]"
+    ),
+    click.option(
+        "--escape", metavar="CHAR", help="Before a quote in a cell, where it is not doubled."
+    ),
+    click.option(
+        "--header-rows",
+        type=click.IntRange(min=0),
+        metavar="N",
+        help="Lines of names. [default: 1, or 0 if all lines hold numbers]",
+    ),
+    click.option("--no-header", is_flag=True, help="The first line is a row."),
+    click.option(
+        "--skip-rows", type=click.IntRange(min=0), metavar="N", help="Lines before the header."
+    ),
+    click.option("--comment", metavar="TEXT", help="What lines begin with that are no rows."),
+    click.option(
+        "--bad-rows",
+        type=click.Choice(["error", "skip", "pad"]),
+        help="Rows that do not fit the header: refuse the file, leave them out, or mend them and "
+        "say which. [default: error]",
+    ),
     click.option(
         "--na",
         "na",

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from tabvae.estimator import TabVAE
-    from tabvae.files.csv_reader import Dialect
     from tabvae.files.reader import Loaded
+    from tabvae.files.records import Dialect
     from tabvae.files.source import Source
     from tabvae.values.arrow import Ints
 
@@ -139,18 +139,23 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
 
 def read_files(paths: Sequence[str], reading: Reading) -> Loaded:
     """Read files of which no model knows anything yet."""
-    from tabvae.files.csv_reader import Dialect
     from tabvae.files.reader import read_tables
+    from tabvae.files.records import Dialect
 
-    return read_tables(paths, Dialect(reading.delimiter, reading.encoding), reading.max_memory)
+    return read_tables(paths, reading.dialect(Dialect()), reading.max_memory)
 
 
-def read_rows(model: TabVAE, data: Sequence[str], reading: Reading) -> Loaded:
-    """Read rows for a fitted model; what is not given is as it was in ``fit``."""
+def read_rows(model: TabVAE, data: Sequence[str], reading: Reading, alike: bool = True) -> Loaded:
+    """Read rows for a fitted model; what is not given is as it was in ``fit``, and of files that
+    are not ``alike`` no more than their encoding."""
     if not data:
         return read_fitted(model, reading)[0]
+    from tabvae.files.records import Dialect
+
+    fitted = fitted_dialect(model)
     # Another file may have another delimiter, which its header shows.
-    return _read(model, data, reading, delimiter=None)
+    usual = replace(fitted, delimiter=None) if alike else Dialect(encoding=fitted.encoding)
+    return _read(model, data, reading, usual)
 
 
 def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
@@ -164,25 +169,19 @@ def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
     assert source is not None
     listed = ", ".join(shown(path) for path in paths[:3])
     say(f"tabvae: note: reading {listed}, which the model names as the table it was fitted on")
-    loaded = _read(model, paths, reading, source.delimiter)
+    loaded = _read(model, paths, reading, source.dialect)
     same = source.is_of(loaded.table)
     if source.fingerprint is not None and not same:
         say("tabvae: note: it holds other names, cells or rows than then, or in another order")
     return loaded, same
 
 
-def _read(model: TabVAE, paths: Sequence[str], reading: Reading, delimiter: str | None) -> Loaded:
+def _read(model: TabVAE, paths: Sequence[str], reading: Reading, usual: Dialect) -> Loaded:
     from tabvae.files.reader import read_tables
 
     codec = model.fitted_.codec
     codec.set_params(na_values=reading.na_values(codec.na_values))
-    fitted = fitted_dialect(model)
-    dialect = replace(
-        fitted,
-        delimiter=reading.delimiter or delimiter,
-        encoding=reading.encoding or fitted.encoding,
-    )
-    return read_tables(paths, dialect, reading.max_memory)
+    return read_tables(paths, reading.dialect(usual), reading.max_memory)
 
 
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
@@ -262,14 +261,17 @@ def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:
     return loaded.table
 
 
-def text_dialect(loaded: Loaded) -> Dialect:
-    """The dialect for the output: that of the input, with UTF-8 for a Parquet input."""
-    return loaded.dialect if loaded.format == "csv" else replace(loaded.dialect, encoding=None)
+def text_dialect(loaded: Loaded, result: pa.Table | None = None) -> Dialect:
+    """The dialect for the output: that of the input, with UTF-8 for a Parquet input, and with a
+    header if the ``result`` has other columns."""
+    same = result is not None and result.column_names == loaded.table.column_names
+    usual = loaded.dialect if loaded.format == "csv" else replace(loaded.dialect, encoding=None)
+    return usual if same else replace(usual, header_rows=1)
 
 
 def fitted_dialect(model: TabVAE) -> Dialect:
     """The dialect of the table the model was fitted on."""
-    from tabvae.files.csv_reader import Dialect
+    from tabvae.files.records import Dialect
 
     source = _source(model)
     return Dialect() if source is None else source.dialect

@@ -8,7 +8,7 @@ from itertools import takewhile
 from tabvae.columns.arrays import Document
 from tabvae.values.notation import PLAIN
 
-FORMAT = 13
+FORMAT = 14
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
@@ -74,4 +74,9 @@ def _column_from_12(column: Document) -> Document:
     return {**column, "numbers": numbers, "doubt": None, "missing_texts": []}
 
 
-_STEPS = (_from_11, _from_12)
+def _from_13(document: Document) -> Document:
+    """Text tables had one line of names, and quotes as RFC 4180 has them."""
+    return {**document, "format": 14}
+
+
+_STEPS = (_from_11, _from_12, _from_13)

@@ -59,7 +59,7 @@ REFUSED = {
     "a long row after a quoted newline": (b'a,b\n"1\n1",2\n3,4,5\n', ["line 4", "3 cells"]),
     "an unclosed quote, named where it begins": (b'a,b\n1,2\n"3,4\n5,6\n7,8\n', ["line 3"]),
     "a quote inside a cell": (b'a,b\n1,2\n"3"x,4\n', ["line 3", "quote"]),
-    "latin-1": (b"a,b\n1,2\n\xe9,4\n", ["line 3", "--encoding latin-1"]),
+    "latin-1": (b"a,b\n1,2\n\xe9,4\n", ["line 3", "--encoding cp1252"]),
     "half a utf-16 character": ("a,b\n1,2\n".encode("utf-16") + b"x", ["utf-16"]),
     "two equal names": (b"a,b,a\n1,2,3\n", ["columns 1 and 3", "'a'"]),
     "two empty names": (b"a,,\n1,2,3\n", ["columns 2 and 3"]),

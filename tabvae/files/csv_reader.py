@@ -1,121 +1,34 @@
-"""CSV files: dialect and lines, with the text of every cell kept."""
+"""CSV files: dialect and rows, with the text of every cell kept."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import re
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from itertools import islice
-from typing import BinaryIO, Self
+from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
+from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.csv as arrow_csv
 
-from tabvae.errors import DataError, ParameterError, one_line, shown
-from tabvae.files.decoding import check_encoding, find_encoding, undecodable_line
+from tabvae.errors import DataError, TabVAEWarning, one_line, shown
 from tabvae.files.memory import ReadConfig
-from tabvae.files.parquet_layout import Layout
-from tabvae.files.sniffing import DELIMITERS, Sample, find_delimiter
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """How a table is written.
-
-    Attributes:
-        delimiter: between cells; ``None`` to find it in the header and the rows below.
-        encoding: of the bytes; ``None`` for UTF-8, or what a byte order mark says.
-        newline: at the end of each row.
-        mark: whether a byte order mark comes first.
-        layout: of a Parquet file; the rest is of a text table.
-
-    Raises:
-        ParameterError: no table can be written so.
-
-    **Examples**
-
-    >>> Dialect(";").delimiter
-    ';'
-    >>> Dialect(encoding="utf-9")
-    Traceback (most recent call last):
-    tabvae.errors.ParameterError: unknown encoding 'utf-9' (--encoding utf-8)
-    """
-
-    delimiter: str | None = None
-    encoding: str | None = None
-    newline: str = "\n"
-    mark: bool = False
-    layout: Layout = field(default_factory=Layout)
-
-    def __post_init__(self) -> None:
-        if self.delimiter is not None and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            raise ParameterError(
-                f"the delimiter must be one character, no quote and no line end, however: "
-                f"{shown(self.delimiter)}",
-                "--delimiter ';'",
-            )
-        if self.encoding is not None:
-            check_encoding(self.encoding)
-
-
-class Records:
-    """The records of a CSV text, with quotes only where they belong.
-
-    Attributes:
-        line: on which the record that is read begins.
-        newline: at the end of that record.
-
-    Raises:
-        csv.Error: a quote opens inside a cell, or is never closed.
-
-    **Examples**
-
-    >>> list(Records(['a;"b;c"', "1;2"], delimiter=";"))
-    [['a', 'b;c'], ['1', '2']]
-    """
-
-    def __init__(self, lines: Iterable[str], delimiter: str, skipped: int = 0) -> None:
-        self._reader = csv.reader(self._watched(lines), delimiter=delimiter, strict=True)
-        self._well_quoted = _well_quoted(delimiter)
-        self._quoted: list[str] = []
-        self._last = ""
-        self._skipped = skipped
-        self.line = skipped + 1
-
-    @property
-    def newline(self) -> str:
-        return "\r\n" if self._last.endswith("\r\n") else "\n"
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> list[str]:
-        self._quoted.clear()
-        self.line = self._reader.line_num + self._skipped + 1
-        record = next(self._reader)
-        # The reader takes a quote that opens inside a cell for a plain character.
-        if self._quoted and not self._well_quoted.fullmatch("".join(self._quoted)):
-            raise csv.Error("a quote opens inside a cell")
-        return record
-
-    def _watched(self, lines: Iterable[str]) -> Iterator[str]:
-        """``lines``, of which those of a record with quotes are kept for as long as it is read."""
-        for line in lines:
-            self._last = line
-            if self._quoted or '"' in line:
-                self._quoted.append(line)
-            yield line
-
-
-def _well_quoted(delimiter: str) -> re.Pattern[str]:
-    """Cells that either have no quote or are whole between two; nothing is tried twice."""
-    between = re.escape(delimiter)
-    cell = rf'(?:"(?:[^"]++|"")*+"|[^"{between}\r\n]*+)'
-    return re.compile(rf"{cell}(?:{between}{cell})*+[\r\n]*+")
+from tabvae.files.records import Dialect, Lines, MendedRecords, Records
+from tabvae.files.sniffing import (
+    DELIMITERS,
+    Sample,
+    find_delimiter,
+    find_encoding,
+    undecodable_line,
+)
 
 
 @dataclass(frozen=True)
@@ -141,21 +54,24 @@ class _Source:
     def announced(self) -> str | None:
         """The delimiter that the first line says is used, if it says so: it is meant for Excel and
         no part of the table."""
-        with self.text() as text:
+        with replace(self, skipped=0).text() as text:
             line = text.readline(len("sep=;\r\n"))
         announcement = re.fullmatch(r'sep=([^"\r\n])[\r\n]*', line, re.IGNORECASE)
         return announcement[1] if announcement else None
 
-    def sample(self, delimiter: str, size: int) -> Sample:
-        """What ``delimiter`` makes of the first records, up to one with a misplaced quote."""
+    def sample(self, dialect: Dialect, size: int) -> Sample:
+        """What ``dialect`` makes of the first records, up to one with a misplaced quote that is not
+        mended."""
         sampled: list[list[str]] = []
-        lines: list[int] = []
+        heads: list[tuple[int, str]] = []
         with self.text() as text, suppress(csv.Error):
-            records = Records(text, delimiter, self.skipped)
+            lines = Lines(text, dialect, self.skipped)
+            strict = dialect.bad_rows == "error"
+            records = Records(lines, dialect) if strict else MendedRecords(lines, dialect)
             for record in islice(filter(None, records), size):
                 sampled.append(record)
-                lines.append(records.line)
-        return Sample(sampled, lines[0] if lines else 1)
+                heads.append((records.line, records.newline))
+        return Sample(sampled, *heads[0]) if heads else Sample(sampled)
 
 
 def read_csv(
@@ -182,47 +98,104 @@ def read_csv(
     """
     csv.field_size_limit(sys.maxsize)
     encoding, mark = find_encoding(start, dialect.encoding, name)
-    source = _Source(file, encoding, mark)
+    source = _Source(file, encoding, mark, dialect.skip_rows)
     try:
         if (announced := source.announced()) is not None:
-            source = replace(source, skipped=1)
-        delimiter = dialect.delimiter or announced
-        if delimiter is None:
-            samples = {d: source.sample(d, config.records_per_sample) for d in DELIMITERS}
-            delimiter = find_delimiter(samples, name)
-        dialect = Dialect(delimiter, encoding, mark=bool(mark))
-        with source.text() as text:
-            records = Records(text, delimiter, source.skipped)
-            table, newline = _parse_csv(records, name, delimiter, config)
+            source = replace(source, skipped=max(source.skipped, 1))
+        if dialect.delimiter is None:
+            delimiter = announced or _delimiter(source, dialect, name, config)
+            dialect = replace(dialect, delimiter=delimiter)
+        sample = source.sample(dialect, config.records_per_sample)
+        if dialect.header_rows is None:
+            dialect = replace(dialect, header_rows=_header_rows(sample, name))
+        dialect = replace(dialect, encoding=encoding, mark=bool(mark))
+        width = 0 if dialect.header_rows and dialect.bad_rows == "error" else sample.usual_width
+        table = _parse_csv(source, dialect, width, name, config)
     except UnicodeError as error:
         line = undecodable_line(file, encoding, config.bytes_per_read)
         raise DataError(
             f"{shown(name)}, line {line}, is not {encoding} text",
-            "name its encoding: --encoding latin-1",
+            "name its encoding: --encoding cp1252 is common in files from Windows",
         ) from error
-    return table, replace(dialect, newline=newline)
+    return table, replace(dialect, newline=sample.newline)
+
+
+def _delimiter(source: _Source, dialect: Dialect, name: str, config: ReadConfig) -> str:
+    for strict in (replace(dialect, bad_rows="error"), dialect):
+        tried = [replace(strict, delimiter=d) for d in DELIMITERS if d != dialect.quote]
+        samples = {d.separator: source.sample(d, config.records_per_sample) for d in tried}
+        if any(sample.records for sample in samples.values()):
+            break
+    return find_delimiter(samples, name)
+
+
+def _header_rows(sample: Sample, name: str) -> int:
+    """One, if the first record does not look like all others."""
+    if not sample.lacks_header:
+        return 1
+    warnings.warn(
+        f"{shown(name)}: its first line holds numbers as all others do and is taken for a row "
+        "(if it is the header: --header-rows 1)",
+        TabVAEWarning,
+        stacklevel=2,
+    )
+    return 0
 
 
 def _parse_csv(
-    records: Records, name: str, delimiter: str, config: ReadConfig
-) -> tuple[pa.Table, str]:
-    """The table, and how its header's line ends."""
-    try:
-        header = next(filter(None, records), None)
-        if header is None:
-            raise DataError(f"{shown(name)} is empty")
-        check_header(header, name)
-        newline = records.newline
-        rows = _checked_rows(records, len(header), name, delimiter)
-        chunks = list(_csv_chunks(rows, header, config.rows_per_chunk(len(header))))
-    except csv.Error as error:
-        raise DataError(
-            f"{shown(name)}, line {records.line}: {one_line(error)}",
-            "a cell that holds a quote begins and ends with one, and doubles those inside",
-        ) from error
+    source: _Source, dialect: Dialect, usual_width: int, name: str, config: ReadConfig
+) -> pa.Table:
+    mends = dialect.bad_rows != "error"
+    counted = _Counted()
+    with source.text() as text:
+        lines = Lines(counted.through(text), dialect, source.skipped)
+        records: Records | MendedRecords = Records(lines, dialect)
+        if mends:
+            records = MendedRecords(lines, replace(dialect, bad_rows="pad"))
+        try:
+            names = list(islice(filter(None, records), dialect.header_rows or 0))
+            header = _header(names, usual_width)
+            if not header:
+                raise DataError(f"{shown(name)} is empty")
+            check_header(header, name)
+            if dialect.plain and not mends:
+                table = _by_arrow(source, counted.bytes, header, dialect)
+                if table is not None:
+                    return table
+            if mends:
+                records = MendedRecords(lines, dialect, len(header))
+            rows = _rows(records, len(header), name, dialect.separator)
+            chunks = list(_csv_chunks(rows, header, config.rows_per_chunk(len(header))))
+        except csv.Error as error:
+            raise DataError(
+                f"{shown(name)}, line {records.line}: {one_line(error)}",
+                "a cell that holds a quote begins and ends with one, and doubles those inside",
+            ) from error
+    if isinstance(records, MendedRecords):
+        _tell(records.bad, dialect, name)
     if not chunks:
         raise DataError(f"{shown(name)} has a header but no rows")
-    return pa.concat_tables(chunks), newline
+    return pa.concat_tables(chunks)
+
+
+def _header(records: Sequence[Sequence[str]], usual_width: int) -> list[str]:
+    """The name of each column: its cells in ``records``, or its number where there is none."""
+    names = [" ".join(filter(None, cells)) for cells in zip_longest(*records, fillvalue="")]
+    return [*names, *(f"column_{k + 1}" for k in range(len(names), usual_width))]
+
+
+def _tell(bad: Sequence[int], dialect: Dialect, name: str) -> None:
+    """Say which rows are not as the file has them."""
+    if not bad:
+        return
+    most = 10
+    listed = ", ".join(map(str, bad[:most])) + (", ..." if len(bad) > most else "")
+    done = {"skip": "left out", "pad": "mended"}[dialect.bad_rows]
+    warnings.warn(
+        f"{shown(name)}: {done} {len(bad)} row(s) that do not fit the header (lines {listed})",
+        TabVAEWarning,
+        stacklevel=2,
+    )
 
 
 def _csv_chunks(rows: Iterator[list[str]], header: list[str], size: int) -> Iterator[pa.Table]:
@@ -231,7 +204,9 @@ def _csv_chunks(rows: Iterator[list[str]], header: list[str], size: int) -> Iter
         yield pa.Table.from_arrays(columns, names=header)
 
 
-def _checked_rows(records: Records, width: int, name: str, delimiter: str) -> Iterator[list[str]]:
+def _rows(
+    records: Records | MendedRecords, width: int, name: str, delimiter: str
+) -> Iterator[list[str]]:
     """The rows, each as wide as the header. A blank line is a missing cell in a table of one
     column, and no row in any other."""
     for row in records:
@@ -242,10 +217,72 @@ def _checked_rows(records: Records, width: int, name: str, delimiter: str) -> It
             raise DataError(
                 f"{shown(name)}, line {records.line}: {len(row)} cells, but the header has {width}",
                 f"quote cells that hold the delimiter {delimiter!r}, or name another: "
-                f"--delimiter {likely!r}",
+                f"--delimiter {likely!r}; --bad-rows pad or skip reads on",
             )
         elif width == 1:
             yield [""]
+
+
+@dataclass
+class _Counted:
+    """Bytes of the lines that were read, in UTF-8."""
+
+    bytes: int = 0
+
+    def through(self, lines: Iterable[str]) -> Iterator[str]:
+        for line in lines:
+            self.bytes += len(line.encode())
+            yield line
+
+
+def _by_arrow(
+    source: _Source, start: int, header: Sequence[str], dialect: Dialect
+) -> pa.Table | None:
+    """The rows from byte ``start`` behind the skipped lines on by Arrow's reader, which is many
+    times as fast; ``None`` where it may read another table than ours, or there is an error whose
+    line ours names."""
+    if source.skipped or len(header) == 1 or not dialect.separator.isascii():
+        return None
+    if codecs.lookup(source.encoding).name not in ("utf-8", "ascii"):
+        return None
+    place = source.file.tell()  # Up to which ours has read.
+    source.file.seek(len(source.mark) + start)
+    text = source.file.read()
+    source.file.seek(place)
+    if b"\0" in text or text.count(b"\r") != text.count(b"\r\n"):
+        return None
+    if not quotes_in_place(text, dialect.separator):
+        return None
+    try:
+        table = arrow_csv.read_csv(
+            pa.BufferReader(text),
+            arrow_csv.ReadOptions(column_names=header),
+            arrow_csv.ParseOptions(delimiter=dialect.separator, newlines_in_values=b'"' in text),
+            arrow_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string())),
+        )
+    except pa.ArrowInvalid:
+        return None
+    return table if table.num_rows else None
+
+
+def quotes_in_place(text: bytes, delimiter: str) -> bool:
+    """Whether each quote is one of two around a cell, or of two for one inside.
+
+    Of a text where that is so, every other quote opens a cell or is the second of such two, and
+    the one behind it closes the cell or is the first.
+
+    >>> quotes_in_place(b'a,"b""c"', ","), quotes_in_place(b'a "b" c', ",")
+    (True, False)
+    """
+    framed = np.frombuffer(b"\n" + text + b"\n", np.uint8)
+    places = np.flatnonzero(framed == ord('"'))
+    edges = np.frombuffer(f'"\r\n{delimiter}'.encode(), np.uint8)
+    opening, closing = places[::2], places[1::2]
+    if len(opening) != len(closing):
+        return False
+    before, behind = framed[opening - 1], framed[closing + 1]
+    # A quote before an opening one is the closing one of the same cell, and the other way round.
+    return bool(np.isin(before, edges).all() and np.isin(behind, edges).all())
 
 
 def check_header(header: Sequence[str], name: str) -> None:

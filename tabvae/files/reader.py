@@ -17,9 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tabvae.errors import DataError, one_line, shown, suggestion
-from tabvae.files.csv_reader import Dialect, check_header, read_csv
+from tabvae.files.csv_reader import check_header, read_csv
 from tabvae.files.memory import ReadConfig, Room, limited, text_bytes
 from tabvae.files.parquet_layout import Layout
+from tabvae.files.records import Dialect
 
 STDIN = "-"
 PARQUET_MAGIC = b"PAR1"

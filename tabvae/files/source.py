@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from tabvae.columns.arrays import Document
 from tabvae.columns.from_json import from_json
-from tabvae.files.csv_reader import Dialect
+from tabvae.files.records import Dialect
 from tabvae.values import arrow
 from tabvae.values.arrow import Ints
 
@@ -29,6 +29,7 @@ class Source:
         encoding: the one that was asked for.
         fingerprint: of the table; ``None`` if the model was fitted before there was one.
         unseen: digest of the numbers of the rows that no network trained on; likewise.
+        quote, escape, header_rows, skip_rows, comment, bad_rows: of a text table, as in `Dialect`.
 
     Raises:
         ValueError: there is no such table.
@@ -47,9 +48,15 @@ class Source:
     encoding: str | None
     fingerprint: str | None
     unseen: str | None
+    quote: str = '"'
+    escape: str | None = None
+    header_rows: int | None = None
+    skip_rows: int = 0
+    comment: str = ""
+    bad_rows: str = "error"
 
     def __post_init__(self) -> None:
-        Dialect(self.delimiter, self.encoding)
+        _ = self.dialect
         named = bool(self.paths) and not any("\0" in path for path in self.paths)
         if not named or self.format not in ("csv", "parquet"):
             raise ValueError("a table without a file, or in no known format")
@@ -60,7 +67,23 @@ class Source:
     @property
     def dialect(self) -> Dialect:
         """How it was written."""
-        return Dialect(self.delimiter, self.encoding)
+        names = {field.name for field in fields(Dialect)} & {field.name for field in fields(self)}
+        return Dialect(**{name: getattr(self, name) for name in names})
+
+    @classmethod
+    def read(
+        cls, paths: Sequence[str], fmt: str, dialect: Dialect, table: pa.Table, unseen: Ints
+    ) -> Source:
+        """Of a ``table`` that was read from ``paths``, of which no network trains on ``unseen``."""
+        names = {field.name for field in fields(Dialect)} & {field.name for field in fields(cls)}
+        written = {name: getattr(dialect, name) for name in names}
+        return cls(
+            tuple(paths),
+            fmt,
+            fingerprint=fingerprint(table),
+            unseen=digest_of_rows(unseen),
+            **written,
+        )
 
     def is_of(self, table: pa.Table) -> bool:
         """The table has the names and cells of the one that was fitted on, in the same order."""

@@ -19,10 +19,10 @@ from typing import IO, BinaryIO, TextIO
 
 import pyarrow as pa
 
-from tabvae.errors import OutputError, ReaderLeftError, shown
-from tabvae.files.csv_reader import Dialect
+from tabvae.errors import OutputError, ReaderLeftError, one_line, shown
 from tabvae.files.memory import ReadConfig
 from tabvae.files.reader import STDIN
+from tabvae.files.records import Dialect
 from tabvae.files.sniffing import DELIMITERS
 from tabvae.values import arrow
 
@@ -232,6 +232,10 @@ def _write_rows(
     try:
         _write_csv(table, text, dialect)
         text.flush()
+    except csv.Error as error:
+        raise OutputError(
+            f"a cell holds what ends it, and there is no quote: {one_line(error)}", "--quote '\"'"
+        ) from error
     except UnicodeEncodeError as error:
         raise OutputError(
             f"{encoding} has no character {shown(error.object[error.start])}", "--encoding utf-8"
@@ -241,27 +245,40 @@ def _write_rows(
 
 
 def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
-    delimiter = dialect.delimiter or ","
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=dialect.newline)
-    quoting = csv.writer(
-        text, delimiter=delimiter, lineterminator=dialect.newline, quoting=csv.QUOTE_ALL
-    )
-    header = table.column_names
+    write, write_quoted = dialect.writer(text), dialect.writer(text, quoted=True)
     if dialect.mark:
         text.write(BYTE_ORDER_MARK)
-    (quoting if _misleading(header) else writer).writerow(header)
-    # Readers take a lone carriage return for the end of a row; ``csv`` does not quote it.
-    unsafe = re.compile("\r") if len(header) > 1 else IN_HEADER
+    headed, first = dialect.header_rows != 0, True
+    for row in _text_rows(table, headed):
+        quoted = _unsafe(row, dialect) or (first and _misleading(row, headed))
+        (write_quoted if quoted else write)(row)
+        first = False
+
+
+def _text_rows(table: pa.Table, headed: bool) -> Iterator[Sequence[str | None]]:
+    if headed:
+        yield table.column_names
     for batch in table.to_batches(ReadConfig().rows_per_chunk(table.num_columns)):
         columns = [arrow.to_text(arrow.flat(column)).to_pylist() for column in batch.columns]
-        for row in zip(*columns, strict=True):
-            quoted = any(cell is not None and unsafe.search(cell) for cell in row)
-            (quoting if quoted else writer).writerow(row)
+        yield from zip(*columns, strict=True)
 
 
-def _misleading(header: Sequence[str]) -> bool:
-    """Whether a reader would take the header, as it is, for something else."""
-    start = header[0].lower() if header else ""
-    return start.startswith((BYTE_ORDER_MARK, "sep=")) or any(
-        IN_HEADER.search(name) for name in header
-    )
+def _unsafe(row: Sequence[str | None], dialect: Dialect) -> bool:
+    """Whether a reader would take the row for another, or a comment, if not all of it is quoted."""
+    if dialect.comment and (row[0] or "").startswith(dialect.comment):
+        return True
+    # Readers take any of these for the end of a row; ``csv`` quotes that of the dialect. A quote it
+    # escapes, but need not quote.
+    ends = "\n" if dialect.newline == "\r" else "\r"
+    unsafe = f"{IN_HEADER.pattern}|{ends}" if len(row) == 1 else ends
+    if dialect.escape:
+        unsafe += f"|{re.escape(dialect.quote)}"
+    return any(cell is not None and re.search(unsafe, cell) for cell in row)
+
+
+def _misleading(row: Sequence[str | None], headed: bool) -> bool:
+    """Whether a reader would take the first row, as it is, for something else."""
+    start = (row[0] or "").lower() if row else ""
+    if start.startswith((BYTE_ORDER_MARK, "sep=")):
+        return True
+    return headed and any(cell is not None and IN_HEADER.search(cell) for cell in row)
