@@ -14,6 +14,7 @@ from tabvae.columns.codes import Codes
 from tabvae.columns.describe import describe
 from tabvae.columns.schema import ColumnKind
 from tabvae.imputation.impute import Imputer
+from tabvae.imputation.order import labels
 from tabvae.model import Model
 from tabvae.predict.predictor import Predictor
 from tabvae.tasks.diagnostics import Card
@@ -52,7 +53,13 @@ def fit(
     axis, min_count = settings.objective.axis, settings.min_count
     schema = describe(table, na_values, kinds, formats, settings.grid, min_count)
     codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
-    return learn(codec, codec.transform(table), settings, progress, checkpoint)
+    codes = codec.transform(table)
+    found = [] if settings.grid else labels(codec, codes, settings.seed)
+    if chosen := set(found) - set(kinds or {}):
+        schema = schema.with_labels(chosen)
+        codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
+        codes = codec.transform(table)
+    return learn(codec, codes, settings, progress, checkpoint)
 
 
 def learn(

@@ -138,9 +138,11 @@ class ContinuousBins:
         return self.deviations(probabilities @ self.means)
 
     def of_guess(self, guess: Floats) -> tuple[Ints, Floats]:
-        """Bins and values (n,) of numbers in column deviations."""
+        """Bins and values (n,) of numbers in column deviations; where all bins are atoms, numbers
+        that occur."""
         values = self.center + guess * self.scale
-        return self.encode(values), values
+        bins = self.encode(values)
+        return bins, values if self.widths.any() else self.means[bins]
 
     def truth(self, bins: Ints, values: Floats) -> Floats:
         """What a perfect guess of cells (n,) would be."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -287,6 +287,23 @@ class Schema:
                 f"{limits.fewest_columns} are needed ({reasons})",
                 "'tabvae inspect' shows why, --categorical or --numeric overrides",
             )
+
+    def with_labels(self, names: Collection[str]) -> Schema:
+        """With the columns of whole numbers ``names`` as categories, for the order of their numbers
+        does not matter."""
+
+        def labelled(column: Column) -> Column:
+            return replace(
+                column,
+                kind=ColumnKind.CATEGORICAL,
+                reason=f"{column.distinct} whole numbers, better predicted as labels than by order",
+                numbers=None,
+                minimum=None,
+                maximum=None,
+            )
+
+        columns = tuple(labelled(c) if c.name in names else c for c in self.columns)
+        return replace(self, columns=columns)
 
     def warn_of_doubts(self) -> None:
         """Warn of dates whose days may be their months, and of all other doubts."""
