@@ -13,7 +13,7 @@ import click
 from . import options
 from .console import say, training_progress
 from .session import MODEL_SUFFIX, read_files
-from .words import leakage_in_words, withheld_in_words
+from .words import leakage_in_words, rules_in_words, withheld_in_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,6 +80,7 @@ def command(
     given, formats = read_kinds(kinds, loaded.table)
     overrides = asdict(kinds)
     del overrides["schema"]
+    overrides["find_rules"] = not overrides.pop("no_rules")
     overrides["datetime"] = (*kinds.datetime, *(f"{name}={f}" for name, f in formats.items()))
     model = TabVAE(
         **asdict(family),
@@ -161,6 +162,7 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
     active = f", {card.active} of {len(card.kl)} latent dimensions active" if len(card.kl) else ""
     lines = [
         f"{schema.rows} rows, {len(kinds)} columns: {counted}",
+        *rules_in_words(schema.rules),
         f"{len(card.records)} network(s), best at step {best.best_step}{active}",
         f"wrote {target} in {seconds:.0f} s: {room(model, target)}",
     ]

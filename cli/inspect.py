@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from .console import literal
 from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
+    from tabvae.columns.relations import JudgedRule
     from tabvae.columns.schema import Schema
     from tabvae.estimator import TabVAE
 
@@ -46,6 +48,7 @@ def command(
         return
     from tabvae.columns.infer import infer_schema
     from tabvae.columns.overrides import Overrides
+    from tabvae.columns.relations import judged, with_rules
     from tabvae.values.arrow import DEFAULT_NA_VALUES
 
     from .fit import read_kinds
@@ -58,11 +61,16 @@ def command(
     formats = {**formats_given, **asked.formats(names)}
     na_values = reading.na_values(DEFAULT_NA_VALUES)
     inferred = infer_schema(loaded.table, na_values, given, formats)
+    schema = with_rules(inferred, loaded.table, na_values, kinds.rules, not kinds.no_rules)
+    found = judged(schema, loaded.table, na_values)
     with standard_output():
         if as_json:
-            click.echo(json.dumps(inferred.to_json(), indent=2))
+            rules = [asdict(rule) for rule in found]
+            click.echo(json.dumps({**schema.to_json(), "rules": rules}, indent=2))
         else:
-            show_schema(Console(markup=False, emoji=False), inferred, file)
+            console = Console(markup=False, emoji=False)
+            show_schema(console, schema, file)
+            show_rules(console, found)
 
 
 def show_schema(console: Any, schema: Schema, title: str) -> None:
@@ -84,11 +92,26 @@ def show_schema(console: Any, schema: Schema, title: str) -> None:
     console.print(table)
 
 
+def show_rules(console: Any, rules: Sequence[JudgedRule]) -> None:
+    """A table of rules, and the first lines that break each."""
+    from rich.table import Table
+
+    if not rules:
+        return
+    table = Table()
+    for heading in ("rule", "kept", "broken", "in rows"):
+        table.add_column(heading, overflow="fold")
+    for rule in rules:
+        rows = ", ".join(map(str, rule.rows)) + (", ..." if rule.broken > len(rule.rows) else "")
+        table.add_row(*map(literal, (rule.text, f"{rule.kept:.1%}", str(rule.broken or ""), rows)))
+    console.print(table)
+
+
 def show_card(console: Any, model: TabVAE) -> None:
     """The model's columns, training and diagnostics."""
     from rich.table import Table
 
-    from .words import leakage_in_words, withheld_in_words
+    from .words import leakage_in_words, rules_in_words, withheld_in_words
 
     grid = f", grid {model.grid}" if model.grid else ""
     size = model.fitted_.networks.latent
@@ -96,6 +119,8 @@ def show_card(console: Any, model: TabVAE) -> None:
 
     console.print(f"model: {kind}", highlight=False)
     show_schema(console, model.fitted_.schema, "fitted on")
+    for line in rules_in_words(model.fitted_.schema.rules, most=1000):
+        console.print(line, highlight=False, soft_wrap=True)
     card = model.fitted_.card
     table = Table(title="training", title_justify="left")
     for heading in ("network", "step", "reconstruction", "KL", "held-out loss"):

@@ -65,6 +65,8 @@ class Kinds:
     datetime: tuple[str, ...]
     ignore: tuple[str, ...]
     schema: str | None
+    rules: tuple[str, ...]
+    no_rules: bool
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,14 @@ kind_options = _bundle(
     ),
     click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
     click.option("--schema", metavar="FILE", help="Kinds from a file that 'inspect --json' wrote."),
+    click.option(
+        "--rule",
+        "rules",
+        metavar="RULE",
+        multiple=True,
+        help="To keep: 'total = price * amount', 'begin <= end' or 'city -> country'; repeatable.",
+    ),
+    click.option("--no-rules", is_flag=True, help="Look for no other rules."),
 )
 
 family_options = _bundle(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tabvae.estimator import TabVAE
+    from tabvae.rules.rules import AnyRule
     from tabvae.tasks.leakage import Leakage
 
 
@@ -22,6 +24,15 @@ def leakage_in_words(leakage: Leakage) -> str:
         f"note: this file gives rows away: {told}; treat it like the table, or fit with "
         "--min-count 10 or --ignore for columns of rare values"
     )
+
+
+def rules_in_words(rules: Sequence[AnyRule], most: int = 8) -> list[str]:
+    """The rules of a table, a line each; the first few of many."""
+    from tabvae.errors import printable
+
+    lines = [f"rule: {printable(str(rule))}" for rule in rules[:most]]
+    more = len(rules) - most
+    return [*lines, f"and {more} rule(s) more; 'tabvae inspect' has them"] if more > 0 else lines
 
 
 def withheld_in_words(model: TabVAE) -> str:

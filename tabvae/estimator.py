@@ -22,6 +22,7 @@ from tabvae.files.source import Source
 from tabvae.fit import fit
 from tabvae.model import Model
 from tabvae.network.objective import Objective
+from tabvae.rules.rules import AnyRule
 from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
@@ -54,6 +55,9 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ignore: columns to carry through and not to model.
         na_values: texts that mean a missing cell; ``None`` for the usual ones.
         min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
+        rules: between columns, such as ``total = price * quantity``, ``begin <= end`` or
+            ``city -> country``; they are kept beside those that are found.
+        find_rules: look for rules in the table.
         memorise: let networks and trees learn single rows by heart: small tables are imputed
             better, and their rows can be read from the model.
 
@@ -91,6 +95,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         na_values: tuple[str, ...] | None = None,
         min_count: int = 1,
         memorise: bool = False,
+        rules: tuple[str, ...] = (),
+        find_rules: bool = True,
     ) -> None:
         self.model = model
         self.effort = effort
@@ -110,6 +116,13 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.na_values = na_values
         self.min_count = min_count
         self.memorise = memorise
+        self.rules = rules
+        self.find_rules = find_rules
+
+    @property
+    def rules_(self) -> tuple[AnyRule, ...]:
+        """The rules between columns, which what is filled and drawn keeps."""
+        return self._fitted().schema.rules
 
     # pandas in, pandas out
 
@@ -264,7 +277,10 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = table.column_names
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
-        self.fitted_ = fit(table, settings, na_values, given, formats, progress, checkpoint)
+        rules, find = tuple(self.rules), self.find_rules
+        self.fitted_ = fit(
+            table, settings, na_values, given, formats, progress, checkpoint, rules, find
+        )
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
         return self

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ from torch import Tensor
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.describe import describe
+from tabvae.columns.relations import with_rules
 from tabvae.columns.schema import ColumnKind
 from tabvae.imputation.impute import Imputer
 from tabvae.imputation.order import labels
@@ -34,6 +35,8 @@ def fit(
     formats: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
+    rules: Sequence[str] = (),
+    find_rules: bool = True,
 ) -> Model:
     """Learn a table.
 
@@ -45,10 +48,14 @@ def fit(
         formats: datetime formats that are given.
         progress: called several times while training.
         checkpoint: keeps the state of training, and brings back that of an earlier run.
+        rules: between columns, as people write them.
+        find_rules: look for others.
 
     Raises:
+        ParameterError: a rule is none.
         DataError: the table is too small, or nothing in it can be modelled.
-        SchemaError: a given column does not exist or cannot be of that kind or format.
+        SchemaError: a given column does not exist or cannot be of that kind or format, or there is
+            no rule of it.
     """
     axis, min_count = settings.objective.axis, settings.min_count
     schema = describe(table, na_values, kinds, formats, settings.grid, min_count)
@@ -59,6 +66,8 @@ def fit(
         schema = schema.with_labels(chosen)
         codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
         codes = codec.transform(table)
+    if not settings.grid:
+        codec.schema = with_rules(schema, table, na_values, rules, find_rules, min_count)
     return learn(codec, codes, settings, progress, checkpoint)
 
 

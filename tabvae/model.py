@@ -37,7 +37,9 @@ from tabvae.tasks.embed import (
     write_coordinates,
 )
 from tabvae.tasks.evaluate import Evaluation, evaluate
+from tabvae.tasks.follow import follow, keep, missing_cells, out_of_order
 from tabvae.tasks.generate import generate, rows_where
+from tabvae.values.arrow import Mask
 
 T = TypeVar("T")
 
@@ -65,12 +67,14 @@ class Model:
         projection: of the rows; ``None`` where the code of the first network is their place.
         card: what happened in training, diagnostics and calibration.
         rows_per_block: how many rows are encoded at once: a large table does not fit as codes.
+        most_redraws: how often new rows that break an order are drawn again.
     """
 
     imputer: Imputer
     projection: RowProjection
     card: Card
     rows_per_block: int = 8192
+    most_redraws: int = 8
 
     @property
     def predictor(self) -> Predictor:
@@ -169,10 +173,21 @@ class Model:
         """The same table with its gaps filled."""
 
         def filled(block: Block) -> pa.Table:
-            sample = self.imputer.complete(block.codes)
-            return fill(self.codec, block.rows, block.codes, sample)
+            rows, codes = self._followed(block)
+            return self._kept(block, fill(self.codec, rows, codes, self.imputer.complete(codes)))
 
         return pa.concat_tables(self._in_blocks(filled, table)).unify_dictionaries()
+
+    def _followed(self, block: Block) -> tuple[pa.Table, Codes]:
+        """The rows with the cells that follow from others by rules, and their codes."""
+        rows = follow(self.codec, block.rows)
+        return rows, block.codes if rows is block.rows else self.codec.transform(rows)
+
+    def _kept(self, block: Block, filled: pa.Table) -> pa.Table:
+        """The rows of a block as ``filled``, by the rules."""
+        if not self.schema.rules:
+            return filled
+        return keep(self.codec, filled, missing_cells(self.codec, block.rows))
 
     def probabilities(self, table: pa.Table, name: str) -> pa.Table:
         """How probable each value of a categorical column is in each row.
@@ -210,8 +225,9 @@ class Model:
             raise ParameterError(f"draws must be at least 1, however: {draws}", "--draws 5")
 
         def drawn(block: Block) -> list[pa.Table]:
-            samples = self.imputer.draw(block.codes, draws, seed, block.start)
-            return [fill(self.codec, block.rows, block.codes, sample) for sample in samples]
+            rows, codes = self._followed(block)
+            samples = self.imputer.draw(codes, draws, seed, block.start)
+            return [self._kept(block, fill(self.codec, rows, codes, one)) for one in samples]
 
         parts = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW), strict=True)
         return [pa.concat_tables(part).unify_dictionaries() for part in parts]
@@ -250,10 +266,24 @@ class Model:
                 "a plain autoencoder has no distribution over its latent space to draw rows from",
                 "fit with --model vae, the default",
             )
-        given = rows_where(self.codec, n, where or {})
-        sample = generate(self.predictor, given, seed, not complete, one_shot, temperature)
-        modelled = self.codec.inverse_transform(sample.codes, sample.quantiles)
-        return whole_table(self.schema, modelled)
+
+        def drawn(rows: int, seed: int) -> tuple[pa.Table, dict[str, Mask]]:
+            given = rows_where(self.codec, rows, where or {})
+            sample = generate(self.predictor, given, seed, not complete, one_shot, temperature)
+            modelled = self.codec.inverse_transform(sample.codes, sample.quantiles)
+            free = {name: np.full(rows, name not in (where or {})) for name in self.schema.names}
+            return keep(self.codec, modelled, free, ordered=False), free
+
+        table, free = drawn(n, seed)
+        for attempt in range(1, self.most_redraws + 1):
+            broken = np.flatnonzero(out_of_order(self.codec, table))
+            if not len(broken):
+                break
+            again, _ = drawn(len(broken), seed + attempt)
+            places = np.arange(n)
+            places[broken] = n + np.arange(len(broken))
+            table = pa.concat_tables([table, again]).unify_dictionaries().take(places)
+        return whole_table(self.schema, keep(self.codec, table, free))
 
     def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:
         """How odd each row is, and which cells make it so.

@@ -75,8 +75,14 @@ def _column_from_12(column: Document) -> Document:
 
 
 def _from_13(document: Document) -> Document:
-    """Text tables had one line of names, and quotes as RFC 4180 has them."""
-    return {**document, "format": 14}
+    """Text tables had one line of names, and quotes as RFC 4180 has them; no rules were looked
+    for."""
+    return {
+        **document,
+        "format": 14,
+        "parameters": {**document["parameters"], "rules": [], "find_rules": True},
+        "schema": {**document["schema"], "rules": []},
+    }
 
 
 _STEPS = (_from_11, _from_12, _from_13)

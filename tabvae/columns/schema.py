@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
+from tabvae.rules.rules import AnyRule, Dependency, rule_from_document
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats, Mask, NumberFormat
 from tabvae.values.dates import is_datetime_format
@@ -208,6 +209,10 @@ class Schema:
         columns: all of them.
         types: names and types, without metadata.
         rows: of the table.
+        rules: between its columns.
+
+    Raises:
+        ValueError: a rule is of other columns.
 
     **Examples**
 
@@ -220,6 +225,16 @@ class Schema:
     columns: tuple[Column, ...]
     types: pa.Schema
     rows: int = 0
+    rules: tuple[AnyRule, ...] = ()
+
+    def __post_init__(self) -> None:
+        modelled = {column.name: column.kind for column in self.columns if column.kind.modelled}
+        for rule in self.rules:
+            for name in rule.columns:
+                if name not in modelled:
+                    raise ValueError(f"the rule {shown(rule)} is of a column that is not modelled")
+                if not isinstance(rule, Dependency) and not modelled[name].continuous:
+                    raise ValueError(f"the rule {shown(rule)} is of a column without numbers")
 
     @property
     def names(self) -> list[str]:
@@ -326,6 +341,7 @@ class Schema:
         return {
             "rows": self.rows,
             "columns": [asdict(c) for c in self.columns],
+            "rules": [rule.document() for rule in self.rules],
             "types": b64encode(self.types.serialize().to_pybytes()).decode(),
         }
 
@@ -344,7 +360,8 @@ class Schema:
         rows = document["rows"]
         if type(rows) is not int or not 0 < rows < TableLimits.most_rows:
             raise ValueError(f"a table of {shown(rows)} rows")
-        return cls(columns, types, rows)
+        rules = tuple(rule_from_document(rule) for rule in document["rules"])
+        return cls(columns, types, rows, rules)
 
 
 def _width(kind: pa.DataType) -> int:

@@ -1,0 +1,1 @@
+"""Rules between columns: what they say, and how they are found."""

@@ -1,0 +1,102 @@
+"""Arithmetic of columns, as people write it: ``price * quantity * (1 - discount / 100)``."""
+
+from __future__ import annotations
+
+import ast
+import operator
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from tabvae.errors import ParameterError, shown
+from tabvae.values.arrow import Floats
+
+LONGEST = 1000
+"""Characters of an expression; a model file may not ask for pages of it."""
+OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+def quoted(name: str) -> str:
+    """A column's name as expressions have it: between backticks if it is no plain word.
+
+    >>> quoted("price"), quoted("list price")
+    ('price', '`list price`')
+    """
+    return name if re.fullmatch(r"[^\W\d]\w*", name) else f"`{name}`"
+
+
+def columns_of(text: str) -> tuple[str, ...]:
+    """The columns that an expression names, in order, each once.
+
+    Raises:
+        ParameterError: it is no arithmetic of columns and numbers.
+
+    >>> columns_of("price * (1 + `tax rate` / 100) - price")
+    ('price', 'tax rate')
+    """
+    tree, names = _parsed(text)
+    found = sorted(
+        (node for node in ast.walk(tree) if isinstance(node, ast.Name)),
+        key=lambda node: node.col_offset,
+    )
+    return tuple(dict.fromkeys(names.get(node.id, node.id) for node in found))
+
+
+def evaluate(text: str, values: Mapping[str, Floats]) -> Floats:
+    """(N,) an expression of the ``values`` (N,) of its columns; not finite where it has no result.
+
+    >>> evaluate("a / b", {"a": np.array([1.0, 6.0]), "b": np.array([0.0, 4.0])})
+    array([inf, 1.5])
+    """
+    tree, names = _parsed(text)
+
+    def value(node: ast.expr) -> Any:
+        match node:
+            case ast.BinOp():
+                return OPERATORS[type(node.op)](value(node.left), value(node.right))
+            case ast.UnaryOp():
+                return -value(node.operand)
+            case ast.Name():
+                return values[names.get(node.id, node.id)]
+            case ast.Constant():
+                return node.value
+        raise AssertionError
+
+    with np.errstate(all="ignore"):
+        result: Floats = np.asarray(value(tree), np.float64)
+    return result
+
+
+@lru_cache
+def _parsed(text: str) -> tuple[ast.expr, dict[str, str]]:
+    """The expression as a tree, and the columns that stand behind the names in it."""
+    names: dict[str, str] = {}
+
+    def placeholder(found: re.Match[str]) -> str:
+        names[f"__{len(names)}"] = found[1]
+        return f"__{len(names) - 1}"
+
+    plain = re.sub("`([^`]*)`", placeholder, text)
+    wrong = ParameterError(f"no arithmetic of columns: {shown(text)}", "total = price * quantity")
+    if len(text) > LONGEST:
+        raise wrong
+    try:
+        tree = ast.parse(plain.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise wrong from error
+    for node in ast.walk(tree):
+        number = isinstance(node, ast.Constant) and type(node.value) in (int, float)
+        minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
+        known = isinstance(node, ast.BinOp) and type(node.op) in OPERATORS
+        part = isinstance(node, ast.operator | ast.USub | ast.expr_context | ast.Name)
+        if not (number or minus or known or part):
+            raise wrong
+    return tree, names
