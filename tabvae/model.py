@@ -37,7 +37,7 @@ from tabvae.tasks.embed import (
     write_coordinates,
 )
 from tabvae.tasks.evaluate import Evaluation, evaluate
-from tabvae.tasks.follow import follow, keep, missing_cells, out_of_order
+from tabvae.tasks.follow import broken_rules, follow, keep, missing_cells, out_of_order
 from tabvae.tasks.generate import generate, rows_where
 from tabvae.values.arrow import Mask
 
@@ -297,7 +297,8 @@ class Model:
             ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
             ``p_value`` (share of ordinary rows at least as odd), ``outlier`` (p-value at most
             ``fpr``), and for the three cells that account for most of it ``column_1``,
-            ``observed_1``, ``expected_1`` and so on.
+            ``observed_1``, ``expected_1`` and so on. If there are rules, ``rule`` and
+            ``rule_asks``: the first one that the row breaks, and the cell that would keep it.
 
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
@@ -314,7 +315,8 @@ class Model:
             )
 
         def judged(block: Block) -> pa.Table:
-            return self.card.judge(self.predictor, block.rows, block.codes, chosen, fpr)
+            found = self.card.judge(self.predictor, block.rows, block.codes, chosen, fpr)
+            return _beside(found, broken_rules(self.codec, block.rows))
 
         return pa.concat_tables(self._in_blocks(judged, table))
 
@@ -419,3 +421,10 @@ class Model:
         written = whole_table(self.schema, modelled, pa.table({}))
         if not self.codec.transform(written).observed[:2].all():
             raise ValueError("a column that cannot read what it writes")
+
+
+def _beside(one: pa.Table, other: pa.Table) -> pa.Table:
+    """The columns of both."""
+    for name in other.column_names:
+        one = one.append_column(name, other.column(name))
+    return one

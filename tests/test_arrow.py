@@ -99,6 +99,7 @@ def test_a_moment_that_no_clock_shows_is_not_understood(text: str) -> None:
 DAYS = st.lists(st.dates(datetime.date(1000, 1, 1)), min_size=1, max_size=60)
 
 
+@pytest.mark.slow
 @given(DAYS, st.sampled_from(["%d/%m/%Y", "%m/%d/%Y"]))
 def test_no_other_format_reads_more_cells(days: list[datetime.date], written: str) -> None:
     texts = pa.array([f"{day:{written}}" for day in days])

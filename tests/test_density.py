@@ -125,6 +125,7 @@ def test_odder_rows_are_rarer_without_end() -> None:
     np.testing.assert_allclose(known.rarity(known.quantiles[[100, 180]]), -np.log([0.5, 0.1]), 0.01)
 
 
+@pytest.mark.slow
 def test_a_row_that_is_a_little_off_everywhere_is_found() -> None:
     """No cell of it is odd given the others, but no row is like it."""
     import pandas as pd

@@ -170,6 +170,32 @@ def test_drawn_rows_break_no_rule(stays: tuple[Path, pd.DataFrame]) -> None:
     assert set(given["city"]) == {"Lyon"}
 
 
+def test_without_rows_there_is_nothing_to_follow(stays: tuple[Path, pd.DataFrame]) -> None:
+    model = TabVAE.load(str(stays[0] / "stays.tabvae"))
+    nothing = stays[1].head(0)
+    assert len(model.impute(nothing)) == len(model.detect(nothing)) == 0
+
+
+def test_detect_names_the_rule_that_a_row_breaks_and_what_it_asks_for(
+    stays: tuple[Path, pd.DataFrame],
+) -> None:
+    rows = stay_table(seed=5).head(40)
+    rows.loc[3, "end"], rows.loc[8, "most"] = rows.loc[3, "begin"], rows.loc[8, "least"] - 1
+    rows.loc[5, ["city", "country"]] = "Oslo", "Italy"
+    rows.to_csv(stays[0] / "new.csv", index=False)
+    found = tabvae(stays[0], "detect", "new.csv").frame()
+    broken = found[found["rule"] != ""]
+    end = pd.to_datetime(rows.loc[3, "begin"], format="%d.%m.%Y") + pd.Timedelta(
+        int(rows.loc[3, "nights"]), "D"
+    )
+    assert dict(zip(broken.index, broken["rule_asks"], strict=True)) == {
+        3: f"end = {end:%d.%m.%Y}",
+        5: "country = Norway",
+        8: f"most >= {rows.loc[8, 'least']:.1f}",
+    }
+    assert list(broken["rule"]) == ["end = begin + nights", "city -> country", "least <= most"]
+
+
 def test_inspect_names_the_rows_that_break_a_rule(tmp_path: Path) -> None:
     frame = stay_table()
     frame.loc[6, "country"] = "Norway" if frame.loc[6, "country"] == "Italy" else "Italy"

@@ -163,9 +163,8 @@ class Dependency:
 
     def known(self, cells: Cells) -> Mask:
         asked, found = self.asked(cells), cells.texts[self.dependent]
-        return np.array(
-            [a is not None and f is not None for a, f in zip(asked, found, strict=True)]
-        )
+        there = [a is not None and f is not None for a, f in zip(asked, found, strict=True)]
+        return np.array(there, np.bool_)
 
     def kept(self, cells: Cells) -> Mask:
         same: Mask = self.asked(cells) == cells.texts[self.dependent]

@@ -15,9 +15,10 @@ import pyarrow as pa
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.relations import cells_of, in_cells, rounded
 from tabvae.columns.schema import Column
+from tabvae.rules.expression import quoted
 from tabvae.rules.rules import AnyRule, Cells, Dependency, Formula, Order, Texts
 from tabvae.values import arrow
-from tabvae.values.arrow import Floats, Mask
+from tabvae.values.arrow import Floats, Ints, Mask
 
 PASSES = 3
 """Over all rules: what follows from one may be what another needs."""
@@ -120,7 +121,8 @@ def follow(codec: TableCodec, table: pa.Table) -> pa.Table:
             if isinstance(rule, Formula):
                 _work_out(rule, work)
             elif isinstance(rule, Dependency):
-                unknown = np.array([text is None for text in work.cells.texts[rule.dependent]])
+                texts = work.cells.texts[rule.dependent]
+                unknown = np.array([text is None for text in texts], np.bool_)
                 work.set_texts(rule.dependent, unknown, rule.asked(work.cells))
         if sum(int(rows.sum()) for rows in work.changed.values()) == before:
             break
@@ -194,3 +196,38 @@ def out_of_order(codec: TableCodec, table: pa.Table) -> Mask:
         if isinstance(rule, Order) and work.can_follow(rule):
             broken |= ~rule.kept(work.cells)
     return broken
+
+
+def broken_rules(codec: TableCodec, table: pa.Table) -> pa.Table:
+    """Of each row, the first rule that it breaks, and what that asks for.
+
+    Returns:
+        ``rule`` and ``rule_asks`` (N,), the cell that would keep it; both null where none is
+        broken. Without rules, no columns.
+    """
+    if not codec.schema.rules:
+        return pa.table({})
+    work = _Work.of(codec, table, {})
+    rules, asked = np.full(table.num_rows, None, object), np.full(table.num_rows, None, object)
+    for rule in codec.schema.rules:
+        if not work.can_follow(rule):
+            continue
+        rows = np.flatnonzero(~rule.kept(work.cells) & (rules == None))  # noqa: E711 - cell by cell
+        if len(rows):
+            rules[rows] = str(rule)
+            asked[rows] = _asked(rule, work, rows)
+    return pa.table(
+        {"rule": pa.array(rules, pa.string()), "rule_asks": pa.array(asked, pa.string())}
+    )
+
+
+def _asked(rule: AnyRule, work: _Work, rows: Ints) -> list[str]:
+    """The cell of each of ``rows`` that a rule asks for, as text."""
+    if isinstance(rule, Dependency):
+        return [f"{quoted(rule.dependent)} = {text}" for text in rule.asked(work.cells)[rows]]
+    if isinstance(rule, Formula):
+        name, sign, values = rule.target, "=", rule.asked(work.cells)
+    else:
+        name, sign, values = rule.high, ">=", work.cells.numbers[rule.low]
+    texts = in_cells(work.columns[name], values[rows], pa.string()).to_pylist()
+    return [f"{quoted(name)} {sign} {text.strip()}" for text in texts]
