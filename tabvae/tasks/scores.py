@@ -47,6 +47,8 @@ class Examined:
 
     def score(self, name: str) -> Floats:
         """(N,) one of ``SCORES``; measured once, also where others ask for it."""
+        if not len(self.codes):
+            return np.zeros(0)
         if name not in self._scores:
             self._scores[name] = SCORES[name].rows(self)
         return self._scores[name]
