@@ -59,7 +59,7 @@ class RuleConfig:
     most_chance: float = 0.9
     most_rows: int = 20_000
     rows_to_try: int = 16
-    most_pairs: int = 60
+    most_pairs: int = 40
     most_triples: int = 25
     most_values: int = 1000
     fewest_cells: int = 5
@@ -154,22 +154,32 @@ def _likely(
     config: RuleConfig,
 ) -> Iterator[tuple[str, list[int]]]:
     """Expressions, and the columns that each may be in a few rows: of few columns first."""
+    usual = np.array([_commonest(column) for column in numbers])
+    unusual = np.isfinite(numbers) & (numbers != usual[:, None])
     for terms in _terms(names, config):
-        complete = np.flatnonzero(np.isfinite(numbers[list(terms)]).all(0))
-        if not len(complete):
+        # Where a column that is mostly zero is not, a sum with it tells something.
+        telling = np.flatnonzero(unusual[list(terms)].all(0))
+        if len(telling) < config.rows_to_try:
+            telling = np.flatnonzero(np.isfinite(numbers[list(terms)]).all(0))
+        if not len(telling):
             continue
-        rows = rng.choice(complete, min(config.rows_to_try, len(complete)), replace=False)
+        rows = rng.choice(telling, min(config.rows_to_try, len(telling)), replace=False)
         sample = numbers[:, rows]
         scale = slack[:, None] * (1 + 1e-6) + 1e-9 * np.abs(sample)
+        told = np.maximum(0.75 * np.isfinite(sample).sum(1), 3)
         others = [t for t in range(len(names)) if t not in terms]
         for text, values in _expressions(terms, sample, names, days, others, slack):
             with np.errstate(all="ignore"):
                 near = np.abs(sample - values) <= scale
-            told = np.isfinite(sample)
-            enough = near.sum(1) >= np.maximum(0.75 * told.sum(1), 3)
+            enough = (near.sum(1) >= told) & ((near & unusual[:, rows]).sum(1) >= 3)
             targets = [t for t in others if enough[t] and _same_unit(t, text, terms, names, days)]
             if targets:
                 yield text, targets
+
+
+def _commonest(values: Floats) -> float:
+    distinct, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    return float(distinct[counts.argmax()])
 
 
 def _terms(names: list[str], config: RuleConfig) -> Iterator[tuple[int, ...]]:

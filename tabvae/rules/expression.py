@@ -14,8 +14,8 @@ import numpy as np
 from tabvae.errors import ParameterError, shown
 from tabvae.values.arrow import Floats
 
-LONGEST = 1000
-"""Characters of an expression; a model file may not ask for pages of it."""
+LONGEST = 400
+"""Characters of an expression: a model file may ask neither for pages of it nor for depth."""
 OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
