@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -148,6 +149,13 @@ def assert_ends_well(script: str) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_package_is_installed() -> None:
+    text = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    installed = set(tomllib.loads(text)["tool"]["setuptools"]["packages"])
+    folders = {name_of(path) for path in LIBRARY.rglob("__init__.py")}
+    assert folders | {"tabvae_cli"} == installed
 
 
 def test_help_loads_no_heavy_library() -> None:
