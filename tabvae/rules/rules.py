@@ -87,14 +87,22 @@ class Formula:
 
     def solved(self, cells: Cells, name: str) -> Floats:
         """(N,) what column ``name`` of the expression has to be, where the expression is linear in
-        it; NaN elsewhere."""
-        trials = [{**cells.numbers, name: np.full(len(cells.numbers[name]), x)} for x in (0, 1, 2)]
-        zero, one, two = (evaluate(self.expression, trial) for trial in trials)
-        slope = one - zero
-        linear = np.abs(two - one - slope) <= 1e-9 * np.maximum(np.abs(two), np.abs(one))
+        it or in one over it; NaN elsewhere."""
+
+        def at(x: float) -> Floats:
+            values = np.full(len(cells.numbers[name]), x)
+            return evaluate(self.expression, {**cells.numbers, name: values})
+
+        def line(low: Floats, middle: Floats, high: Floats) -> Floats:
+            """Of three values at 1, 2 and 3, where the target lies."""
+            slope = middle - low
+            bent = np.abs(high - middle - slope) > 1e-9 * np.maximum(np.abs(high), np.abs(low))
+            place = 1 + (cells.numbers[self.target] - low) / slope
+            return np.where(bent | ~np.isfinite(place), np.nan, place)
+
         with np.errstate(all="ignore"):
-            x = (cells.numbers[self.target] - zero) / slope
-        return np.where(linear & np.isfinite(x), x, np.nan)
+            plain, inverse = line(at(1), at(2), at(3)), 1 / line(at(1), at(1 / 2), at(1 / 3))
+        return np.where(np.isnan(plain), np.where(np.isfinite(inverse), inverse, np.nan), plain)
 
     def document(self) -> dict[str, Any]:
         return {"kind": "formula", **asdict(self)}
