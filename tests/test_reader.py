@@ -305,7 +305,7 @@ def test_what_is_written_is_read_back_the_same(
     with mock.patch("os.fsync"):
         write_table(table, str(path), "csv", dialect)
     found = dialect.delimiter in DELIMITERS and dialect.header_rows == 1
-    known = replace(dialect, delimiter=None if found else dialect.delimiter, encoding=None)
+    known = dialect if not found else replace(dialect, delimiter=None, encoding=None)
     loaded = read_tables([str(path)], known)
     if dialect.header_rows == 0:
         table = table.rename_columns([f"column_{k + 1}" for k in range(table.num_columns)])
