@@ -166,8 +166,7 @@ def judged(
     >>> judged(schema, table, ())[0].rows
     (3,)
     """
-    named = {name for rule in schema.rules for name in rule.columns}
-    cells = cells_of([c for c in schema.columns if c.name in named], table, na_values)
+    cells = cells_of(schema.ruled, table, na_values)
     found = []
     for rule in schema.rules:
         known, broken = rule.known(cells), np.flatnonzero(~rule.kept(cells))

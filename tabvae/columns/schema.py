@@ -303,6 +303,12 @@ class Schema:
                 "'tabvae inspect' shows why, --categorical or --numeric overrides",
             )
 
+    @property
+    def ruled(self) -> tuple[Column, ...]:
+        """The columns that a rule speaks of."""
+        named = {name for rule in self.rules for name in rule.columns}
+        return tuple(column for column in self.columns if column.name in named)
+
     def with_labels(self, names: Collection[str]) -> Schema:
         """With the columns of whole numbers ``names`` as categories, for the order of their numbers
         does not matter."""

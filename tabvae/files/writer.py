@@ -249,8 +249,11 @@ def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
     if dialect.mark:
         text.write(BYTE_ORDER_MARK)
     headed, first = dialect.header_rows != 0, True
+    unsafe = _unsafe(dialect, alone=table.num_columns == 1)
     for row in _text_rows(table, headed):
-        quoted = _unsafe(row, dialect) or (first and _misleading(row, headed))
+        comment = bool(dialect.comment) and (row[0] or "").startswith(dialect.comment)
+        quoted = comment or any(cell is not None and unsafe.search(cell) for cell in row)
+        quoted = quoted or (first and _misleading(row, headed))
         (write_quoted if quoted else write)(row)
         first = False
 
@@ -263,17 +266,13 @@ def _text_rows(table: pa.Table, headed: bool) -> Iterator[Sequence[str | None]]:
         yield from zip(*columns, strict=True)
 
 
-def _unsafe(row: Sequence[str | None], dialect: Dialect) -> bool:
-    """Whether a reader would take the row for another, or a comment, if not all of it is quoted."""
-    if dialect.comment and (row[0] or "").startswith(dialect.comment):
-        return True
+def _unsafe(dialect: Dialect, alone: bool) -> re.Pattern[str]:
+    """What makes a reader take a row for another if not all of it is quoted."""
     # Readers take any of these for the end of a row; ``csv`` quotes that of the dialect. A quote it
     # escapes, but need not quote.
     ends = "\n" if dialect.newline == "\r" else "\r"
-    unsafe = f"{IN_HEADER.pattern}|{ends}" if len(row) == 1 else ends
-    if dialect.escape:
-        unsafe += f"|{re.escape(dialect.quote)}"
-    return any(cell is not None and re.search(unsafe, cell) for cell in row)
+    unsafe = f"{IN_HEADER.pattern}|{ends}" if alone else ends
+    return re.compile(f"{unsafe}|{re.escape(dialect.quote)}" if dialect.escape else unsafe)
 
 
 def _misleading(row: Sequence[str | None], headed: bool) -> bool:

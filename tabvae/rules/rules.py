@@ -77,9 +77,9 @@ class Formula:
         return np.isfinite(cells.numbers[self.target]) & np.isfinite(self.asked(cells))
 
     def kept(self, cells: Cells) -> Mask:
-        found, asked = cells.numbers[self.target], self.asked(cells)
-        slack = self.tolerance * (1 + 1e-6) + 1e-9 * np.abs(found)
-        return ~self.known(cells) | (np.abs(found - asked) <= slack)
+        found = cells.numbers[self.target]
+        off = np.abs(found - self.asked(cells))
+        return ~np.isfinite(off) | (off <= self.tolerance * (1 + 1e-6) + 1e-9 * np.abs(found))
 
     def asked(self, cells: Cells) -> Floats:
         """(N,) what the target has to be."""
@@ -175,8 +175,8 @@ class Dependency:
         return np.array(there, np.bool_)
 
     def kept(self, cells: Cells) -> Mask:
-        same: Mask = self.asked(cells) == cells.texts[self.dependent]
-        return ~self.known(cells) | same
+        pairs = zip(self.asked(cells), cells.texts[self.dependent], strict=True)
+        return np.array([a is None or f is None or a == f for a, f in pairs], np.bool_)
 
     def asked(self, cells: Cells) -> Texts:
         """(N,) what the dependent column has to be; ``None`` where that is not known."""

@@ -42,11 +42,10 @@ class _Work:
 
     @classmethod
     def of(cls, codec: TableCodec, table: pa.Table, free: Mapping[str, Mask]) -> _Work:
-        named = {name for rule in codec.schema.rules for name in rule.columns}
         columns = {
             column.name: column
-            for column in codec.columns_
-            if column.name in named and not pa.types.is_null(table.schema.field(column.name).type)
+            for column in codec.schema.ruled
+            if not pa.types.is_null(table.schema.field(column.name).type)
         }
         cells = cells_of(columns.values(), table, codec.na_values)
         changed = {name: np.zeros(table.num_rows, np.bool_) for name in columns}
@@ -101,10 +100,9 @@ class _Work:
 
 def missing_cells(codec: TableCodec, table: pa.Table) -> dict[str, Mask]:
     """(N,) by column that a rule speaks of, the cells that are missing."""
-    named = {name for rule in codec.schema.rules for name in rule.columns}
-    columns = [column for column in codec.columns_ if column.name in named]
     return {
-        c.name: c.missing_mask(arrow.flat(table.column(c.name)), codec.na_values) for c in columns
+        c.name: c.missing_mask(arrow.flat(table.column(c.name)), codec.na_values)
+        for c in codec.schema.ruled
     }
 
 
