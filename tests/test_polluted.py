@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tabvae import TabVAEWarning
@@ -151,10 +151,11 @@ def test_a_file_of_numbers_alone_has_no_header_and_that_is_said(tmp_path: Path) 
     assert found(tmp_path / "a.csv", Dialect())[0] == ["2019", "2021"]
 
 
-PIECES = st.sampled_from(["a", "1", '"', '""', ",", "\n", "\r\n", " ", "é", "\n\n"])
+PIECES = st.sampled_from(["a", "1", '"', '""', ",", "\n", "\r\n", " ", "é", "\n\n", "\ufeff"])
 
 
 @given(st.lists(PIECES, max_size=30).map("".join))
+@example("\ufeff1,2")
 @settings(max_examples=1000)
 def test_arrows_reader_reads_what_ours_does_or_nothing(
     tmp_path_factory: pytest.TempPathFactory, text: str

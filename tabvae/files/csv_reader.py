@@ -251,6 +251,8 @@ def _by_arrow(
     source.file.seek(place)
     if b"\0" in text or text.count(b"\r") != text.count(b"\r\n"):
         return None
+    if text.startswith(codecs.BOM_UTF8):  # Behind the header it is text; Arrow would drop it.
+        return None
     if not quotes_in_place(text, dialect.separator):
         return None
     try:
