@@ -18,10 +18,10 @@ from common import HERE, load, machine, progress
 
 from tabvae import TabVAE
 from tabvae.columns.infer import infer_schema
-from tabvae.columns.relations import judged, with_rules
+from tabvae.columns.relations import RuleSearch, judged, with_rules
 from tabvae.columns.schema import Schema
 from tabvae.files.frames import to_arrow
-from tabvae.rules.rules import Formula, Order
+from tabvae.rules.arithmetic import Formula, Order
 
 REAL = (
     *("wine", "wine_white", "obesity", "bike", "shoppers", "titanic", "mpg", "concrete"),
@@ -92,7 +92,7 @@ def spoiled(frame: pd.DataFrame, rules: list[str]) -> pd.DataFrame:
 
 def schema_of(frame: pd.DataFrame, given: tuple[str, ...] = (), find: bool = True) -> Schema:
     table = to_arrow(frame)
-    return with_rules(infer_schema(table), table, ("",), given, find)
+    return with_rules(infer_schema(table), table, ("",), RuleSearch(given, find))
 
 
 def shares(frame: pd.DataFrame, rules: list[str]) -> dict[str, float]:

@@ -44,7 +44,7 @@ def command(
     score: by default how rare the row is, in nats, by the surprise of its cells, its likelihood and
     its density together. p_value: share of ordinary rows at least as odd. outlier: p_value is at
     most --fpr. column_1, observed_1, expected_1: the cell that accounts for most of the
-    surprise. rule, rule_asks: the first rule between columns that the row breaks, and the cell
+    surprise. rule, rule_asks: the rule between columns that the row breaks, and the cell
     that would keep it; only if the model has rules.
     """
     from . import session

@@ -68,13 +68,23 @@ def command(
         loaded, same = session.read_fitted(estimator, reading)
     real = loaded.table
     if synthetic is not None:
+        from tabvae.columns.relations import judged as judged_rules
         from tabvae.tasks.synthetic import compare, modelled_frame
 
         made = session.read_rows(estimator, [synthetic], reading).table
         frames = [modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, made)]
         scores = compare(*frames)
+        schema, na_values = fitted.schema, fitted.codec.na_values
+        kept = [judged_rules(schema, each, na_values) for each in (real, made)]
+        rules = [
+            {"text": ours.text, "real": ours.kept, "synthetic": theirs.kept}
+            for ours, theirs in zip(*kept, strict=True)
+        ]
         with standard_output():
-            click.echo(json.dumps(scores, indent=2) if as_json else judged(scores))
+            if as_json:
+                click.echo(json.dumps({**scores, "rules": rules}, indent=2))
+            else:
+                click.echo("\n".join((judged(scores), *map(rule_in_words, rules))))
         return
     if not data:
         unseen = session.unseen_rows_of(estimator, real, same)
@@ -171,6 +181,16 @@ def words(found: Evaluation) -> list[str]:
         "shot come from where few codes are"
     )
     return lines
+
+
+def rule_in_words(rule: dict[str, Any]) -> str:
+    """How many rows of two tables keep a rule."""
+    from tabvae.errors import printable
+
+    real, made = rule["real"], rule["synthetic"]
+    return (
+        f"rule {printable(rule['text'])}: kept by {made:.1%} of the rows, {real:.1%} of real ones"
+    )
 
 
 def judged(scores: dict[str, float]) -> str:

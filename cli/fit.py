@@ -77,9 +77,10 @@ def command(
     from tabvae.training.checkpoint import Checkpoint
     from tabvae.values.arrow import DEFAULT_NA_VALUES
 
-    given, formats = read_kinds(kinds, loaded.table)
+    given, formats, rules = read_schema(kinds, loaded.table)
     overrides = asdict(kinds)
     del overrides["schema"]
+    overrides["rules"] = (*kinds.rules, *rules)
     overrides["find_rules"] = not overrides.pop("no_rules")
     overrides["datetime"] = (*kinds.datetime, *(f"{name}={f}" for name, f in formats.items()))
     model = TabVAE(
@@ -125,21 +126,26 @@ def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str
     return Source.read(paths, loaded.format, dialect, loaded.table, unseen)
 
 
-def read_kinds(
+def read_schema(
     asked: options.Kinds, table: pa.Table
-) -> tuple[dict[str, ColumnKind], dict[str, str]]:
-    """The kinds in a schema file, and the datetime formats in it of columns of ``table`` that no
-    option names.
+) -> tuple[dict[str, ColumnKind], dict[str, str], tuple[str, ...]]:
+    """The kinds in a schema file, the datetime formats in it of columns of ``table`` that no option
+    names, and its rules.
 
     Raises:
         SchemaError: the file cannot be read, or is no schema.
     """
-    from tabvae.columns.overrides import Overrides, formats_from_json, kinds_from_json
+    from tabvae.columns.overrides import (
+        Overrides,
+        formats_from_json,
+        kinds_from_json,
+        rules_from_json,
+    )
     from tabvae.errors import SchemaError, shown
     from tabvae.values.arrow import is_moment
 
     if asked.schema is None:
-        return {}, {}
+        return {}, {}, ()
     try:
         text = Path(asked.schema).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -148,9 +154,8 @@ def read_kinds(
     named = options_.kinds(table.column_names)
     written = {field.name for field in table.schema if not is_moment(field.type)}
     formats = formats_from_json(text)
-    return kinds_from_json(text), {
-        name: formats[name] for name in formats if name in written and name not in named
-    }
+    formats = {name: formats[name] for name in formats if name in written and name not in named}
+    return kinds_from_json(text), formats, rules_from_json(text)
 
 
 def summary(model: TabVAE, target: str, seconds: float) -> str:

@@ -48,25 +48,26 @@ def command(
         return
     from tabvae.columns.infer import infer_schema
     from tabvae.columns.overrides import Overrides
-    from tabvae.columns.relations import judged, with_rules
+    from tabvae.columns.relations import RuleSearch, judged, with_rules
     from tabvae.values.arrow import DEFAULT_NA_VALUES
 
-    from .fit import read_kinds
+    from .fit import read_schema
 
     loaded = read_files([file], reading)
     asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore)
     names = loaded.table.column_names
-    kinds_given, formats_given = read_kinds(kinds, loaded.table)
+    kinds_given, formats_given, rules_given = read_schema(kinds, loaded.table)
     given = {**kinds_given, **asked.kinds(names)}
     formats = {**formats_given, **asked.formats(names)}
     na_values = reading.na_values(DEFAULT_NA_VALUES)
     inferred = infer_schema(loaded.table, na_values, given, formats)
-    schema = with_rules(inferred, loaded.table, na_values, kinds.rules, not kinds.no_rules)
+    rules = RuleSearch((*kinds.rules, *rules_given), not kinds.no_rules, kinds.rules_at_least)
+    schema = with_rules(inferred, loaded.table, na_values, rules)
     found = judged(schema, loaded.table, na_values)
     with standard_output():
         if as_json:
-            rules = [asdict(rule) for rule in found]
-            click.echo(json.dumps({**schema.to_json(), "rules": rules}, indent=2))
+            document = {**schema.to_json(), "rules": [asdict(rule) for rule in found]}
+            click.echo(json.dumps(document, indent=2))
         else:
             console = Console(markup=False, emoji=False)
             show_schema(console, schema, file)

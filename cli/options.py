@@ -67,6 +67,7 @@ class Kinds:
     schema: str | None
     rules: tuple[str, ...]
     no_rules: bool
+    rules_at_least: float | None
 
 
 @dataclass(frozen=True)
@@ -189,7 +190,9 @@ kind_options = _bundle(
         help="COL holds dates or times, in FORMAT if given, such as day=%d/%m/%Y.",
     ),
     click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
-    click.option("--schema", metavar="FILE", help="Kinds from a file that 'inspect --json' wrote."),
+    click.option(
+        "--schema", metavar="FILE", help="Kinds and rules from a file that 'inspect --json' wrote."
+    ),
     click.option(
         "--rule",
         "rules",
@@ -198,6 +201,13 @@ kind_options = _bundle(
         help="To keep: 'total = price * amount', 'begin <= end' or 'city -> country'; repeatable.",
     ),
     click.option("--no-rules", is_flag=True, help="Look for no other rules."),
+    click.option(
+        "--rules-at-least",
+        type=click.FloatRange(0.5, 1, min_open=True),
+        metavar="SHARE",
+        help="Believe rules that this share of the rows keeps; by default .95 for equations and "
+        ".98 for others.",
+    ),
 )
 
 family_options = _bundle(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +12,7 @@ from torch import Tensor
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.describe import describe
-from tabvae.columns.relations import with_rules
+from tabvae.columns.relations import RuleSearch, with_rules
 from tabvae.columns.schema import ColumnKind
 from tabvae.imputation.impute import Imputer
 from tabvae.imputation.order import labels
@@ -35,8 +35,7 @@ def fit(
     formats: Mapping[str, str] | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
-    rules: Sequence[str] = (),
-    find_rules: bool = True,
+    rules: RuleSearch = RuleSearch(),
 ) -> Model:
     """Learn a table.
 
@@ -48,8 +47,7 @@ def fit(
         formats: datetime formats that are given.
         progress: called several times while training.
         checkpoint: keeps the state of training, and brings back that of an earlier run.
-        rules: between columns, as people write them.
-        find_rules: look for others.
+        rules: between columns, that are given or looked for.
 
     Raises:
         ParameterError: a rule is none.
@@ -67,7 +65,7 @@ def fit(
         codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
         codes = codec.transform(table)
     if not settings.grid:
-        codec.schema = with_rules(schema, table, na_values, rules, find_rules, min_count)
+        codec.schema = with_rules(schema, table, na_values, rules, min_count)
     return learn(codec, codes, settings, progress, checkpoint)
 
 

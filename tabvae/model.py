@@ -37,7 +37,7 @@ from tabvae.tasks.embed import (
     write_coordinates,
 )
 from tabvae.tasks.evaluate import Evaluation, evaluate
-from tabvae.tasks.follow import broken_rules, follow, keep, missing_cells, out_of_order
+from tabvae.tasks.follow import breaking, follow, keep, missing_cells, with_gaps
 from tabvae.tasks.generate import generate, rows_where
 from tabvae.values.arrow import Mask
 
@@ -272,11 +272,12 @@ class Model:
             sample = generate(self.predictor, given, seed, not complete, one_shot, temperature)
             modelled = self.codec.inverse_transform(sample.codes, sample.quantiles)
             free = {name: np.full(rows, name not in (where or {})) for name in self.schema.names}
-            return keep(self.codec, modelled, free, ordered=False), free
+            kept = keep(self.codec, modelled, free, bounds=False)
+            return kept if complete else with_gaps(self.codec, kept, free), free
 
         table, free = drawn(n, seed)
         for attempt in range(1, self.most_redraws + 1):
-            broken = np.flatnonzero(out_of_order(self.codec, table))
+            broken = np.flatnonzero(breaking(self.codec, table))
             if not len(broken):
                 break
             again, _ = drawn(len(broken), seed + attempt)
@@ -298,7 +299,8 @@ class Model:
             ``p_value`` (share of ordinary rows at least as odd), ``outlier`` (p-value at most
             ``fpr``), and for the three cells that account for most of it ``column_1``,
             ``observed_1``, ``expected_1`` and so on. If there are rules, ``rule`` and
-            ``rule_asks``: the first one that the row breaks, and the cell that would keep it.
+            ``rule_asks``: of the rules that the row breaks the one that is broken most rarely, and
+            the cell that would keep it; the p-value counts it.
 
         Raises:
             ParameterError: ``fpr`` is not between 0 and 1, or the model has no such score.
@@ -315,8 +317,7 @@ class Model:
             )
 
         def judged(block: Block) -> pa.Table:
-            found = self.card.judge(self.predictor, block.rows, block.codes, chosen, fpr)
-            return _beside(found, broken_rules(self.codec, block.rows))
+            return self.card.judge(self.predictor, block.rows, block.codes, chosen, fpr)
 
         return pa.concat_tables(self._in_blocks(judged, table))
 
@@ -421,10 +422,3 @@ class Model:
         written = whole_table(self.schema, modelled, pa.table({}))
         if not self.codec.transform(written).observed[:2].all():
             raise ValueError("a column that cannot read what it writes")
-
-
-def _beside(one: pa.Table, other: pa.Table) -> pa.Table:
-    """The columns of both."""
-    for name in other.column_names:
-        one = one.append_column(name, other.column(name))
-    return one

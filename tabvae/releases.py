@@ -6,9 +6,10 @@ from dataclasses import asdict
 from itertools import takewhile
 
 from tabvae.columns.arrays import Document
+from tabvae.rules.expression import quoted
 from tabvae.values.notation import PLAIN
 
-FORMAT = 14
+FORMAT = 15
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
@@ -85,4 +86,28 @@ def _from_13(document: Document) -> Document:
     }
 
 
-_STEPS = (_from_11, _from_12, _from_13)
+def _from_14(document: Document) -> Document:
+    """Rules were equations, orders of two columns and dependencies of one."""
+    schema = document["schema"]
+    rules = [_rule_from_14(rule) for rule in schema["rules"]]
+    parameters = {**document["parameters"], "rules_at_least": None}
+    schema = {**schema, "rules": rules}
+    return {**document, "format": 15, "parameters": parameters, "schema": schema}
+
+
+def _rule_from_14(rule: Document) -> Document:
+    """How many rows kept a rule was not told."""
+    if rule["kind"] == "order":
+        rule = {**rule, "low": quoted(rule["low"]), "high": quoted(rule["high"])}
+    if rule["kind"] == "dependency":
+        rule = {
+            "kind": "dependency",
+            "determinants": [rule["determinant"]],
+            "dependent": rule["dependent"],
+            "values": [[left] for left, _ in rule["pairs"]],
+            "decided": [right for _, right in rule["pairs"]],
+        }
+    return {**rule, "share": 1.0}
+
+
+_STEPS = (_from_11, _from_12, _from_13, _from_14)

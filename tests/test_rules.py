@@ -104,6 +104,132 @@ def test_dates_orders_and_dependencies_are_found() -> None:
     assert not rules_of(shuffled(stay_table()))
 
 
+def form_table(seed: int = 0) -> pd.DataFrame:
+    """Forms: parts of a date, a fee by age and place, an age group, a reason if refused, hours
+    within a day."""
+    rng = np.random.default_rng(seed)
+    day = pd.Timestamp("2021-01-01") + pd.to_timedelta(rng.integers(0, 1400, ROWS), "D")
+    age = rng.integers(1, 95, ROWS)
+    ward, level = rng.choice(["north", "south", "east"], ROWS), rng.choice(["I", "II"], ROWS)
+    desks = {("north", "I"): "A", ("north", "II"): "B", ("south", "I"): "B", ("south", "II"): "C"}
+    refused = rng.choice(["yes", "no"], ROWS)
+    work, rest = rng.gamma(4, 2, ROWS).round(1), rng.gamma(3, 1, ROWS).round(1)
+    reasons = rng.choice(["late", "double", "other"], ROWS)
+    return pd.DataFrame(
+        {
+            "day": day.strftime("%Y-%m-%d"),
+            "month": day.month,
+            "age": age,
+            "ward": ward,
+            "level": level,
+            "desk": [desks.get(pair, "A") for pair in zip(ward, level, strict=True)],
+            "group": np.select([age < 18, age < 65], ["minor", "adult"], "old"),
+            "refused": refused,
+            "reason": np.where(refused == "yes", reasons, None),
+            "work": work,
+            "rest": rest,
+            "awake": (work + rest + rng.gamma(1, 2, ROWS)).round(1),
+        }
+    )
+
+
+FORM_RULES = {
+    "month = month(day)",
+    "ward, level -> desk",
+    "age -> group (minor < 18 <= adult < 65 <= old)",
+    "reason only if refused = yes",
+    "work + rest <= awake",
+}
+
+
+def test_parts_pairs_ranges_conditions_and_wholes_are_found() -> None:
+    assert set(rules_of(form_table())) == FORM_RULES
+    mixed = shuffled(form_table())
+    assert not rules_of(mixed)
+
+
+@pytest.fixture(scope="module")
+def forms(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, TabVAE]:
+    """A folder with a model of forms."""
+    folder = tmp_path_factory.mktemp("forms")
+    frame = form_table()
+    frame.to_csv(folder / "forms.csv", index=False)
+    with hasty():
+        assert tabvae(folder, "fit", "forms.csv", "--effort", "fast").code == 0
+    return folder, TabVAE.load(str(folder / "forms.tabvae"))
+
+
+def test_every_kind_of_rule_is_kept_by_drawn_rows(forms: tuple[Path, TabVAE]) -> None:
+    folder, model = forms
+    assert {str(rule) for rule in model.rules_} == FORM_RULES
+    made = ("generate", "-n", "200", "--no-check", "-o", "new.csv")
+    assert tabvae(folder, *made).code == 0
+    drawn = pd.read_csv(folder / "new.csv")
+    assert {str(rule): rule.holds(drawn).mean() for rule in model.rules_} == dict.fromkeys(
+        FORM_RULES, 1.0
+    )
+    assert drawn["reason"].notna().any()
+    told = tabvae(folder, "evaluate", "--synthetic", "new.csv").out
+    assert "rule ward, level -> desk: kept by 100.0% of the rows, 100.0% of real ones" in told
+
+
+def test_every_kind_of_rule_fills_what_follows(forms: tuple[Path, TabVAE]) -> None:
+    folder, model = forms
+    frame = form_table(seed=7).head(60)
+    gaps = frame.copy()
+    for name in ("month", "desk", "group"):
+        gaps[name] = gaps[name].astype(object)
+        gaps.loc[::2, name] = None
+    gaps.loc[gaps["reason"].notna(), "refused"] = None
+    gaps.to_csv(folder / "gaps.csv", index=False)
+    filled = tabvae(folder, "impute", "gaps.csv").frame()
+    for name in ("month", "desk", "group", "refused"):
+        assert list(filled[name]) == list(frame[name].astype(str))
+    with pytest.raises(SchemaError, match="level"):
+        next(rule for rule in model.rules_ if "desk" in rule.columns).holds(gaps[["ward"]])
+
+
+def test_a_row_that_breaks_a_rule_that_all_keep_is_an_outlier(forms: tuple[Path, TabVAE]) -> None:
+    _, model = forms
+    rows = form_table(seed=8).head(60)
+    plain = model.detect(rows)
+    assert plain["rule"].isna().all()
+    rows["month"] = rows["month"] % 12 + 1
+    broken = model.detect(rows)
+    assert (broken["rule"] == "month = month(day)").all()
+    assert broken["outlier"].all()
+    assert (broken["p_value"] > 0).all()
+    assert plain["outlier"].mean() < 0.2
+
+
+def test_rules_stand_in_a_schema_file(tmp_path: Path) -> None:
+    frame = form_table().drop(columns=["month"])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    shown = tabvae(tmp_path, "inspect", "a.csv", "--json", "--rule", "rest <= awake").out
+    (tmp_path / "schema.json").write_text(shown)
+    options = ("--schema", "schema.json", "--no-rules", "--json")
+    again = json.loads(tabvae(tmp_path, "inspect", "a.csv", *options).out)
+    assert again["rules"] == json.loads(shown)["rules"]
+    assert len(again["rules"]) == len(FORM_RULES)
+
+
+def test_rules_are_believed_from_the_share_that_is_asked_for(tmp_path: Path) -> None:
+    frame = form_table()
+    wrong = np.random.default_rng(3).random(ROWS) < 0.08
+    frame["month"] = frame["month"].where(~wrong, 13 - frame["month"])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    assert "month(day)" not in tabvae(tmp_path, "inspect", "a.csv", "--json").out
+    options = ("--rules-at-least", "0.9", "--json")
+    assert "month = month(day)" in tabvae(tmp_path, "inspect", "a.csv", *options).out
+    assert_one_line_error(tabvae(tmp_path, "inspect", "a.csv", "--rules-at-least", "0.3"), 2)
+
+
+@pytest.mark.parametrize("text", [*sorted(FORM_RULES), "`a b` + c <= d", "a = year(`b c`) - d"])
+def test_a_rule_that_is_shown_is_read_again(text: str) -> None:
+    again = str(parse_rule(text))
+    assert again == text or text.startswith(f"{again} (")
+
+
 @pytest.mark.parametrize("kind", EQUATIONS)
 def test_cells_that_follow_are_worked_out(kind: str) -> None:
     frame = equation_table(kind)
@@ -222,7 +348,19 @@ def test_rules_are_given_or_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a", "a = a + 1", "a = 3", "a = b ** 2", "a = f(b)", "a <= b + c", "a -> b -> c"]
+    "text",
+    [
+        "",
+        "a",
+        "a = a + 1",
+        "a = 3",
+        "a = b ** 2",
+        "a = f(b)",
+        "a <= b + c",
+        "a -> b -> c",
+        "a = year(b, c)",
+        "a -> a",
+    ],
 )
 def test_what_is_no_rule_is_refused(text: str) -> None:
     with pytest.raises((ParameterError, SchemaError)):

@@ -105,6 +105,23 @@ def formats_from_json(text: str) -> dict[str, str]:
     }
 
 
+def rules_from_json(text: str) -> tuple[str, ...]:
+    """The rules in a schema file, as people write them, where it has any.
+
+    Raises:
+        SchemaError: the text is not such a document.
+
+    >>> rules_from_json('{"columns": [], "rules": ["a <= b", {"text": "c -> d"}]}')
+    ('a <= b', 'c -> d')
+    """
+    try:
+        document = json.loads(text)
+        rules = document.get("rules", ()) if "columns" in document else ()
+        return tuple(rule if isinstance(rule, str) else str(rule["text"]) for rule in rules)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _no_schema(error) from error
+
+
 def _given(text: str) -> dict[str, tuple[ColumnKind, Any]]:
     """Kind and datetime format of each column of a schema file."""
     try:
@@ -116,6 +133,8 @@ def _given(text: str) -> dict[str, tuple[ColumnKind, Any]]:
             columns = [{"name": name, "kind": kind} for name, kind in document.items()]
         return {str(c["name"]): (ColumnKind(c["kind"]), c.get("datetime_format")) for c in columns}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise SchemaError(
-            f"not a schema file: {error}", "write one with 'tabvae inspect DATA --json'"
-        ) from error
+        raise _no_schema(error) from error
+
+
+def _no_schema(error: Exception) -> SchemaError:
+    return SchemaError(f"not a schema file: {error}", "write one with 'tabvae inspect DATA --json'")

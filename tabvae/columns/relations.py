@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvae.columns.schema import Column, ColumnKind, Schema
-from tabvae.errors import SchemaError, shown, suggestion
-from tabvae.rules.discover import RuleConfig, decided, discover
-from tabvae.rules.rules import AnyRule, Cells, Dependency, Formula, Texts, parse_rule
+from tabvae.errors import ParameterError, SchemaError, shown, suggestion
+from tabvae.rules.arithmetic import Formula
+from tabvae.rules.cells import Cells, Texts
+from tabvae.rules.config import RuleConfig
+from tabvae.rules.decisions import Dependency, Presence
+from tabvae.rules.dependencies import decided
+from tabvae.rules.discover import discover
+from tabvae.rules.expression import moments_of
+from tabvae.rules.ranges import ranges_of
+from tabvae.rules.rules import AnyRule, parse_rule, with_share
 from tabvae.values import arrow
-from tabvae.values.arrow import Floats
+from tabvae.values.arrow import Floats, Mask
 
 SECONDS = 86_400
 """Of a day, in which rules count moments."""
@@ -52,7 +60,7 @@ def _is_code(column: Column) -> bool:
     return numeric or not column.kind.continuous
 
 
-def _texts(array: pa.Array, missing: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Texts:
+def _texts(array: pa.Array, missing: Mask) -> Texts:
     stripped = pc.utf8_trim_whitespace(arrow.to_text(array))
     plain = pc.if_else(pa.array(missing), pa.scalar(None, stripped.type), stripped)
     return np.array(plain.to_pylist(), dtype=object)
@@ -66,12 +74,46 @@ def tolerance(column: Column) -> float:
     return 1e-9 * float(column.maximum or 1.0) if decimals is None else 0.5 * 10.0**-decimals
 
 
+@dataclass(frozen=True)
+class RuleSearch:
+    """Which rules are wanted.
+
+    Attributes:
+        given: rules as people write them.
+        find: look for others.
+        at_least: share of the rows that keep a rule that is found; ``None`` for that of its kind.
+
+    Raises:
+        ParameterError: ``at_least`` is no share above a half.
+
+    **Examples**
+
+    >>> RuleSearch(at_least=0.9).config.least_decided
+    0.9
+    """
+
+    given: tuple[str, ...] = ()
+    find: bool = True
+    at_least: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.at_least is not None and not 0.5 < self.at_least <= 1:
+            raise ParameterError(
+                f"a rule is kept by more than half of the rows, however: {self.at_least}",
+                "--rules-at-least 0.95",
+            )
+
+    @property
+    def config(self) -> RuleConfig:
+        """When a rule is one."""
+        return RuleConfig() if self.at_least is None else RuleConfig.at_least(self.at_least)
+
+
 def with_rules(
     schema: Schema,
     table: pa.Table,
     na_values: tuple[str, ...],
-    given: Sequence[str] = (),
-    find: bool = True,
+    search: RuleSearch = RuleSearch(),
     min_count: int = 1,
 ) -> Schema:
     """``schema`` with the rules that its columns keep.
@@ -80,8 +122,7 @@ def with_rules(
         schema: of the table.
         table: all rows, of which ``most_rows`` at random are looked at.
         na_values: texts that mean a missing cell.
-        given: rules as people write them; they come first.
-        find: look for others.
+        search: rules that are given, which come first, and whether to look for others.
         min_count: rows behind each value of a dependency.
 
     Raises:
@@ -90,24 +131,25 @@ def with_rules(
 
     >>> from tabvae.columns.infer import infer_schema
     >>> table = pa.table({"a": [1, 2, 3], "b": [2, 4, 6]})
-    >>> schema = with_rules(infer_schema(table), table, (), ["b = 2 * a"], find=False)
+    >>> schema = with_rules(infer_schema(table), table, (), RuleSearch(("b = 2 * a",), False))
     >>> [str(rule) for rule in schema.rules]
     ['b = 2 * a']
     """
-    if not given and not find:
+    if not search.given and not search.find:
         return schema
-    most = RuleConfig().most_rows
-    if table.num_rows > most:
-        rows = np.random.default_rng(0).choice(table.num_rows, most, replace=False)
+    config = search.config
+    if table.num_rows > config.most_rows:
+        rng = np.random.default_rng(0)
+        rows = rng.choice(table.num_rows, config.most_rows, replace=False)
         table = table.take(pa.array(np.sort(rows)))
     cells = cells_of(schema.columns, table, na_values)
-    rules = given_rules(schema, given, cells, min_count)
-    if find:
+    rules = given_rules(schema, search.given, cells, min_count)
+    if search.find:
         tolerances = {c.name: tolerance(c) for c in schema.columns if c.name in cells.numbers}
         days = frozenset(c.name for c in schema.columns if c.kind is ColumnKind.DATETIME)
-        known = {frozenset(rule.columns) for rule in rules}
-        found = discover(cells, tolerances, days, min_count)
-        rules += tuple(rule for rule in found if frozenset(rule.columns) not in known)
+        known = {(type(rule), frozenset(rule.columns)) for rule in rules}
+        found = discover(cells, tolerances, days, min_count, config)
+        rules += tuple(rule for rule in found if (type(rule), frozenset(rule.columns)) not in known)
     return replace(schema, rules=rules)
 
 
@@ -120,22 +162,41 @@ def given_rules(
         ParameterError: a text is no rule.
         SchemaError: it is of a column that is not there, or not of numbers, or not modelled.
     """
-    rules = []
-    for text in texts:
-        rule = parse_rule(text)
-        for name in rule.columns:
-            if name not in schema.names:
-                raise SchemaError(f"no column {shown(name)}", suggestion(name, schema.names))
-            known = cells.texts if isinstance(rule, Dependency) else cells.numbers
-            if name not in known:
-                kind = schema[name].kind
-                raise SchemaError(f"column {shown(name)} is {kind}: no rule can be of it")
-        if isinstance(rule, Formula):
-            rule = replace(rule, tolerance=tolerance(schema[rule.target]))
-        elif isinstance(rule, Dependency):
-            rule = replace(rule, pairs=decided(cells, rule.determinant, rule.dependent, min_count))
-        rules.append(rule)
-    return tuple(rules)
+    return tuple(_fitted(parse_rule(text), schema, cells, min_count) for text in texts)
+
+
+def _fitted(rule: AnyRule, schema: Schema, cells: Cells, min_count: int) -> AnyRule:
+    """A rule as it was written, with what only the table tells."""
+    for name in rule.columns:
+        if name not in schema.names:
+            raise SchemaError(f"no column {shown(name)}", suggestion(name, schema.names))
+    if isinstance(rule, Dependency) and len(rule.determinants) == 1:
+        rule = _of_ranges(rule, schema, cells, min_count)
+    for name in rule.columns:
+        known = cells.numbers if name in rule.numeric else cells.texts
+        if name not in known and not (isinstance(rule, Presence) and name in cells.numbers):
+            kind = schema[name].kind
+            raise SchemaError(f"column {shown(name)} is {kind}: no rule can be of it")
+    if isinstance(rule, Formula):
+        for name in moments_of(rule.expression):
+            if schema[name].kind is not ColumnKind.DATETIME:
+                raise SchemaError(f"column {shown(name)} is no date: it has no part of one")
+        rule = replace(rule, tolerance=tolerance(schema[rule.target]))
+    elif isinstance(rule, Dependency):
+        values, others = decided(cells, rule, min_count)
+        rule = replace(rule, values=values, decided=others)
+    return with_share(rule, cells)
+
+
+def _of_ranges(rule: Dependency, schema: Schema, cells: Cells, min_count: int) -> AnyRule:
+    """The ranges of a number that decide, where it is one of many values."""
+    (number,), dependent = rule.determinants, rule.dependent
+    if number not in cells.numbers or dependent not in cells.texts:
+        return rule
+    if number in cells.texts and schema[number].distinct <= RuleConfig().most_ranges:
+        return rule
+    found = ranges_of(cells, number, dependent, min_count)
+    return rule if found is None else found
 
 
 @dataclass(frozen=True)
@@ -162,7 +223,7 @@ def judged(
 
     >>> from tabvae.columns.infer import infer_schema
     >>> table = pa.table({"a": [1, 2, 3], "b": [2, 4, 7]})
-    >>> schema = with_rules(infer_schema(table), table, (), ["b = 2 * a"], find=False)
+    >>> schema = with_rules(infer_schema(table), table, (), RuleSearch(("b = 2 * a",), False))
     >>> judged(schema, table, ())[0].rows
     (3,)
     """
@@ -174,6 +235,63 @@ def judged(
         rows = tuple(int(row) + 1 for row in broken[:shown_rows])
         found.append(JudgedRule(str(rule), share, len(broken), rows))
     return found
+
+
+@dataclass(frozen=True)
+class TableRule:
+    """A rule of the table that a model was fitted on.
+
+    Attributes:
+        rule: between columns.
+        schema: of the table.
+        na_values: texts that mean a missing cell.
+
+    **Examples**
+
+    >>> from tabvae.columns.infer import infer_schema
+    >>> table = pa.table({"a": [1, 2, 3], "b": [2, 4, 6]})
+    >>> schema = with_rules(infer_schema(table), table, (), RuleSearch(("b = 2 * a",), False))
+    >>> rule = TableRule(schema.rules[0], schema, ())
+    >>> rule, rule.share, rule.holds(pa.table({"a": [1, 1], "b": [2, 3]}))
+    (<b = 2 * a>, 1.0, array([ True, False]))
+    """
+
+    rule: AnyRule
+    schema: Schema
+    na_values: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return str(self.rule)
+
+    def __repr__(self) -> str:
+        return f"<{self.rule}>"
+
+    @property
+    def share(self) -> float:
+        """Of the rows fitted on of which the rule says something, those that keep it."""
+        return self.rule.share
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Of which the rule is."""
+        return self.rule.columns
+
+    def holds(self, frame: Any) -> Mask:
+        """(rows,) which rows of a table keep the rule, or have too few cells to break it.
+
+        Args:
+            frame: anything that ``pyarrow.table`` takes.
+
+        Raises:
+            SchemaError: it lacks a column of the rule.
+        """
+        table = frame if isinstance(frame, pa.Table) else pa.table(frame)
+        for name in self.columns:
+            if name not in table.column_names:
+                hint = suggestion(name, table.column_names)
+                raise SchemaError(f"column {shown(name)} is not in the table", hint)
+        cells = cells_of([self.schema[name] for name in self.columns], table, self.na_values)
+        return self.rule.kept(cells)
 
 
 def rounded(column: Column, values: Floats) -> Floats:

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from tabvae.columns.from_json import from_json
 from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggestion
-from tabvae.rules.rules import AnyRule, Dependency, rule_from_document
+from tabvae.rules.rules import AnyRule, rule_from_document
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats, Mask, NumberFormat
 from tabvae.values.dates import is_datetime_format
@@ -233,7 +233,7 @@ class Schema:
             for name in rule.columns:
                 if name not in modelled:
                     raise ValueError(f"the rule {shown(rule)} is of a column that is not modelled")
-                if not isinstance(rule, Dependency) and not modelled[name].continuous:
+                if name in rule.numeric and not modelled[name].continuous:
                     raise ValueError(f"the rule {shown(rule)} is of a column without numbers")
 
     @property
@@ -341,6 +341,18 @@ class Schema:
                     TabVAEWarning,
                     stacklevel=4,
                 )
+
+    @property
+    def determined(self) -> frozenset[str]:
+        """The columns that follow from others by a rule."""
+        found: dict[str, set[str]] = {}
+        for rule in self.rules:
+            others = set(rule.columns) - {rule.determined}
+            sources = others.union(*(found.get(name, ()) for name in others))
+            # Of two columns that determine each other, one comes first.
+            if rule.determined is not None and rule.determined not in sources:
+                found.setdefault(rule.determined, set()).update(sources)
+        return frozenset(found)
 
     def to_json(self) -> dict[str, Any]:
         """A JSON document that ``from_json`` reads back."""

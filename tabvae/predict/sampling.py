@@ -69,10 +69,13 @@ def sample(
 def _sample_block(
     predictor: Predictor, block: Sample, rng: np.random.Generator, gaps: bool, temperature: float
 ) -> None:
-    """Fill the views in ``block`` in place."""
+    """Fill the views in ``block`` in place; what rules determine comes last, so that the others do
+    not follow a guess of it."""
     networks, codes = predictor.networks, block.codes
     visible = codes.observed.copy()
-    for j in rng.permutation(codes.bins.shape[1]).tolist():
+    columns, determined = predictor.codec.columns_, predictor.codec.schema.determined
+    last = {j for j, column in enumerate(columns) if column.name in determined}
+    for j in sorted(rng.permutation(codes.bins.shape[1]).tolist(), key=last.__contains__):
         uniforms = rng.random((2, ROWS_PER_BLOCK))[:, : len(codes)]
         todo = np.flatnonzero(~codes.observed[:, j])
         if len(todo) == 0:

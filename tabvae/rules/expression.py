@@ -1,4 +1,5 @@
-"""Arithmetic of columns, as people write it: ``price * quantity * (1 - discount / 100)``."""
+"""Arithmetic of columns, as people write it: ``price * quantity * (1 - discount / 100)``, and parts
+of dates: ``year(day)``."""
 
 from __future__ import annotations
 
@@ -10,6 +11,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from tabvae.errors import ParameterError, shown
 from tabvae.values.arrow import Floats
@@ -22,6 +25,17 @@ OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
 }
+CALENDAR: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "year": pc.year,
+    "quarter": pc.quarter,
+    "month": pc.month,
+    "week": pc.iso_week,
+    "day": pc.day,
+    "weekday": lambda moments: pc.day_of_week(moments, count_from_zero=False),
+    "hour": pc.hour,
+    "minute": pc.minute,
+}
+"""Parts of a moment; weeks are those of ISO 8601, of which Monday is day 1."""
 
 
 def quoted(name: str) -> str:
@@ -43,11 +57,23 @@ def columns_of(text: str) -> tuple[str, ...]:
     ('price', 'tax rate')
     """
     tree, names = _parsed(text)
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
     found = sorted(
-        (node for node in ast.walk(tree) if isinstance(node, ast.Name)),
+        (n for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in functions),
         key=lambda node: node.col_offset,
     )
     return tuple(dict.fromkeys(names.get(node.id, node.id) for node in found))
+
+
+def moments_of(text: str) -> frozenset[str]:
+    """The columns of which an expression has parts of the date.
+
+    >>> sorted(moments_of("year(`first day`) - age"))
+    ['first day']
+    """
+    tree, names = _parsed(text)
+    calls = [node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return frozenset(names.get(arg.id, arg.id) for arg in calls if isinstance(arg, ast.Name))
 
 
 def evaluate(text: str, values: Mapping[str, Floats]) -> Floats:
@@ -55,6 +81,8 @@ def evaluate(text: str, values: Mapping[str, Floats]) -> Floats:
 
     >>> evaluate("a / b", {"a": np.array([1.0, 6.0]), "b": np.array([0.0, 4.0])})
     array([inf, 1.5])
+    >>> evaluate("year(day)", {"day": np.array([0.0, np.nan, 366.0])})
+    array([1970.,   nan, 1971.])
     """
     tree, names = _parsed(text)
 
@@ -68,11 +96,42 @@ def evaluate(text: str, values: Mapping[str, Floats]) -> Floats:
                 return values[names.get(node.id, node.id)]
             case ast.Constant():
                 return node.value
+            case ast.Call(ast.Name(part)):
+                return _of_calendar(part, value(node.args[0]))
         raise AssertionError
 
     with np.errstate(all="ignore"):
         result: Floats = np.asarray(value(tree), np.float64)
     return result
+
+
+def _is_calendar(node: ast.AST) -> bool:
+    """A part of the moments of one column."""
+    if not isinstance(node, ast.Call) or len(node.args) != 1 or node.keywords:
+        return False
+    function, argument = node.func, node.args[0]
+    return (
+        isinstance(function, ast.Name)
+        and function.id in CALENDAR
+        and isinstance(argument, ast.Name)
+    )
+
+
+def _of_calendar(part: str, days: Floats) -> Floats:
+    """(N,) a part of moments in days; NaN where there is none, or its year has five digits."""
+    known = np.abs(days) < 2.9e6
+    seconds = np.round(np.where(known, days, 0.0) * 86_400).astype(np.int64)
+    moments = pa.array(seconds.view("datetime64[s]"))
+    return np.where(known, CALENDAR[part](moments).to_numpy(), np.nan)
+
+
+def plain_number(value: float) -> str:
+    """As short as it can be.
+
+    >>> plain_number(1.2), plain_number(-3.0)
+    ('1.2', '-3')
+    """
+    return re.sub(r"\.0$", "", f"{value:.12g}")
 
 
 @lru_cache
@@ -97,6 +156,6 @@ def _parsed(text: str) -> tuple[ast.expr, dict[str, str]]:
         minus = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
         known = isinstance(node, ast.BinOp) and type(node.op) in OPERATORS
         part = isinstance(node, ast.operator | ast.USub | ast.expr_context | ast.Name)
-        if not (number or minus or known or part):
+        if not (number or minus or known or part or _is_calendar(node)):
             raise wrong
     return tree, names

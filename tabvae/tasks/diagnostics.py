@@ -16,6 +16,7 @@ from tabvae.predict.calibration import Calibration, CalibrationConfig, as_of_new
 from tabvae.predict.density import Density
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
+from tabvae.tasks.broken import BrokenRules
 from tabvae.tasks.detect import UNITS, DetectConfig, explain, residual_scales
 from tabvae.tasks.leakage import Leakage
 from tabvae.tasks.scores import Examined, Score, chosen_score, known_scores
@@ -129,7 +130,8 @@ class Card:
     def judge(
         self, predictor: Predictor, table: pa.Table, codes: Codes, score: Score, fpr: float
     ) -> pa.Table:
-        """Score, p-value and verdict of each row, and the cells that account for it.
+        """Score, p-value and verdict of each row, the cells that account for it, and of models with
+        rules the one that it breaks.
 
         Args:
             predictor: networks and codec.
@@ -140,10 +142,11 @@ class Card:
         """
         examined = Examined(predictor, codes, self.scales, self.density, self.calibrations)
         scores = examined.score(score.name)
-        p_values = self.calibrations[score.name].p_values(scores)
+        broken = BrokenRules.of(predictor.codec, table)
+        p_values = broken.joined(self.calibrations[score.name].p_values(scores))
         columns = {"score": scores, "p_value": p_values, "outlier": p_values <= fpr}
         cells = explain(predictor, table, codes, examined.surprise.attribution)
-        return pa.table(columns | cells)
+        return pa.table(columns | cells | broken.columns())
 
     def arrays(self) -> Arrays:
         """``card.*``."""

@@ -15,10 +15,12 @@ import pyarrow as pa
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.relations import cells_of, in_cells, rounded
 from tabvae.columns.schema import Column
-from tabvae.rules.expression import quoted
-from tabvae.rules.rules import AnyRule, Cells, Dependency, Formula, Order, Texts
+from tabvae.rules.arithmetic import Order
+from tabvae.rules.cells import Cells, Texts, as_texts, only, there
+from tabvae.rules.decisions import Presence
+from tabvae.rules.rules import AnyRule, covers
 from tabvae.values import arrow
-from tabvae.values.arrow import Floats, Ints, Mask
+from tabvae.values.arrow import Floats, Mask
 
 PASSES = 3
 """Over all rules: what follows from one may be what another needs."""
@@ -30,12 +32,14 @@ class _Work:
 
     Attributes:
         columns: that rules speak of, by name.
+        rules: those whose columns are all there.
         cells: of these columns; numbers and texts are changed in place.
         free: (N,) by column, the cells that may be set.
         changed: (N,) by column, those that were.
     """
 
     columns: Mapping[str, Column]
+    rules: list[AnyRule]
     cells: Cells
     free: Mapping[str, Mask]
     changed: dict[str, Mask]
@@ -48,34 +52,50 @@ class _Work:
             if not pa.types.is_null(table.schema.field(column.name).type)
         }
         cells = cells_of(columns.values(), table, codec.na_values)
+        rules = [rule for rule in codec.schema.rules if covers(cells, rule)]
         changed = {name: np.zeros(table.num_rows, np.bool_) for name in columns}
-        return cls(columns, cells, free, changed)
+        return cls(columns, rules, cells, free, changed)
 
-    def can_follow(self, rule: AnyRule) -> bool:
-        """All of its columns are there."""
-        known = self.cells.texts if isinstance(rule, Dependency) else self.cells.numbers
-        return all(name in known for name in rule.columns)
-
-    def set_numbers(self, name: str, rows: Mask, values: Floats) -> None:
-        """Set free cells to finite ``values`` (N,), rounded as the column is."""
-        rows = rows & self.free[name] & np.isfinite(values)
+    def set(self, name: str, rows: Mask, values: Floats | Texts) -> None:
+        """Set free cells of ``rows`` (N,) to those of ``values`` (N,) that there are, rounded as
+        the column is."""
+        texts = as_texts(values)
+        known = np.isfinite(values) if texts is None else there(texts)
+        rows = rows & self.free[name] & known
         if not rows.any():
             return
-        numbers = rounded(self.columns[name], values[rows])
-        self.cells.numbers[name][rows] = numbers
-        self.changed[name] |= rows
-        if name in self.cells.texts:
-            self.cells.texts[name][rows] = [f"{number:.15g}" for number in numbers]
-
-    def set_texts(self, name: str, rows: Mask, texts: Texts) -> None:
-        """Set free cells to ``texts`` (N,) where there are any."""
-        rows = rows & self.free[name] & np.array([text is not None for text in texts], np.bool_)
-        if not rows.any():
-            return
-        self.cells.texts[name][rows] = texts[rows]
         self.changed[name] |= rows
         if name in self.cells.numbers:
-            self.cells.numbers[name][rows] = arrow.to_numbers(pa.array(texts[rows], pa.string()))
+            self.cells.numbers[name][rows] = self._numbers(name, values[rows])
+        if name in self.cells.texts:
+            self.cells.texts[name][rows] = self._texts(name, values[rows])
+
+    def _numbers(self, name: str, values: Floats | Texts) -> Floats:
+        """As numbers of the column."""
+        texts = as_texts(values)
+        if texts is not None:
+            return arrow.to_numbers(pa.array(texts, pa.string()))
+        return rounded(self.columns[name], np.asarray(values, np.float64))
+
+    def _texts(self, name: str, values: Floats | Texts) -> Texts:
+        """As texts of the column."""
+        texts = as_texts(values)
+        if texts is not None:
+            return texts
+        return np.array([f"{number:.15g}" for number in self._numbers(name, values)], object)
+
+    def fits(self, rule: AnyRule, name: str, values: Floats | Texts) -> Mask:
+        """(N,) where ``values`` in column ``name`` keep the rule."""
+        numbers, texts = self.cells.numbers, self.cells.texts
+        if name in numbers:
+            numbers = {**numbers, name: self._numbers(name, values)}
+        if name in texts:
+            texts = {**texts, name: self._texts(name, values)}
+        return rule.kept(Cells(numbers, texts))
+
+    @property
+    def set_cells(self) -> int:
+        return sum(int(rows.sum()) for rows in self.changed.values())
 
     def written(self, table: pa.Table) -> pa.Table:
         """``table`` with the cells that were set."""
@@ -88,10 +108,7 @@ class _Work:
                 values = np.where(rows, self.cells.numbers[name], 0.0)
                 cells = in_cells(column, values, field.type)
             else:
-                texts = [
-                    t if set_ else None
-                    for t, set_ in zip(self.cells.texts[name], rows, strict=True)
-                ]
+                texts = only(self.cells.texts[name], rows)
                 cells = arrow.from_text(pa.array(texts, pa.string()), field.type)
             before = arrow.flat(table.column(position))
             table = table.set_column(position, field, arrow.choose(rows, cells, before))
@@ -112,37 +129,19 @@ def follow(codec: TableCodec, table: pa.Table) -> pa.Table:
         return table
     work = _Work.of(codec, table, missing_cells(codec, table))
     for _ in range(PASSES):
-        before = sum(int(rows.sum()) for rows in work.changed.values())
-        for rule in codec.schema.rules:
-            if not work.can_follow(rule):
-                continue
-            if isinstance(rule, Formula):
-                _work_out(rule, work)
-            elif isinstance(rule, Dependency):
-                texts = work.cells.texts[rule.dependent]
-                unknown = np.array([text is None for text in texts], np.bool_)
-                work.set_texts(rule.dependent, unknown, rule.asked(work.cells))
-        if sum(int(rows.sum()) for rows in work.changed.values()) == before:
+        before = work.set_cells
+        for rule in work.rules:
+            for name, values in rule.follows(work.cells):
+                unknown = ~work.cells.present(name)
+                if unknown.any():
+                    work.set(name, unknown & work.fits(rule, name, values), values)
+        if work.set_cells == before:
             break
     return work.written(table)
 
 
-def _work_out(rule: Formula, work: _Work) -> None:
-    """The one missing cell of each row, where no other value of its column would do as well."""
-    numbers = work.cells.numbers
-    unknown = np.isnan(numbers[rule.target])
-    work.set_numbers(rule.target, unknown, rule.asked(work.cells))
-    for name in rule.columns[1:]:
-        unknown = np.isnan(numbers[name]) & np.isfinite(numbers[rule.target])
-        if unknown.any():
-            solved = rounded(work.columns[name], rule.solved(work.cells, name))
-            trial = Cells({**numbers, name: solved}, {})
-            fits = rule.kept(trial) & rule.known(trial)
-            work.set_numbers(name, unknown & fits, solved)
-
-
 def keep(
-    codec: TableCodec, table: pa.Table, free: Mapping[str, Mask], ordered: bool = True
+    codec: TableCodec, table: pa.Table, free: Mapping[str, Mask], bounds: bool = True
 ) -> pa.Table:
     """``table`` without broken rules, as far as ``free`` cells can be set.
 
@@ -150,82 +149,41 @@ def keep(
         codec: knows rules and columns.
         table: rows.
         free: (N,) by column that a rule speaks of, the cells that may be set.
-        ordered: move cells that are out of order, too.
+        bounds: move cells that are out of their bounds, too.
     """
     if not codec.schema.rules:
         return table
     work = _Work.of(codec, table, free)
-    rules = [rule for rule in codec.schema.rules if work.can_follow(rule)]
-    rules = [rule for rule in rules if ordered or not isinstance(rule, Order)]
+    rules = [rule for rule in work.rules if bounds or not isinstance(rule, Order)]
     for _ in range(PASSES):
         for rule in rules:
-            broken = ~rule.kept(work.cells)
-            if not broken.any():
+            if rule.kept(work.cells).all():
                 continue
-            if isinstance(rule, Formula):
-                _mend_formula(rule, broken, work)
-            elif isinstance(rule, Dependency):
-                work.set_texts(rule.dependent, broken, rule.asked(work.cells))
-                broken = ~rule.kept(work.cells)
-                deciding = rule.deciding(work.cells.texts[rule.dependent])
-                work.set_texts(rule.determinant, broken, deciding)
-            else:
-                work.set_numbers(rule.high, broken, work.cells.numbers[rule.low])
-                broken = ~rule.kept(work.cells)
-                work.set_numbers(rule.low, broken, work.cells.numbers[rule.high])
+            for name, values in rule.repairs(work.cells):
+                work.set(name, ~rule.kept(work.cells), values)
         if all(rule.kept(work.cells).all() for rule in rules):
             break
     return work.written(table)
 
 
-def _mend_formula(rule: Formula, broken: Mask, work: _Work) -> None:
-    work.set_numbers(rule.target, broken, rule.asked(work.cells))
-    for name in rule.columns[1:]:
-        broken = ~rule.kept(work.cells)
-        if broken.any():
-            work.set_numbers(name, broken, rule.solved(work.cells, name))
-
-
-def out_of_order(codec: TableCodec, table: pa.Table) -> Mask:
-    """(N,) the rows that break an order."""
+def breaking(codec: TableCodec, table: pa.Table) -> Mask:
+    """(N,) the rows that break a rule, conditions on gaps aside."""
     work = _Work.of(codec, table, {})
     broken = np.zeros(table.num_rows, np.bool_)
-    for rule in codec.schema.rules:
-        if isinstance(rule, Order) and work.can_follow(rule):
+    for rule in work.rules:
+        if not isinstance(rule, Presence):
             broken |= ~rule.kept(work.cells)
     return broken
 
 
-def broken_rules(codec: TableCodec, table: pa.Table) -> pa.Table:
-    """Of each row, the first rule that it breaks, and what that asks for.
-
-    Returns:
-        ``rule`` and ``rule_asks`` (N,), the cell that would keep it; both null where none is
-        broken. Without rules, no columns.
-    """
-    if not codec.schema.rules:
-        return pa.table({})
-    work = _Work.of(codec, table, {})
-    rules, asked = np.full(table.num_rows, None, object), np.full(table.num_rows, None, object)
-    for rule in codec.schema.rules:
-        if not work.can_follow(rule):
-            continue
-        rows = np.flatnonzero(~rule.kept(work.cells) & (rules == None))  # noqa: E711 - cell by cell
-        if len(rows):
-            rules[rows] = str(rule)
-            asked[rows] = _asked(rule, work, rows)
-    return pa.table(
-        {"rule": pa.array(rules, pa.string()), "rule_asks": pa.array(asked, pa.string())}
-    )
-
-
-def _asked(rule: AnyRule, work: _Work, rows: Ints) -> list[str]:
-    """The cell of each of ``rows`` that a rule asks for, as text."""
-    if isinstance(rule, Dependency):
-        return [f"{quoted(rule.dependent)} = {text}" for text in rule.asked(work.cells)[rows]]
-    if isinstance(rule, Formula):
-        name, sign, values = rule.target, "=", rule.asked(work.cells)
-    else:
-        name, sign, values = rule.high, ">=", work.cells.numbers[rule.low]
-    texts = in_cells(work.columns[name], values[rows], pa.string()).to_pylist()
-    return [f"{quoted(name)} {sign} {text.strip()}" for text in texts]
+def with_gaps(codec: TableCodec, table: pa.Table, free: Mapping[str, Mask]) -> pa.Table:
+    """``table`` without ``free`` (N,) cells that their rows have no room for."""
+    work = _Work.of(codec, table, free)
+    for rule in work.rules:
+        if isinstance(rule, Presence):
+            rows = ~rule.kept(work.cells) & free[rule.column]
+            position = table.column_names.index(rule.column)
+            field, before = table.field(position), arrow.flat(table.column(rule.column))
+            gaps = pa.nulls(table.num_rows, field.type)
+            table = table.set_column(position, field, arrow.choose(rows, gaps, before))
+    return table
