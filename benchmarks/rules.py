@@ -1,15 +1,18 @@
 """Rules between columns: found, and kept by what is filled and drawn.
 
-    python benchmarks/rules.py [--rows 2000] [--discovery]
+    python benchmarks/rules.py [--rows 2000] [--part discovery|keeping|violations|drawn|all]
 
 Six tables are made with rules that are known; 2 % of the cells that follow are wrong and 20 % of
 all are hidden. Beside them stand tables of ours and of the field, on which no rule is to be found
 once their columns are shuffled. "before" is the same without looking for rules (--no-rules).
+Violations are cells of determined columns that stand in another row; drawn are shop orders, told
+from others that the same script makes.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 
 import numpy as np
@@ -22,6 +25,7 @@ from tabvae.columns.relations import RuleSearch, judged, with_rules
 from tabvae.columns.schema import Schema
 from tabvae.files.frames import to_arrow
 from tabvae.rules.arithmetic import Formula, Order
+from tabvae.tasks.synthetic import as_codes, detection_auc
 
 REAL = (
     *("wine", "wine_white", "obesity", "bike", "shoppers", "titanic", "mpg", "concrete"),
@@ -158,17 +162,74 @@ def keeping(rows: int, find: bool) -> None:
         progress(name)
 
 
+def violations(rows: int) -> None:
+    """Whether ``detect`` names the rule that a spoiled row breaks, and how early it comes."""
+    planted = named = early = 0
+    for name, (frame, rules) in made(2 * rows).items():
+        table, new = frame.head(rows), frame.tail(rows).reset_index(drop=True)
+        targets = [rule.split(" = ")[0] for rule in rules if " = " in rule]
+        targets = targets or [rule.split(" -> ")[1] for rule in rules if " -> " in rule]
+        rng = np.random.default_rng(5)
+        spoiled_rows = rng.choice(rows, rows // 25, replace=False)
+        truth = new.copy()
+        for place, row in enumerate(spoiled_rows):
+            column = targets[place % len(targets)]
+            other = truth[column][truth[column] != truth[column][row]]
+            new.loc[row, column] = other.sample(1, random_state=int(row)).iloc[0]
+        model = TabVAE(effort="fast", seed=0).fit(table)
+        found = model.detect(new)
+        broken = np.stack([~rule.holds(new) & rule.holds(truth) for rule in model.rules_])
+        texts = np.array([str(rule) for rule in model.rules_])
+        right = [found["rule"][row] in texts[broken[:, row]] for row in spoiled_rows]
+        first = set(found["p_value"].sort_values(kind="stable").index[: len(spoiled_rows)])
+        oddest = len(first & set(spoiled_rows))
+        planted, named, early = planted + len(spoiled_rows), named + sum(right), early + oddest
+        called = found["outlier"].drop(spoiled_rows).mean()
+        line = f"{name}: {sum(right)} of {len(spoiled_rows)} named, {oddest} among the oddest"
+        print(f"{line}, {called:.1%} of the others called", flush=True)
+    print(f"named {named / planted:.1%}, among the oddest {early / planted:.1%}")
+
+
+def drawn() -> None:
+    """Shop orders that are drawn, told from real ones of the same script."""
+    sys.path.insert(0, str(HERE.parent / "sample_data"))
+    from make_shop_orders import make_truth
+
+    def orders(seed: int) -> pd.DataFrame:
+        frame = make_truth(np.random.default_rng(seed)).drop(columns="order_id")
+        return frame.assign(ordered=pd.to_datetime(frame["ordered"]))
+
+    for find in (False, True):
+        aucs, seconds = [], []
+        for seed in range(3):
+            started = time.process_time()
+            model = TabVAE(find_rules=find, seed=seed).fit(orders(seed))
+            seconds.append(time.process_time() - started)
+            new = model.generate(1000, complete=True)
+            tables = [t.assign(ordered=t["ordered"].astype("int64")) for t in (orders(99), new)]
+            (real, made_), categorical = as_codes(*tables)
+            aucs.append(detection_auc(real, made_, categorical))
+        print(f"rules {find}: AUC {np.round(aucs, 3)}, fit {np.mean(seconds):.1f} CPU seconds")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--discovery", action="store_true")
+    parts = ("discovery", "keeping", "violations", "drawn")
+    parser.add_argument("--part", choices=(*parts, "all"), default="all")
     asked = parser.parse_args()
     print(machine())
-    discovery(asked.rows)
-    if not asked.discovery:
+    wanted = parts if asked.part == "all" else (asked.part,)
+    if "discovery" in wanted:
+        discovery(asked.rows)
+    if "keeping" in wanted:
         for find in (False, True):
             print("\nrules kept" if find else "\nbefore")
             keeping(asked.rows, find)
+    if "violations" in wanted:
+        violations(asked.rows)
+    if "drawn" in wanted:
+        drawn()
 
 
 if __name__ == "__main__":
