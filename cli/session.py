@@ -138,11 +138,18 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
 
 
 def read_files(paths: Sequence[str], reading: Reading) -> Loaded:
-    """Read files of which no model knows anything yet."""
+    """Read files of which no model knows anything yet.
+
+    Raises:
+        DataError: they cannot be read, or have no rows to learn from.
+    """
     from tabvae.files.reader import read_tables
     from tabvae.files.records import Dialect
 
-    return read_tables(paths, reading.dialect(Dialect()), reading.max_memory)
+    loaded = read_tables(paths, reading.dialect(Dialect()), reading.max_memory)
+    if loaded.table.num_rows == 0:
+        raise DataError(f"{', '.join(map(shown, paths[:3]))} has a header but no rows")
+    return loaded
 
 
 def read_rows(model: TabVAE, data: Sequence[str], reading: Reading, alike: bool = True) -> Loaded:
@@ -181,7 +188,10 @@ def _read(model: TabVAE, paths: Sequence[str], reading: Reading, usual: Dialect)
 
     codec = model.fitted_.codec
     codec.set_params(na_values=reading.na_values(codec.na_values))
-    return read_tables(paths, reading.dialect(usual), reading.max_memory)
+    loaded = read_tables(paths, reading.dialect(usual), reading.max_memory)
+    if loaded.table.num_rows == 0:
+        say(f"tabvae: note: {', '.join(map(shown, paths[:3]))} has no rows")
+    return loaded
 
 
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
@@ -227,7 +237,7 @@ def unseen_rows_of(model: TabVAE, table: pa.Table, same: bool) -> Ints | None:
 
 def table_to_compare(model: TabVAE, data: str | None, reading: Reading) -> pa.Table | None:
     """The table of which new rows may hold copies: the one given, or the one the model was fitted
-    on, if it can be read and known to be as it was.
+    on, if it can be read and known to be as it was; ``None`` without rows, too.
 
     Raises:
         DataError: the one given cannot be read.
@@ -241,7 +251,7 @@ def table_to_compare(model: TabVAE, data: str | None, reading: Reading) -> pa.Ta
             return None
         table = found
     model.fitted_.schema.require(table.column_names)
-    return table
+    return table if table.num_rows else None
 
 
 def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:

@@ -380,9 +380,12 @@ class Model:
 
         Raises:
             ParameterError: ``samples`` is not positive.
+            DataError: there are no rows.
         """
         if samples < 1:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
+        if table.num_rows == 0:
+            raise DataError("the table has no rows to evaluate the model on")
         codes = self.encode(table)
         return evaluate(self.predictor, codes, samples, seed)
 

@@ -173,9 +173,7 @@ def _parse_csv(
             ) from error
     if isinstance(records, MendedRecords):
         _tell(records.bad, dialect, name)
-    if not chunks:
-        raise DataError(f"{shown(name)} has a header but no rows")
-    return pa.concat_tables(chunks)
+    return pa.concat_tables(chunks or [pa.schema([(c, pa.string()) for c in header]).empty_table()])
 
 
 def _header(records: Sequence[Sequence[str]], usual_width: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import sys
+import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tabvae.errors import DataError, one_line, shown, suggestion
+from tabvae.errors import DataError, TabVAEWarning, one_line, shown, suggestion
 from tabvae.files.csv_reader import check_header, read_csv
 from tabvae.files.memory import ReadConfig, Room, limited, text_bytes
 from tabvae.files.parquet_layout import Layout
@@ -132,6 +133,9 @@ def _open_input(path: str, most: int) -> Iterator[BinaryIO | gzip.GzipFile]:
         # Python has none when it was started with a closed one.
         if sys.stdin is None:
             raise DataError("standard input is closed", "name a file to read")
+        if sys.stdin.isatty():
+            waits = "waiting for a table on standard input; Ctrl-D ends it"
+            warnings.warn(waits, TabVAEWarning, stacklevel=2)
         raw: BinaryIO = io.BytesIO(sys.stdin.buffer.read(most + 1))
     elif Path(path).is_dir():
         raise DataError(f"{shown(path)} is a folder", "name a CSV or Parquet file")
@@ -171,8 +175,6 @@ def _read_parquet(
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{shown(name)} is a damaged Parquet file: {one_line(error)}") from error
     check_header(table.column_names, name)
-    if table.num_rows == 0:
-        raise DataError(f"{shown(name)} has no rows")
     return table, layout
 
 
