@@ -62,7 +62,7 @@ def command(
     kinds: options.Kinds,
     reading: options.Reading,
 ) -> int:
-    """Learn DATA, one or many CSV or Parquet files with the same columns, and write a model.
+    """Learn DATA, one or many files with the same columns, and write a model.
 
     Kinds of columns, formats and everything about the training are found in the data and
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
@@ -109,10 +109,10 @@ def command(
 
 def default_model_path(data: str) -> str:
     """DATA's stem with the suffix of a model, in the working folder."""
+    from tabvae.files.formats import stem
+
     name: str = "stdin" if data == "-" else Path(data).name
-    for extension in (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq"):
-        name = name.removesuffix(extension)
-    return name + MODEL_SUFFIX
+    return stem(name) + MODEL_SUFFIX
 
 
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:

@@ -196,8 +196,10 @@ def _read(model: TabVAE, paths: Sequence[str], reading: Reading, usual: Dialect)
 
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
     """``table``, from a file of format ``source``, ready for ``output``: the text of a CSV file
-    gets types when it goes to Parquet."""
-    if output.format != "parquet" or source == "parquet":
+    gets types when it goes to a format that has them."""
+    from tabvae.files.formats import format_called
+
+    if format_called(output.format).text or not format_called(source).text:
         return table
     from tabvae.files.exact import typed
 
@@ -272,10 +274,16 @@ def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:
 
 
 def text_dialect(loaded: Loaded, result: pa.Table | None = None) -> Dialect:
-    """The dialect for the output: that of the input, with UTF-8 for a Parquet input, and with a
+    """The dialect for the output: that of the input, with UTF-8 for one that has types, and with a
     header if the ``result`` has other columns."""
+    from tabvae.files.formats import format_called
+
     same = result is not None and result.column_names == loaded.table.column_names
-    usual = loaded.dialect if loaded.format == "csv" else replace(loaded.dialect, encoding=None)
+    usual = (
+        loaded.dialect
+        if format_called(loaded.format).text
+        else replace(loaded.dialect, encoding=None)
+    )
     return usual if same else replace(usual, header_rows=1)
 
 
@@ -288,6 +296,6 @@ def fitted_dialect(model: TabVAE) -> Dialect:
 
 
 def fitted_format(model: TabVAE) -> str:
-    """The format of the table the model was fitted on: csv or parquet."""
+    """The format of the table the model was fitted on."""
     source = _source(model)
     return "csv" if source is None else source.format

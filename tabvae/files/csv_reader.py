@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
 import sys
@@ -35,7 +34,7 @@ from tabvae.files.sniffing import (
 class _Source:
     """A text file that can be read from its first record again and again."""
 
-    file: BinaryIO | gzip.GzipFile
+    file: BinaryIO
     encoding: str
     mark: bytes
     skipped: int = 0
@@ -75,7 +74,7 @@ class _Source:
 
 
 def read_csv(
-    file: BinaryIO | gzip.GzipFile,
+    file: BinaryIO,
     name: str,
     start: bytes,
     dialect: Dialect,

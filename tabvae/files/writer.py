@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
-import gzip
 import io
 import os
 import re
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +19,10 @@ from typing import IO, BinaryIO, TextIO
 import pyarrow as pa
 
 from tabvae.errors import OutputError, ReaderLeftError, one_line, shown
+from tabvae.files.arrow_file import write_arrow
+from tabvae.files.compression import packing
+from tabvae.files.formats import FORMATS, compression_of_name, format_called, format_of_name
+from tabvae.files.json_lines import write_json_lines
 from tabvae.files.memory import ReadConfig
 from tabvae.files.reader import STDIN
 from tabvae.files.records import Dialect
@@ -33,25 +36,30 @@ rows to go by, in a table of one column."""
 
 
 def output_format(path: str | None, asked: str | None) -> str:
-    """``csv``, ``tsv`` or ``parquet``: what was asked for, else what the extension says.
+    """One of ``FORMATS``: what was asked for, else what the extension says.
 
     Raises:
-        OutputError: the extension says nothing.
+        OutputError: the extension says nothing, or names what cannot be written.
 
     >>> output_format("new.csv.gz", None), output_format("new.txt", "tsv")
     ('csv', 'tsv')
     """
+    if path is not None and _is_ordinary(path):
+        packed = compression_of_name(path)
+        if packed is not None and not packed.written:
+            what = f"{packed.name} files are read, not written: {shown(path)}"
+            raise OutputError(what, "end it in .gz or .zst")
     if asked is not None or path is None:
         return asked or "csv"
     if not _is_ordinary(path):
         return "csv"
-    name = path.lower().removesuffix(".gz")
-    for extension in ("csv", "tsv", "parquet"):
-        if name.endswith(f".{extension}"):
-            return extension
-    raise OutputError(
-        f"cannot tell the format of {shown(path)}", "end it in .csv, .tsv or .parquet, or --format"
-    )
+    found = format_of_name(path)
+    if found is None or not found.written or path.lower().endswith(".txt"):
+        known = ", ".join(each.extensions[0] for each in FORMATS if each.written)
+        raise OutputError(
+            f"cannot tell the format of {shown(path)}", f"end it in one of {known}, or --format"
+        )
+    return found.name
 
 
 def _is_ordinary(path: str) -> bool:
@@ -154,12 +162,12 @@ def write_table(
     dialect: Dialect | None = None,
     guarded: bool = False,
 ) -> None:
-    """Write ``table`` to ``path``, gzipped if that ends in ``.gz``, or to standard output.
+    """Write ``table`` to ``path``, packed as its extension says, or to standard output.
 
     Args:
         table: all rows.
         path: of the file; ``None`` for standard output.
-        fmt: ``csv``, ``tsv`` or ``parquet``.
+        fmt: one of ``FORMATS`` that is written.
         dialect: of a text file, or layout of a Parquet file.
         guarded: put an apostrophe before what a spreadsheet would run, in a text file.
 
@@ -167,21 +175,15 @@ def write_table(
         OutputError: the file system refuses, or the encoding lacks a character.
     """
     dialect = dialect or Dialect()
-    if guarded and fmt != "parquet":
+    if guarded and format_called(fmt).text:
         table = _guarded(table)
-    if fmt == "tsv":
-        dialect = replace(dialect, delimiter="\t")
     if path is None:
         with standard_output() as output:
-            _write_rows(table, output.buffer, fmt, dialect)
+            _WRITERS[fmt](table, output.buffer, dialect)
             output.buffer.flush()
         return
-    with whole_file(path) as file:
-        if path.lower().endswith(".gz"):
-            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
-                _write_rows(table, packed, fmt, dialect)
-        else:
-            _write_rows(table, file, fmt, dialect)
+    with whole_file(path) as file, packing(file, compression_of_name(path)) as packed:
+        _WRITERS[fmt](table, packed, dialect)
 
 
 @contextmanager
@@ -215,12 +217,23 @@ def _guarded(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, names=names)
 
 
-def _write_rows(
-    table: pa.Table, file: BinaryIO | gzip.GzipFile, fmt: str, dialect: Dialect
-) -> None:
-    if fmt == "parquet":
-        dialect.layout.write(table, pa.PythonFile(file, mode="w"))
-        return
+def _parquet(table: pa.Table, file: BinaryIO, dialect: Dialect) -> None:
+    dialect.layout.write(table, pa.PythonFile(file, mode="w"))
+
+
+def _arrow(table: pa.Table, file: BinaryIO, _: Dialect) -> None:
+    write_arrow(table, file)
+
+
+def _json_lines(table: pa.Table, file: BinaryIO, _: Dialect) -> None:
+    write_json_lines(table, file, ReadConfig().rows_per_chunk(table.num_columns))
+
+
+def _tsv(table: pa.Table, file: BinaryIO, dialect: Dialect) -> None:
+    _csv(table, file, replace(dialect, delimiter="\t"))
+
+
+def _csv(table: pa.Table, file: BinaryIO, dialect: Dialect) -> None:
     for field in table.schema:
         if not arrow.has_text(field.type):
             raise OutputError(
@@ -242,6 +255,16 @@ def _write_rows(
         ) from error
     finally:
         text.detach()
+
+
+_WRITERS: dict[str, Callable[[pa.Table, BinaryIO, Dialect], None]] = {
+    "csv": _csv,
+    "tsv": _tsv,
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "jsonl": _json_lines,
+}
+"""What writes each of ``FORMATS`` that is written."""
 
 
 def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:
