@@ -39,6 +39,7 @@ from tabvae.tasks.embed import (
 from tabvae.tasks.evaluate import Evaluation, evaluate
 from tabvae.tasks.follow import breaking, follow, keep, missing_cells, with_gaps
 from tabvae.tasks.generate import generate, rows_where
+from tabvae.training.threads import few_threads
 from tabvae.values.arrow import Mask
 
 T = TypeVar("T")
@@ -110,6 +111,7 @@ class Model:
         trees = [array.nbytes for j, forest in forests for array in forest.arrays(j).values()]
         return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
 
+    @few_threads()
     def embed(self, table: pa.Table) -> pa.Table:
         """``z1..zk``, one row per input row."""
         # One array for all blocks: results kept between the blocks' working memory would leave
@@ -123,6 +125,7 @@ class Model:
         self._in_blocks(put, table)
         return write_coordinates(z)
 
+    @few_threads()
     def decode(self, latents: pa.Table) -> pa.Table:
         """The rows at coordinates ``z1..zk``: the way back from ``embed``.
 
@@ -169,6 +172,7 @@ class Model:
         decoded = self.decode(write_coordinates(path(z[0], z[1], t, spherical)))
         return decoded.add_column(0, "t", pa.array(t))
 
+    @few_threads()
     def impute(self, table: pa.Table) -> pa.Table:
         """The same table with its gaps filled."""
 
@@ -189,6 +193,7 @@ class Model:
             return filled
         return keep(self.codec, filled, missing_cells(self.codec, block.rows))
 
+    @few_threads()
     def probabilities(self, table: pa.Table, name: str) -> pa.Table:
         """How probable each value of a categorical column is in each row.
 
@@ -215,6 +220,7 @@ class Model:
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
         return pa.table({f"{name}={v}": probabilities[:, k] for k, v in enumerate(values)})
 
+    @few_threads()
     def draw(self, table: pa.Table, draws: int, seed: int = 0) -> list[pa.Table]:
         """``draws`` completed tables.
 
@@ -232,6 +238,7 @@ class Model:
         parts = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW), strict=True)
         return [pa.concat_tables(part).unify_dictionaries() for part in parts]
 
+    @few_threads()
     def generate(
         self,
         n: int,
@@ -286,6 +293,7 @@ class Model:
             table = pa.concat_tables([table, again]).unify_dictionaries().take(places)
         return whole_table(self.schema, keep(self.codec, table, free))
 
+    @few_threads()
     def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:
         """How odd each row is, and which cells make it so.
 
@@ -321,6 +329,7 @@ class Model:
 
         return pa.concat_tables(self._in_blocks(judged, table))
 
+    @few_threads()
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
         (codes,) = self._in_blocks(lambda block: block.codes, table, table.num_rows)
@@ -375,6 +384,7 @@ class Model:
                     stacklevel=4,
                 )
 
+    @few_threads()
     def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``.
 
