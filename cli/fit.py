@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -68,9 +69,13 @@ def command(
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
     goes on with --resume, and ends as if nothing had happened.
     """
+    from tabvae.errors import OutputError, shown
+    from tabvae.files.location import is_remote
     from tabvae.files.writer import check_output, destination
 
     target = destination(output or default_model_path(data[0]))
+    if is_remote(target):
+        raise OutputError(f"a model is written on this machine, not to {shown(target)}", "-o FILE")
     check_output(target, force, data)
     loaded = read_files(data, reading)
     from tabvae.estimator import TabVAE
@@ -110,9 +115,11 @@ def command(
 def default_model_path(data: str) -> str:
     """DATA's stem with the suffix of a model, in the working folder."""
     from tabvae.files.formats import stem
+    from tabvae.files.location import plain_name
 
-    name: str = "stdin" if data == "-" else Path(data).name
-    return stem(name) + MODEL_SUFFIX
+    name: str = "stdin" if data == "-" else Path(plain_name(data)).name
+    name = stem(re.sub(r"[*?\[\]]", "", name))
+    return (name or "table") + MODEL_SUFFIX
 
 
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:

@@ -97,18 +97,22 @@ def _source(model: TabVAE) -> Source | None:
 
 def _lack(path: str) -> str:
     """What keeps a file from being read from end to end, if anything: a pipe or a device, which a
-    model from a stranger may name, has no end, and a file of the kernel's no size."""
+    model from a stranger may name, has no end, a file of the kernel's no size, and to ask a store
+    would tell that the model is used."""
+    from tabvae.files.location import is_remote, parts_of
     from tabvae.files.reader import STDIN
 
     if path == STDIN:
         return "came from standard input"
+    if is_remote(path):
+        return "is not on this machine"
     try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
+        found = [Path(part.path).stat() for part in parts_of(path)]
+    except (OSError, ValueError, DataError):
         return "is not here"
-    if not stat.S_ISREG(found.st_mode):
+    if not all(stat.S_ISREG(each.st_mode) for each in found):
         return "is no regular file"
-    return "" if found.st_size else "is a file of 0 bytes"
+    return "" if all(each.st_size for each in found) else "is a file of 0 bytes"
 
 
 def sources_of(model: TabVAE) -> list[str]:

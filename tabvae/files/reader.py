@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +18,16 @@ from tabvae.errors import DataError, TabVAEWarning, one_line, shown, suggestion
 from tabvae.files.arrow_file import read_arrow
 from tabvae.files.compression import unpacked
 from tabvae.files.csv_reader import check_header, read_csv
-from tabvae.files.formats import BYTES_TOLD, format_of_file
+from tabvae.files.formats import BYTES_TOLD, format_called, format_of_file
 from tabvae.files.json_lines import read_json_lines
+from tabvae.files.location import Part, is_remote, parts_of, plain_name, read_remote
 from tabvae.files.memory import ReadConfig, Room
 from tabvae.files.parquet_reader import read_parquet
 from tabvae.files.records import Dialect
 from tabvae.files.workbook import read_workbook
 
 STDIN = "-"
+WHOLE = r"0|-?[1-9]\d{0,17}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ def read_tables(
     """Read one or many files with the same columns, in order.
 
     Args:
-        paths: files of any of ``FORMATS``, packed or not; ``-`` is standard input.
+        paths: files of any of ``FORMATS``, packed or not, folders of them, patterns such as
+            ``data/*.csv``, or URIs; ``-`` is standard input.
         dialect: what is known of a text table.
         most: bytes of all files together; more are refused before they fill the memory.
 
@@ -62,18 +66,48 @@ def read_tables(
         DataError: a file cannot be read, is too large, or has other columns than the first.
     """
     room = Room(ReadConfig(most))
-    loaded = [_read_table(path, dialect or Dialect(), room) for path in paths]
+    parts = [part for path in paths for part in _parts(path)]
+    loaded = [_read_table(part.path, dialect or Dialect(), room) for part in parts]
+    loaded = _with_keys(parts, loaded)
     first = loaded[0]
     if len(loaded) == 1:
         return first
-    for path, other in zip(paths[1:], loaded[1:], strict=True):
-        _check_same_columns(paths[0], first, path, other)
+    for part, other in zip(parts[1:], loaded[1:], strict=True):
+        _check_same_columns(parts[0].path, first, part.path, other)
     tables = [one.table.select(first.table.column_names) for one in loaded]
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         raise DataError(f"the files have columns of different types: {one_line(error)}") from error
     return replace(first, table=table)
+
+
+def _parts(path: str) -> list[Part]:
+    return [Part(STDIN)] if path == STDIN else parts_of(path)
+
+
+def _with_keys(parts: Sequence[Part], loaded: Sequence[Loaded]) -> list[Loaded]:
+    """The tables with the cells that their folders tell, as numbers where the file has types and
+    all of them are whole numbers."""
+    cells: dict[str, list[str]] = {}
+    for part in parts:
+        for name, cell in part.keys:
+            cells.setdefault(name, []).extend([] if cell is None else [cell])
+    whole = {name for name, texts in cells.items() if all(map(re.compile(WHOLE).fullmatch, texts))}
+    return [_with_keys_of(part, one, whole) for part, one in zip(parts, loaded, strict=True)]
+
+
+def _with_keys_of(part: Part, loaded: Loaded, whole: set[str]) -> Loaded:
+    table = loaded.table
+    for name, cell in part.keys:
+        if name in table.column_names:
+            hint = "rename one of them"
+            raise DataError(f"column {shown(name)} is in {shown(part.path)} and in its path", hint)
+        column = pa.repeat(pa.scalar(cell, pa.string()), table.num_rows)
+        if name in whole and not format_called(loaded.format).text:
+            column = column.cast(pa.int64())
+        table = table.append_column(name, column)
+    return replace(loaded, table=table)
 
 
 def _check_same_columns(path: str, first: Loaded, other_path: str, other: Loaded) -> None:
@@ -94,8 +128,8 @@ def _check_same_columns(path: str, first: Loaded, other_path: str, other: Loaded
 def _read_table(path: str, dialect: Dialect, room: Room) -> Loaded:
     name = "standard input" if path == STDIN else path
     try:
-        with _open_input(path, room.left) as raw:
-            file, inner = unpacked(raw, path, name, room)
+        with _open_input(path, name, room) as raw:
+            file, inner = unpacked(raw, plain_name(path), name, room)
             start = file.read(BYTES_TOLD)
             file.seek(0)
             if not start:
@@ -177,17 +211,11 @@ def _length(file: BinaryIO) -> int:
 
 
 @contextmanager
-def _open_input(path: str, most: int) -> Iterator[BinaryIO]:
+def _open_input(path: str, name: str, room: Room) -> Iterator[BinaryIO]:
     if path == STDIN:
-        # Python has none when it was started with a closed one.
-        if sys.stdin is None:
-            raise DataError("standard input is closed", "name a file to read")
-        if sys.stdin.isatty():
-            waits = "waiting for a table on standard input; Ctrl-D ends it"
-            warnings.warn(waits, TabVAEWarning, stacklevel=2)
-        raw: BinaryIO = io.BytesIO(sys.stdin.buffer.read(most + 1))
-    elif Path(path).is_dir():
-        raise DataError(f"{shown(path)} is a folder", "name a CSV or Parquet file")
+        raw = _held(_standard_input(), name, room)
+    elif is_remote(path):
+        raw = _within(read_remote(path, room.left + 1), name, room)
     elif not Path(path).exists():
         folder = Path(path).parent
         siblings = [p.name for p in folder.iterdir()] if folder.is_dir() else []
@@ -196,6 +224,26 @@ def _open_input(path: str, most: int) -> Iterator[BinaryIO]:
     else:
         raw = Path(path).open("rb")  # noqa: SIM115 - closed below
         if not raw.seekable():
-            raw = io.BytesIO(raw.read(most + 1))
+            raw = _held(raw, name, room)
     with raw:
         yield raw
+
+
+def _standard_input() -> BinaryIO:
+    # Python has none when it was started with a closed one.
+    if sys.stdin is None:
+        raise DataError("standard input is closed", "name a file to read")
+    if sys.stdin.isatty():
+        waits = "waiting for a table on standard input; Ctrl-D ends it"
+        warnings.warn(waits, TabVAEWarning, stacklevel=2)
+    return sys.stdin.buffer
+
+
+def _held(stream: BinaryIO, name: str, room: Room) -> BinaryIO:
+    """All of what can be read but once."""
+    return _within(io.BytesIO(stream.read(room.left + 1)), name, room)
+
+
+def _within(file: BinaryIO, name: str, room: Room) -> BinaryIO:
+    room.require(_length(file), name)
+    return file

@@ -11,18 +11,26 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, BinaryIO, TextIO
+from typing import IO, BinaryIO, TextIO, cast
 
 import pyarrow as pa
 
-from tabvae.errors import OutputError, ReaderLeftError, one_line, shown
+from tabvae.errors import DataError, OutputError, ReaderLeftError, one_line, shown
 from tabvae.files.arrow_file import write_arrow
 from tabvae.files.compression import packing
 from tabvae.files.formats import FORMATS, compression_of_name, format_called, format_of_name
 from tabvae.files.json_lines import write_json_lines
+from tabvae.files.location import (
+    is_remote,
+    local,
+    parts_of,
+    plain_name,
+    remote_exists,
+    write_remote,
+)
 from tabvae.files.memory import ReadConfig
 from tabvae.files.reader import STDIN
 from tabvae.files.records import Dialect
@@ -44,6 +52,7 @@ def output_format(path: str | None, asked: str | None) -> str:
     >>> output_format("new.csv.gz", None), output_format("new.txt", "tsv")
     ('csv', 'tsv')
     """
+    path = None if path is None else plain_name(path)
     if path is not None and _is_ordinary(path):
         packed = compression_of_name(path)
         if packed is not None and not packed.written:
@@ -70,6 +79,7 @@ def _is_ordinary(path: str) -> bool:
 def destination(path: str) -> str:
     """Where ``path`` leads: through a link to the file it names, decided once, before any work. A
     link that comes into its way later is replaced, and what that names is not touched."""
+    path = local(path)
     return os.path.realpath(path) if Path(path).is_symlink() and _is_ordinary(path) else path
 
 
@@ -80,6 +90,10 @@ def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
         OutputError: it exists and ``force`` is not set, is an input, is a folder, or its folder
             is missing or not writable.
     """
+    if is_remote(path):
+        if not force and remote_exists(path):
+            raise OutputError(f"{shown(path)} exists", "--force replaces it")
+        return
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"{shown(path)} is a folder", "name a file in it")
@@ -88,12 +102,20 @@ def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
     if not _is_ordinary(path):
         return
     if target.exists():
-        if any(p != STDIN and Path(p).exists() and target.samefile(p) for p in inputs):
+        if any(target.samefile(p) for p in _files(inputs)):
             raise OutputError(f"{shown(path)} is an input", "write to another file")
         if not force:
             raise OutputError(f"{shown(path)} exists", "--force replaces it")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"cannot write in folder {shown(target.parent)}")
+
+
+def _files(inputs: Sequence[str]) -> Iterator[str]:
+    """The files on this machine that are to be read."""
+    for path in inputs:
+        if path != STDIN and not is_remote(path):
+            with suppress(DataError):
+                yield from (part.path for part in parts_of(path) if Path(part.path).exists())
 
 
 @contextmanager
@@ -104,6 +126,12 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
     Raises:
         OutputError: the file system refuses.
     """
+    if is_remote(path):
+        with tempfile.TemporaryFile() as file:
+            yield cast(BinaryIO, file)
+            file.seek(0)
+            _upload(path, cast(BinaryIO, file))
+        return
     target = Path(path)
     try:
         if not _is_ordinary(path):
@@ -125,6 +153,15 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
         raise _refused(path, error) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _upload(uri: str, file: BinaryIO) -> None:
+    try:
+        write_remote(uri, file, ReadConfig().bytes_per_read)
+    except DataError as error:
+        raise OutputError(
+            error.message.replace("cannot read", "cannot write"), error.hint
+        ) from error
 
 
 def _open_device(path: str) -> BinaryIO:
@@ -182,7 +219,7 @@ def write_table(
             _WRITERS[fmt](table, output.buffer, dialect)
             output.buffer.flush()
         return
-    with whole_file(path) as file, packing(file, compression_of_name(path)) as packed:
+    with whole_file(path) as file, packing(file, compression_of_name(plain_name(path))) as packed:
         _WRITERS[fmt](table, packed, dialect)
 
 
