@@ -124,12 +124,14 @@ def default_model_path(data: str) -> str:
 
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
     """How to know again the table that ``model`` is fitted on, and its rows."""
+    from tabvae.files.location import plain_name
     from tabvae.files.source import Source
     from tabvae.fit import validation_rows
 
     unseen = validation_rows(loaded.table.num_rows, model.settings().seed).numpy()
     # The encoding that is found is found again.
     dialect = replace(loaded.dialect, encoding=encoding)
+    paths = [plain_name(path) for path in paths]
     return Source.read(paths, loaded.format, dialect, loaded.table, unseen)
 
 

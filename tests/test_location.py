@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from tabvae.files.formats import FORMATS
 from tabvae.files.reader import read_tables
 from tabvae.files.writer import check_output, destination, write_table
 
-from .helpers import assert_one_line_error, tabvae
+from .helpers import assert_one_line_error, hasty, tabvae
 
 
 def rows(first: int) -> pa.Table:
@@ -183,6 +184,29 @@ def test_a_store_is_read_and_written(request: pytest.FixtureRequest, kind: str) 
         read_tables([inside(store, "d.jsonl")], most=10)
     with pytest.raises(DataError, match=r"cannot read '(memory|s3)://"):
         read_tables([inside(store, "none.csv")])
+
+
+@pytest.mark.usefixtures("memory")
+def test_no_secret_of_a_uri_is_said_or_kept(folder: Path) -> None:
+    secret = "memory://user:secret@work/data.csv?key=secret"
+    text = (folder / "data.csv").read_text().splitlines(keepends=True)
+    for path, wrong in ((secret, "none"), (secret.replace("memory", "nowhere"), "")):
+        result = tabvae(folder, "inspect", path.replace("data", f"{wrong}data"))
+        assert result.code == 1
+        assert "data.csv" in result.err
+        assert "secret" not in result.err
+    rows = io.BytesIO("".join(text[:60]).encode())
+    with (
+        hasty(),
+        mock.patch("tabvae.files.reader.parts_of", return_value=[location.Part(secret)]),
+        mock.patch("tabvae.files.reader.read_remote", return_value=rows),
+    ):
+        done = tabvae(folder, "fit", secret, "-o", f"{folder}/s.tabvae", "--effort", "fast")
+    assert done.code == 0, done.err
+    assert container.read_document(f"{folder}/s.tabvae")["source"]["paths"] == [
+        "memory://work/data.csv"
+    ]
+    (folder / "s.tabvae").unlink()
 
 
 def test_a_store_that_nobody_knows_is_one_line(tmp_path: Path, memory: str) -> None:

@@ -84,12 +84,14 @@ def local(path: str) -> str:
 
 
 def plain_name(path: str) -> str:
-    """``path`` without what a URI says behind its name.
+    """``path`` without what is no one else's business in a URI: user, password and options.
 
-    >>> plain_name("s3://bucket/a.csv?region=eu-west-1")
-    's3://bucket/a.csv'
+    >>> plain_name("s3://key:secret@bucket/a.csv?region=eu-west-1"), plain_name("a?.csv")
+    ('s3://bucket/a.csv', 'a?.csv')
     """
-    return path.partition("?")[0] if is_remote(path) else path
+    if not is_remote(path):
+        return path
+    return re.sub("://[^/]*@", "://", path.partition("?")[0])
 
 
 def parts_of(path: str) -> list[Part]:
@@ -182,7 +184,8 @@ class _Store:
             return cls(uri, fs.PyFileSystem(fs.FSSpecHandler(found)), path)
         except (ImportError, ValueError) as error:
             hint = "pip install fsspec, and what it asks for; or copy the file here first"
-            raise DataError(f"cannot read {shown(uri)}: {one_line(error)}", hint) from error
+            message = f"cannot read {shown(plain_name(uri))}: {_said(uri, error)}"
+            raise DataError(message, hint) from error
 
     @contextmanager
     def told(self) -> Iterator[None]:
@@ -216,18 +219,27 @@ class _Store:
             files = [each for each in files if PurePosixPath(each).match(self.path)]
         return [
             Part(f"{self._prefix}{part.path}{query}", part.keys)
-            for part in _found(self.uri, base, files)
+            for part in _found(plain_name(self.uri), base, files)
         ]
 
     @property
     def _prefix(self) -> str:
         """What makes a URI of a path."""
-        plain = plain_name(self.uri).rstrip("/")
+        plain = self.uri.partition("?")[0].rstrip("/")
         return plain[: len(plain) - len(self.path.rstrip("/"))]
 
 
 def _unreached(uri: str, error: Exception) -> DataError:
-    return DataError(f"cannot read {shown(plain_name(uri))}: {one_line(error)}", "check the URI")
+    return DataError(f"cannot read {shown(plain_name(uri))}: {_said(uri, error)}", "check the URI")
+
+
+def _said(uri: str, error: Exception) -> str:
+    """The first line of an error, without the secrets of a URI."""
+    said = one_line(error)
+    secrets = [*re.findall("://([^/]*)@", uri), *filter(None, [uri.partition("?")[2]])]
+    for secret in secrets:
+        said = said.replace(secret, "…")
+    return said
 
 
 def read_remote(uri: str, most: int) -> BinaryIO:

@@ -73,7 +73,7 @@ def read_tables(
     if len(loaded) == 1:
         return first
     for part, other in zip(parts[1:], loaded[1:], strict=True):
-        _check_same_columns(parts[0].path, first, part.path, other)
+        _check_same_columns(plain_name(parts[0].path), first, plain_name(part.path), other)
     tables = [one.table.select(first.table.column_names) for one in loaded]
     try:
         table = pa.concat_tables(tables, promote_options="permissive")
@@ -102,7 +102,9 @@ def _with_keys_of(part: Part, loaded: Loaded, whole: set[str]) -> Loaded:
     for name, cell in part.keys:
         if name in table.column_names:
             hint = "rename one of them"
-            raise DataError(f"column {shown(name)} is in {shown(part.path)} and in its path", hint)
+            raise DataError(
+                f"column {shown(name)} is in {shown(plain_name(part.path))} and in its path", hint
+            )
         column = pa.repeat(pa.scalar(cell, pa.string()), table.num_rows)
         if name in whole and not format_called(loaded.format).text:
             column = column.cast(pa.int64())
@@ -126,7 +128,7 @@ def _check_same_columns(path: str, first: Loaded, other_path: str, other: Loaded
 
 
 def _read_table(path: str, dialect: Dialect, room: Room) -> Loaded:
-    name = "standard input" if path == STDIN else path
+    name = "standard input" if path == STDIN else plain_name(path)
     try:
         with _open_input(path, name, room) as raw:
             file, inner = unpacked(raw, plain_name(path), name, room)

@@ -92,7 +92,7 @@ def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
     """
     if is_remote(path):
         if not force and remote_exists(path):
-            raise OutputError(f"{shown(path)} exists", "--force replaces it")
+            raise OutputError(f"{shown(plain_name(path))} exists", "--force replaces it")
         return
     target = Path(path)
     if target.is_dir():
