@@ -19,7 +19,7 @@ from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.network.objective import Objective
 from tabvae.tasks.leakage import Leakage, LeakageConfig
 from tabvae.training.config import Plan, Settings, TrainingConfig, plan_for
-from tabvae.training.initial import initial_network
+from tabvae.training.initial import bin_counts, initial_network
 from tabvae.training.masking import TrainingData
 from tabvae.training.trainer import Trainer
 
@@ -148,7 +148,7 @@ def test_the_bins_of_numbers_learn_as_slowly_as_planned() -> None:
     plan = Plan(nets=1, steps=5, batch=16, width=8, evaluations=1, bin_rate=0.0)
     data = TrainingData(rows, ~rows.observed, torch.arange(5))
     generator, sizes = torch.Generator().manual_seed(0), NetworkSizes((4, 4), 2, 8)
-    net = initial_network(data, sizes, positions, Objective(), plan, generator)
+    net = initial_network(bin_counts(data, sizes), sizes, positions, Objective(), plan, generator)
     Trainer(net, data, plan, generator).run()
     for weight in (net.encoder.embedding.weight, net.decoder.logits.free.weight):
         assert (weight[:4] == 0).all()

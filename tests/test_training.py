@@ -13,7 +13,7 @@ from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.network.objective import Objective
 from tabvae.training.config import EFFORTS, Plan, Settings, hold_out, plan_for
-from tabvae.training.initial import initial_network
+from tabvae.training.initial import bin_counts, initial_network
 from tabvae.training.masking import Batch, Masking, TrainingData
 from tabvae.training.state import EarlyStop, Point, State
 from tabvae.training.trainer import Trainer, WeightAverage
@@ -33,7 +33,7 @@ def trainer(plan: Plan = PLAN, seed: int = 0, validation: int = 20) -> Trainer:
     rows = copies()
     data = TrainingData(rows, ~rows.observed, torch.arange(validation))
     generator = torch.Generator().manual_seed(seed)
-    net = initial_network(data, SIZES, POSITIONS, Objective(), plan, generator)
+    net = initial_network(bin_counts(data, SIZES), SIZES, POSITIONS, Objective(), plan, generator)
     return Trainer(net, data, plan, generator)
 
 

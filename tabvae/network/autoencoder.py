@@ -184,6 +184,40 @@ class Autoencoder(nn.Module):
             beta: weight of the KL term; the objective's by default.
         """
         n, beta = len(noise), self.objective.beta if beta is None else beta
+        log_px, kl_of_rows = self._terms(rows, visible, target, noise, gaps, corrupted)
+        kl = kl_of_rows.sum(0) / max(n, 1)  # (n, latent) -> (latent,)
+        elbo = log_px[:n].sum() - beta * (n * kl.clamp(min=self.objective.free_nats).sum())
+        predictive = log_px[n:].sum()
+        total = -(elbo + predictive) / len(rows)
+        return Loss(total, -log_px.detach().mean(), kl.detach().sum())
+
+    def row_losses(
+        self,
+        rows: Rows,
+        visible: Tensor,
+        target: Tensor,
+        noise: Tensor,
+        gaps: Tensor | None = None,
+        beta: float | None = None,
+    ) -> Tensor:
+        """(B,) what each row adds to the objective, without free nats; no row has a part in that of
+        another. Arguments as of ``loss``."""
+        log_px, kl = self._terms(rows, visible, target, noise, gaps)
+        beta = self.objective.beta if beta is None else beta
+        weighed = beta * kl.sum(1)  # (n, latent) -> (n,)
+        return torch.cat([weighed - log_px[: len(noise)], -log_px[len(noise) :]])
+
+    def _terms(
+        self,
+        rows: Rows,
+        visible: Tensor,
+        target: Tensor,
+        noise: Tensor,
+        gaps: Tensor | None = None,
+        corrupted: Rows | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """(B,) log_px of each row, and (n, latent) KL of the first n, as many as ``noise`` has."""
+        n = len(noise)
         features, q_v = self.encoder(rows if corrupted is None else corrupted, visible)
         q_o = self.posterior(rows[:n], visible[:n] | target[:n])
         prior = Normal(q_v.mean[:n], q_v.stddev[:n], validate_args=False)
@@ -191,11 +225,7 @@ class Autoencoder(nn.Module):
 
         log_p = self.likelihood(z, self.given(features), gaps, rows.scores).log_prob(rows.bins)
         log_px = torch.where(target, log_p, torch.zeros_like(log_p)).sum(1)  # (B, D) -> (B,)
-        kl = kl_divergence(q_o, prior).sum(0) / max(n, 1)  # (n, latent) -> (latent,)
-        elbo = log_px[:n].sum() - beta * (n * kl.clamp(min=self.objective.free_nats).sum())
-        predictive = log_px[n:].sum()
-        total = -(elbo + predictive) / len(rows)
-        return Loss(total, -log_px.detach().mean(), kl.detach().sum())
+        return log_px, kl_divergence(q_o, prior)
 
     @torch.no_grad()
     def validation_loss(self, rows: Rows, visible: Tensor, target: Tensor) -> ValidationLoss:

@@ -13,7 +13,7 @@ from tabvae.training.masking import TrainingData
 
 
 def initial_network(
-    data: TrainingData,
+    counts: Tensor,
     sizes: NetworkSizes,
     positions: Tensor,
     objective: Objective,
@@ -25,25 +25,25 @@ def initial_network(
     torch's global generator is left as it was.
 
     Args:
-        data: the table.
+        counts: (total bins,) cells in each bin, those that are missing in a last one of a column.
         sizes: of the network.
         positions: (total bins,) of each bin on its column's axis.
         objective: which autoencoder it is.
         plan: how to train it.
-        generator: source of all randomness, on the device of the data.
+        generator: source of all randomness, on the device where it is trained.
     """
     seed = int(torch.randint(2**31, (1,), generator=generator, device=generator.device))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = Autoencoder(sizes, positions, objective)
     with torch.no_grad():
-        net.decoder.logits.free.bias.copy_(_log_counts(net, data, plan))
+        net.decoder.logits.free.bias.copy_(_log_counts(net, counts, plan))
         if plan.bin_rate < 1:
             for weight in _bin_weights(net).values():
                 weight[_number_bins(net)] = 0.0
         if plan.embedding < 1:
             net.encoder.embedding.weight[: sizes.offsets[-1]] *= plan.embedding
-    return net.to(data.missing.device)
+    return net.to(generator.device)
 
 
 def shares_of_rate(net: Autoencoder, plan: Plan) -> dict[int, Tensor]:
@@ -58,14 +58,20 @@ def shares_of_rate(net: Autoencoder, plan: Plan) -> dict[int, Tensor]:
     }
 
 
-def _log_counts(net: Autoencoder, data: TrainingData, plan: Plan) -> Tensor:
-    """(total bins,) log frequency of each bin, "missing" included."""
-    sizes, missing = net.sizes, data.missing
+def bin_counts(data: TrainingData, sizes: NetworkSizes) -> Tensor:
+    """(total bins,) cells of ``data`` in each bin, "missing" included."""
+    missing = data.missing
     states = torch.tensor(sizes.bins, device=missing.device)
     first = torch.tensor(sizes.offsets[:-1], device=missing.device)
     outputs = first + torch.where(missing, states, data.rows.bins)
     counts = torch.bincount(outputs[data.rows.observed | missing], minlength=sizes.offsets[-1])
-    log_counts = torch.log(counts.cpu() + plan.bin_count)
+    return counts.cpu()
+
+
+def _log_counts(net: Autoencoder, counts: Tensor, plan: Plan) -> Tensor:
+    """(total bins,) log frequency of each bin, "missing" included."""
+    sizes = net.sizes
+    log_counts = torch.log(counts + plan.bin_count)
     if net.objective.likelihood == "binned":
         return log_counts
     # A number's values sum to one before the state "missing" competes with them.

@@ -103,11 +103,11 @@ class Masking:
         if not self.objective.variational:
             visible, target = self.split(rows.observed)
             corrupted = self.corrupted(rows) if self.objective.noise else None
-            return Batch(rows, visible, target, self._normal(0, self.latent), None, corrupted)
-        gaps = self._uniform(len(rows), 1) < 0.5
+            return Batch(rows, visible, target, self.normal(0, self.latent), None, corrupted)
+        gaps = self.uniform(len(rows), 1) < 0.5
         rows = show_gaps(rows, missing, self.missing_bins, gaps)
         visible, target = self.split(rows.observed)
-        noise = self._normal(round(self.plan.elbo_share * len(rows)), self.latent)
+        noise = self.normal(round(self.plan.elbo_share * len(rows)), self.latent)
         return Batch(rows, visible, target, noise, gaps)
 
     def split(self, observed: Tensor) -> tuple[Tensor, Tensor]:
@@ -115,24 +115,26 @@ class Masking:
         visible = draw_visible(observed, self.generator, self.plan.blind_share)
         if self.objective.variational:
             return visible, observed & ~visible
-        whole = self._uniform(len(observed), 1) < self.plan.whole_share
+        whole = self.uniform(len(observed), 1) < self.plan.whole_share
         return torch.where(whole, observed, visible), observed
 
     def corrupted(self, rows: Rows) -> Rows:
         """Numbers moved by normal noise, a share of the categories swapped with other rows'."""
         noise, bins = self.objective.noise, rows.bins
         other = torch.randperm(len(rows), generator=self.generator, device=bins.device)
-        swapped = (self._uniform(*bins.shape) < noise) & rows.observed[other]
+        swapped = (self.uniform(*bins.shape) < noise) & rows.observed[other]
         is_number = self.positions.where(self.positions.isfinite(), 0.0).abs().sum(1) > 0
-        moved = rows.scores + noise * self._normal(*rows.scores.shape)
+        moved = rows.scores + noise * self.normal(*rows.scores.shape)
         nearest = (moved[..., None] - self.positions).abs().argmin(-1)
         bins = torch.where(is_number, nearest, torch.where(swapped, bins[other], bins))
         return Rows(bins, torch.where(is_number, moved, rows.scores), rows.observed)
 
-    def _uniform(self, *shape: int) -> Tensor:
+    def uniform(self, *shape: int) -> Tensor:
+        """Random numbers in 0 .. 1."""
         return torch.rand(*shape, generator=self.generator, device=self.missing_bins.device)
 
-    def _normal(self, *shape: int) -> Tensor:
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal ones."""
         return torch.randn(*shape, generator=self.generator, device=self.missing_bins.device)
 
 

@@ -20,7 +20,7 @@ from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.batch import NetworkSizes, Rows
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
-from tabvae.training.initial import initial_network
+from tabvae.training.initial import bin_counts, initial_network
 from tabvae.training.masking import TrainingData
 from tabvae.training.state import Point, Record
 from tabvae.training.trainer import Trainer
@@ -67,11 +67,12 @@ def team_for(
     sizes = NetworkSizes(tuple(codec.sizes), settings.latent, plan.width, grid=grid)
     rows, missing = Rows.of(codes).to(device), torch.from_numpy(codes.missing).to(device)
     data = TrainingData(rows, missing, validation.to(device))
+    counts = bin_counts(data, sizes)
     positions = torch.from_numpy(codec.positions).float()
 
     def trainer(seed: int) -> Trainer:
         generator = torch.Generator(device).manual_seed(seed)
-        net = initial_network(data, sizes, positions, settings.objective, plan, generator)
+        net = initial_network(counts, sizes, positions, settings.objective, plan, generator)
         return Trainer(net, data, plan, generator)
 
     return [trainer(1000 * settings.seed + number) for number in range(plan.nets)]
