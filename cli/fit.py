@@ -7,14 +7,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import options
 from .console import say, training_progress
 from .session import MODEL_SUFFIX, read_files
-from .words import leakage_in_words, rules_in_words, withheld_in_words
+from .words import guarantee_in_words, leakage_in_words, rules_in_words, withheld_in_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -78,11 +78,15 @@ def command(
         raise OutputError(f"a model is written on this machine, not to {shown(target)}", "-o FILE")
     check_output(target, force, data)
     loaded = read_files(data, reading)
+    from tabvae.errors import ParameterError
     from tabvae.estimator import TabVAE
     from tabvae.training.checkpoint import Checkpoint
     from tabvae.values.arrow import DEFAULT_NA_VALUES
 
-    given, formats, rules = read_schema(kinds, loaded.table)
+    private = work.epsilon is not None
+    if private and resume:
+        raise ParameterError("--epsilon and --resume exclude each other", "fit again")
+    given, formats, rules = ({}, {}, ()) if private else read_schema(kinds, loaded.table)
     overrides = asdict(kinds)
     del overrides["schema"]
     overrides["rules"] = (*kinds.rules, *rules)
@@ -92,13 +96,15 @@ def command(
         **asdict(family),
         **asdict(work),
         **overrides,
+        public=read_public(kinds) if private else None,
         seed=seed or 0,
         na_values=reading.na_values(DEFAULT_NA_VALUES) if reading.na or reading.na_add else None,
     )
     started = time.perf_counter()
     # Before the training, so that nothing that goes wrong here can lose it.
     source = source_of(model, data, loaded, reading.encoding)
-    keeper = Checkpoint(f"{target}.checkpoint", checkpoint, resume)
+    # A state of training is no part of what is promised.
+    keeper = None if private else Checkpoint(f"{target}.checkpoint", checkpoint, resume)
     with training_progress() as progress:
         model.fit_table(loaded.table, given, progress, keeper)
     model.source_ = source
@@ -108,7 +114,8 @@ def command(
     if any(record.interrupted for record in model.fitted_.card.records):
         say("tabvae: note: interrupted; the best model so far was kept")
         return INTERRUPTED
-    keeper.discard()
+    if keeper is not None:
+        keeper.discard()
     return 0
 
 
@@ -132,7 +139,10 @@ def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str
     # The encoding that is found is found again.
     dialect = replace(loaded.dialect, encoding=encoding)
     paths = [plain_name(path) for path in paths]
-    return Source.read(paths, loaded.format, dialect, loaded.table, unseen)
+    source = Source.read(paths, loaded.format, dialect, loaded.table, unseen)
+    if model.epsilon is None:
+        return source
+    return replace(source, fingerprint=None, unseen=None)  # each cell has a part in it
 
 
 def read_schema(
@@ -150,21 +160,42 @@ def read_schema(
         kinds_from_json,
         rules_from_json,
     )
-    from tabvae.errors import SchemaError, shown
     from tabvae.values.arrow import is_moment
 
     if asked.schema is None:
         return {}, {}, ()
-    try:
-        text = Path(asked.schema).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SchemaError(f"cannot read schema file {shown(asked.schema)}") from error
+    text = text_of(asked.schema)
     options_ = Overrides(asked.categorical, asked.numeric, asked.datetime, asked.ignore)
     named = options_.kinds(table.column_names)
     written = {field.name for field in table.schema if not is_moment(field.type)}
     formats = formats_from_json(text)
     formats = {name: formats[name] for name in formats if name in written and name not in named}
     return kinds_from_json(text), formats, rules_from_json(text)
+
+
+def read_public(asked: options.Kinds) -> dict[str, Any] | None:
+    """What a schema file says that may be known of columns without looking at them.
+
+    Raises:
+        SchemaError: the file cannot be read, or is no schema.
+    """
+    from tabvae.columns.public import public_from_json
+
+    return None if asked.schema is None else public_from_json(text_of(asked.schema))
+
+
+def text_of(schema: str) -> str:
+    """What is in a schema file.
+
+    Raises:
+        SchemaError: it cannot be read.
+    """
+    from tabvae.errors import SchemaError, shown
+
+    try:
+        return Path(schema).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SchemaError(f"cannot read schema file {shown(schema)}") from error
 
 
 def summary(model: TabVAE, target: str, seconds: float) -> str:
@@ -174,8 +205,9 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
     counted = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
     best = card.records[0]
     active = f", {card.active} of {len(card.kl)} latent dimensions active" if len(card.kl) else ""
+    about = "" if card.guarantee is None else "about "
     lines = [
-        f"{schema.rows} rows, {len(kinds)} columns: {counted}",
+        f"{about}{schema.rows} rows, {len(kinds)} columns: {counted}",
         *rules_in_words(schema.rules),
         f"{len(card.records)} network(s), best at step {best.best_step}{active}",
         f"wrote {target} in {seconds:.0f} s: {room(model, target)}",
@@ -184,6 +216,10 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
         lines.append(f"note: {withheld}; impute allows for it")
     if leakage := card.leakage:
         lines.append(leakage_in_words(leakage))
+    if guarantee := card.guarantee:
+        lines.append(guarantee_in_words(guarantee))
+        if guarantee.delta * schema.rows > 1:
+            lines.append("note: delta is above one over the number of rows; --delta sets less")
     recoveries = sum(record.recoveries for record in card.records)
     if recoveries:
         lines.append(

@@ -16,6 +16,7 @@ from .session import MODEL_SUFFIX, read_files
 if TYPE_CHECKING:
     from tabvae.columns.relations import JudgedRule
     from tabvae.columns.schema import Schema
+    from tabvae.dp.budget import Guarantee
     from tabvae.estimator import TabVAE
 
 
@@ -138,6 +139,8 @@ def show_card(console: Any, model: TabVAE) -> None:
     console.print(table)
     if withheld := withheld_in_words(model):
         console.print(withheld, highlight=False, soft_wrap=True)
+    if guarantee := card.guarantee:
+        show_guarantee(console, guarantee)
     if card.leakage:
         console.print(leakage_in_words(card.leakage), highlight=False, soft_wrap=True)
     if not len(card.kl):
@@ -147,6 +150,26 @@ def show_card(console: Any, model: TabVAE) -> None:
     console.print(f"active: {card.active} of {len(card.kl)}")
     if card.collapsed:
         console.print("warning: the posterior has collapsed; the embedding says little")
+
+
+def show_guarantee(console: Any, guarantee: Guarantee) -> None:
+    """What a model promises of single rows, what each part of it takes, and what is outside."""
+    from rich.table import Table
+
+    from .words import guarantee_in_words
+
+    console.print(guarantee_in_words(guarantee), highlight=False, soft_wrap=True)
+    table = Table()
+    for heading in ("part", "mechanism", "noise", "epsilon alone", "delta"):
+        table.add_column(heading, overflow="fold")
+    for part in guarantee.parts:
+        noise = f"{part.noise:.3g}" if part.noise else ""
+        epsilon = f"{part.epsilon:.3g}" if part.epsilon else ""
+        cells = (part.part, part.mechanism, noise, epsilon, f"{part.delta:.2g}")
+        table.add_row(*map(literal, cells))
+    console.print(table)
+    for what in guarantee.outside:
+        console.print(f"outside: {what}", highlight=False, soft_wrap=True)
 
 
 def card_json(model: TabVAE) -> dict[str, Any]:
@@ -161,4 +184,5 @@ def card_json(model: TabVAE) -> dict[str, Any]:
         "active_dimensions": card.active,
         "collapsed": card.collapsed,
         "leakage": None if card.leakage is None else asdict(card.leakage),
+        "privacy": None if card.guarantee is None else asdict(card.guarantee),
     }

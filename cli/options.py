@@ -93,6 +93,9 @@ class Work:
     device: str
     min_count: int
     memorise: bool
+    epsilon: float | None
+    delta: float | None
+    unit: str | None
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,10 @@ kind_options = _bundle(
     ),
     click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
     click.option(
-        "--schema", metavar="FILE", help="Kinds and rules from a file that 'inspect --json' wrote."
+        "--schema",
+        metavar="FILE",
+        help="Kinds and rules from a file that 'inspect --json' wrote; with --epsilon, what is "
+        "public.",
     ),
     click.option(
         "--rule",
@@ -294,6 +300,17 @@ work_options = _bundle(
         "--memorise",
         is_flag=True,
         help="Learn rows by heart: fills small tables better, and gives their rows away.",
+    ),
+    click.option(
+        "--epsilon",
+        type=float,
+        help="Fit under differential privacy: the less, the less a model tells of a row.",
+    ),
+    click.option("--delta", type=float, help="With --epsilon, what is left out. [default: 1e-6]"),
+    click.option(
+        "--unit",
+        metavar="COL",
+        help="With --epsilon: protect all rows of one value of COL, such as a person.",
     ),
 )
 

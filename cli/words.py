@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tabvae.dp.budget import Guarantee
     from tabvae.estimator import TabVAE
     from tabvae.rules.rules import AnyRule
     from tabvae.tasks.leakage import Leakage
@@ -23,6 +24,14 @@ def leakage_in_words(leakage: Leakage) -> str:
     return (
         f"note: this file gives rows away: {told}; treat it like the table, or fit with "
         "--min-count 10 or --ignore for columns of rare values"
+    )
+
+
+def guarantee_in_words(guarantee: Guarantee) -> str:
+    """What a model promises of single rows."""
+    return (
+        f"differential privacy: epsilon {guarantee.epsilon:g}, delta {guarantee.delta:g}, for "
+        f"{guarantee.whose}"
     )
 
 

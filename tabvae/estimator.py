@@ -15,14 +15,17 @@ from tabvae import artifact
 from tabvae.columns.from_json import from_json
 from tabvae.columns.images import parse_grid
 from tabvae.columns.overrides import Overrides
+from tabvae.columns.public import public_columns
 from tabvae.columns.relations import RuleSearch, TableRule
 from tabvae.columns.schema import ColumnKind, TableLimits
+from tabvae.dp.budget import DELTA, Privacy
+from tabvae.errors import ParameterError
 from tabvae.files import container
 from tabvae.files.by_kind import by_kind
 from tabvae.files.formats import format_called
 from tabvae.files.native import Back, PandasRows, Rows, rows_of, to_pandas
 from tabvae.files.source import Source
-from tabvae.fit import fit
+from tabvae.fit import fit, fit_privately
 from tabvae.model import Model
 from tabvae.network.objective import Objective
 from tabvae.tasks.evaluate import Evaluation
@@ -64,6 +67,13 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             equations and .98 of others.
         memorise: let networks and trees learn single rows by heart: small tables are imputed
             better, and their rows can be read from the model.
+        epsilon: fit under (epsilon, delta)-differential privacy; see docs/privacy.md. ``seed`` has
+            no part in such a fit.
+        delta: of it; ``None`` for 1e-6.
+        unit: column that names whom a row is of, all of whose rows are protected together.
+        public: what may be known of columns without looking, such as ``{"age": {"kind": "numeric",
+            "minimum": 0, "maximum": 120}, "sex": {"kind": "categorical", "categories": ["f",
+            "m"]}}``; with ``epsilon`` it saves budget.
 
     Attributes:
         fitted_: schema, codec, networks, trees and card, for use on Arrow tables.
@@ -102,6 +112,10 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rules: tuple[str, ...] = (),
         find_rules: bool = True,
         rules_at_least: float | None = None,
+        epsilon: float | None = None,
+        delta: float | None = None,
+        unit: str | None = None,
+        public: dict[str, Any] | None = None,
     ) -> None:
         self.model = model
         self.effort = effort
@@ -124,6 +138,10 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.rules = rules
         self.find_rules = find_rules
         self.rules_at_least = rules_at_least
+        self.epsilon = epsilon
+        self.delta = delta
+        self.unit = unit
+        self.public = public
 
     @property
     def rules_(self) -> tuple[TableRule, ...]:
@@ -269,6 +287,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         with container.damage_told(path):
             model = from_json(cls, saved.parameters)
             model.settings()
+            model.privacy()
         model.source_ = saved.source
         model.fitted_ = saved.fitted
         model.n_features_in_ = len(saved.fitted.schema.columns)
@@ -299,8 +318,15 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         names = table.column_names
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
-        rules = RuleSearch(tuple(map(str, self.rules)), self.find_rules, self.rules_at_least)
-        self.fitted_ = fit(table, settings, na_values, given, formats, progress, checkpoint, rules)
+        if (privacy := self.privacy()) is not None:
+            self.fitted_ = fit_privately(
+                table, settings, privacy, na_values, given, formats, progress
+            )
+        else:
+            rules = RuleSearch(tuple(map(str, self.rules)), self.find_rules, self.rules_at_least)
+            self.fitted_ = fit(
+                table, settings, na_values, given, formats, progress, checkpoint, rules
+            )
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
         return self
@@ -322,6 +348,23 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.min_count,
             self.memorise,
         )
+
+    def privacy(self) -> Privacy | None:
+        """What is to be promised of single rows, by the parameters.
+
+        Raises:
+            ParameterError: one of them has a value outside its domain, or does not go with others.
+            SchemaError: ``public`` says what no column can be.
+        """
+        if self.epsilon is None:
+            for name in ("delta", "unit", "public"):
+                if getattr(self, name) is not None:
+                    raise ParameterError(f"{name} is of fits with epsilon", "--epsilon 3")
+            return None
+        if self.rules:
+            raise ParameterError("epsilon and rules exclude each other", "leave one out")
+        delta = DELTA if self.delta is None else self.delta
+        return Privacy(self.epsilon, delta, self.unit, public_columns(self.public or {}))
 
     def _fitted(self) -> Model:
         check_is_fitted(self, "fitted_")

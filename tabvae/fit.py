@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -13,17 +15,27 @@ from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.describe import describe
 from tabvae.columns.relations import RuleSearch, with_rules
-from tabvae.columns.schema import ColumnKind
+from tabvae.columns.schema import ColumnKind, TableLimits
+from tabvae.dp import noise, sgd
+from tabvae.dp.budget import Budget, Privacy
+from tabvae.dp.calibrate import NoisyCalibrationConfig
+from tabvae.dp.describe import Purse, looked_at, one_row_a_unit
+from tabvae.dp.describe import describe as describe_privately
+from tabvae.dp.sgd import Course
+from tabvae.errors import ParameterError
 from tabvae.imputation.impute import Imputer
 from tabvae.imputation.order import labels
 from tabvae.model import Model
+from tabvae.network.batch import Rows
 from tabvae.predict.predictor import Predictor
+from tabvae.predict.sampling import sample
 from tabvae.tasks.diagnostics import Card
-from tabvae.tasks.embed import projecting
+from tabvae.tasks.embed import RowProjection, projecting
 from tabvae.tasks.leakage import Leakage
 from tabvae.training.checkpoint import Checkpoint
-from tabvae.training.config import Settings, hold_out
-from tabvae.training.parallel import Progress, team_for, train
+from tabvae.training.config import Plan, Settings, hold_out
+from tabvae.training.parallel import Progress, Step, team_for, train
+from tabvae.training.state import Point, Record
 from tabvae.values.arrow import DEFAULT_NA_VALUES
 
 
@@ -102,6 +114,117 @@ def learn(
         leakage = Leakage.measure(predictor, training, validation, trial)
         card = Card.measure(predictor, codes, training, validation, records, leakage)
         return Model(imputer, projection.result(), card)
+
+
+def fit_privately(
+    table: pa.Table,
+    settings: Settings,
+    privacy: Privacy,
+    na_values: tuple[str, ...] = DEFAULT_NA_VALUES,
+    kinds: Mapping[str, ColumnKind] | None = None,
+    formats: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Learn a table under differential privacy; see ``tabvae.dp.budget``.
+
+    The table is looked at four times, through noise each time: how many rows it has, what its
+    columns are, what the networks learn, how odd its rows are. All else is made of rows that the
+    model draws.
+
+    Args:
+        table: text columns (CSV) or typed ones.
+        settings: how to learn.
+        privacy: what is to be promised.
+        na_values: texts that mean a missing cell.
+        kinds: kinds that are given.
+        formats: datetime formats that are given.
+        progress: called several times while training; told nothing of the loss.
+
+    Raises:
+        ParameterError: an option cannot be had under differential privacy, or the accountant is
+            not installed.
+        DataError: too little can be told of the table under so much noise.
+        SchemaError: a given column does not exist.
+    """
+    require_private(settings)
+    kinds, formats = kinds or {}, formats or {}
+    columns = looked_at(table, privacy, kinds)
+    table = one_row_a_unit(table, privacy.unit, na_values)
+    budget = Budget.of(privacy, unknown=sum(not column.categories for column in columns.values()))
+    rows = max(noise.noisy_count(table.num_rows, budget.epsilon_rows), TableLimits.fewest_rows)
+    described = describe_privately(table, na_values, columns, formats, budget, rows)
+    codec = described.codec
+    codes = codec.transform(table)
+
+    course = Course.of(settings, rows)
+    steps = course.plan.steps
+    multiplier = budget.gradients(course.rate, steps)
+    device = settings.torch_device
+    net = sgd.train(
+        sgd.begin(codec, settings, course.plan),
+        Rows.of(codes).to(device),
+        torch.from_numpy(codes.missing).to(device),
+        course,
+        multiplier,
+        _told(progress, course.plan),
+    )
+    predictor = Predictor.of([net], codec)
+    card, projection = _by_drawn_rows(predictor, codes, settings, rows, steps, budget)
+    guarantee = budget.guarantee(privacy, multiplier, course.rate, steps, described.by_threshold)
+    return Model(Imputer.alone(predictor), projection, replace(card, guarantee=guarantee))
+
+
+def require_private(settings: Settings) -> None:
+    """Make sure that all that is asked for can be had under differential privacy.
+
+    Raises:
+        ParameterError: it cannot.
+    """
+    objective = settings.objective
+    refused = {
+        f"model {objective.model}": objective.model != "vae",
+        f"likelihood {objective.likelihood}": objective.likelihood != "binned",
+        "free_nats": objective.free_nats > 0,
+        "grid": settings.grid is not None,
+        "memorise": settings.memorise,
+        "min_count": settings.min_count > 1,
+    }
+    for option, asked in refused.items():
+        if asked:
+            raise ParameterError(f"epsilon and {option} exclude each other", "leave one out")
+
+
+def _told(progress: Progress | None, plan: Plan) -> Callable[[int], None] | None:
+    """What tells how far training is, and nothing of the loss, which is private."""
+    if progress is None:
+        return None
+    report, every = progress, max(1, plan.steps // plan.evaluations)
+
+    def tell(step: int) -> None:
+        if step % every == 0:
+            report(Step(1, 1, plan.steps, Point(step, 0.0, 0.0, 0.0, 0.0, 0.0)))
+
+    return tell
+
+
+def _by_drawn_rows(
+    predictor: Predictor, codes: Codes, settings: Settings, rows: int, steps: int, budget: Budget
+) -> tuple[Card, RowProjection]:
+    """Projection, deviations and densities of rows that the model draws, which cost nothing; and
+    the distribution of scores over the real ones, ``codes``, by noisy counts."""
+    columns, config = len(predictor.codec.sizes), NoisyCalibrationConfig()
+    seed = secrets.randbits(32)
+    nothing = Codes.empty(config.drawn_rows, columns)
+    drawn = sample(predictor, nothing, (seed,), gaps=True).codes
+    drawn.bins[~drawn.observed] = 0
+    first, second = drawn[: len(drawn) // 2], drawn[len(drawn) // 2 :]
+    settings = replace(settings, seed=seed)
+    with projecting(predictor, drawn, settings) as projection:
+        record = Record(best_step=steps)
+        card = Card.measure(predictor, drawn, first, second, [record])
+        chosen = noise.chosen(len(codes), min(1.0, config.most_rows / rows))
+        purse = Purse(1 / (2 * budget.scores**2))
+        return card.calibrated_by(predictor, second, codes[chosen], purse), projection.result()
 
 
 def validation_rows(rows: int, seed: int) -> Tensor:

@@ -107,7 +107,7 @@ class Model:
     def megabytes(self) -> dict[str, float]:
         """What the numbers of its largest parts take in a file."""
         weights = [p.nbytes for net in self.networks.nets for p in net.parameters()]
-        forests = enumerate(self.imputer.refiner.forests)
+        forests = enumerate(() if self.imputer.refiner is None else self.imputer.refiner.forests)
         trees = [array.nbytes for j, forest in forests for array in forest.arrays(j).values()]
         return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
 
@@ -418,8 +418,8 @@ class Model:
         """
         predictor = Predictor.from_document(document, arrays)
         projection = projection_from(arrays, predictor)
-        imputer = Imputer.from_arrays(arrays, predictor)
         card = Card.from_document(document, arrays, predictor)
+        imputer = Imputer.from_arrays(arrays, predictor, trees=card.guarantee is None)
         return cls(imputer, projection, card)
 
     def require_readable(self) -> None:

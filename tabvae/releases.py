@@ -87,12 +87,15 @@ def _from_13(document: Document) -> Document:
 
 
 def _from_14(document: Document) -> Document:
-    """Rules were equations, orders of two columns and dependencies of one."""
+    """Rules were equations, orders of two columns and dependencies of one; no model promised
+    anything of single rows."""
     schema = document["schema"]
     rules = [_rule_from_14(rule) for rule in schema["rules"]]
-    parameters = {**document["parameters"], "rules_at_least": None}
+    asked = {"epsilon": None, "delta": None, "unit": None, "public": None}
+    parameters = {**document["parameters"], "rules_at_least": None, **asked}
     schema = {**schema, "rules": rules}
-    return {**document, "format": 15, "parameters": parameters, "schema": schema}
+    changed = {"format": 15, "parameters": parameters, "schema": schema, "privacy": None}
+    return {**document, **changed}
 
 
 def _rule_from_14(rule: Document) -> Document:

@@ -25,6 +25,7 @@ ORDER = [
     "files",
     "training",
     "predict",
+    "dp",
     "imputation",
     "tasks",
     "model",

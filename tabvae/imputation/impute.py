@@ -30,7 +30,7 @@ class Imputer:
 
     Attributes:
         predictor: networks and codec.
-        refiner: the trees.
+        refiner: the trees; ``None`` where the network fills gaps alone.
         recalibration: how draws come to be as both believe.
 
     **Examples**
@@ -57,7 +57,7 @@ class Imputer:
     """
 
     predictor: Predictor
-    refiner: Refiner
+    refiner: Refiner | None
     recalibration: Recalibration
 
     def impute(self, codes: Codes) -> Codes:
@@ -95,6 +95,10 @@ class Imputer:
             start: number of the first row in its table, a multiple of ``ROWS_PER_BLOCK``.
         """
         codec = self.predictor.codec
+        for number in range(draws if self.refiner is None else 0):
+            yield self._drawn(codes, (seed, number), start)
+        if self.refiner is None:
+            return
         distributions = list(self.predictor.distributions(codes))
         guess = self.refiner.refine(codec, codes, NetworkGuess.of(codec, distributions))
         networks = [as_missing for _, as_missing in distributions]
@@ -103,19 +107,24 @@ class Imputer:
             sharpened(*column) for column in zip(codec.bins_, networks, guess, errors, strict=True)
         ]
         for number in range(draws):
-            drawn = sample(
-                self.predictor,
-                codes,
-                (seed, number),
-                gaps=False,
-                first=start // ROWS_PER_BLOCK,
-            )
+            drawn = self._drawn(codes, (seed, number), start)
             yield self.recalibration.moved(codec, codes, drawn, networks, better)
 
+    def _drawn(self, codes: Codes, seed: tuple[int, ...], start: int) -> Sample:
+        first = start // ROWS_PER_BLOCK
+        return sample(self.predictor, codes, seed, gaps=False, first=first)
+
     def _guess(self, codes: Codes) -> Guess:
-        """Of the unobserved cells, network and trees together."""
+        """Of the unobserved cells, network and trees together, or the network alone."""
         network = network_guess(self.predictor, codes)
+        if self.refiner is None:
+            return network.missing
         return self.refiner.refine(self.predictor.codec, codes, network)
+
+    @classmethod
+    def alone(cls, predictor: Predictor) -> Imputer:
+        """Without trees."""
+        return cls(predictor, None, Recalibration.none())
 
     @classmethod
     def fit(
@@ -134,10 +143,12 @@ class Imputer:
 
     def arrays(self) -> Arrays:
         """Those of refiner and recalibration; the predictor has its own."""
-        return self.refiner.arrays() | self.recalibration.arrays()
+        trees = {} if self.refiner is None else self.refiner.arrays()
+        return trees | self.recalibration.arrays()
 
     @classmethod
-    def from_arrays(cls, arrays: Arrays, predictor: Predictor) -> Imputer:
-        """Made again from what ``arrays`` gave; see its parts for errors."""
-        refiner = Refiner.from_arrays(arrays, predictor.codec)
+    def from_arrays(cls, arrays: Arrays, predictor: Predictor, trees: bool = True) -> Imputer:
+        """Made again from what ``arrays`` gave, with ``trees`` or without; see its parts for
+        errors."""
+        refiner = Refiner.from_arrays(arrays, predictor.codec) if trees else None
         return cls(predictor, refiner, Recalibration.from_arrays(arrays))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +12,9 @@ import pyarrow as pa
 from tabvae.columns.arrays import Arrays, Document, floats, prefixed
 from tabvae.columns.codes import Codes
 from tabvae.columns.from_json import from_json
+from tabvae.dp.budget import Guarantee
+from tabvae.dp.calibrate import calibrated
+from tabvae.dp.describe import Purse
 from tabvae.predict.calibration import Calibration, CalibrationConfig, as_of_new_rows
 from tabvae.predict.density import Density
 from tabvae.predict.ensemble import Ensemble
@@ -53,6 +56,7 @@ class Card:
         calibrations: distribution of each score the model has, by its name.
         leakage: what it gives away of the rows it learned from; ``None`` if that is not known.
         density: of rows; ``None`` for grids.
+        guarantee: what it promises of those rows; ``None`` for nothing.
 
     Raises:
         ValueError: the residual deviations are of another shape, or not positive.
@@ -71,6 +75,7 @@ class Card:
     calibrations: dict[str, Calibration]
     leakage: Leakage | None = None
     density: Density | None = None
+    guarantee: Guarantee | None = None
 
     def __post_init__(self) -> None:
         shape = (UNITS, DetectConfig().masks)
@@ -117,6 +122,26 @@ class Card:
         kl = networks.kl(validation if len(validation) else codes).mean(0) if variational else []
         kl = np.asarray(kl, np.float64)
         return cls(tuple(records), kl, scales, calibrations, leakage, density)
+
+    def calibrated_by(self, predictor: Predictor, drawn: Codes, real: Codes, purse: Purse) -> Card:
+        """This card with its scores calibrated on ``real`` rows by noisy counts.
+
+        Args:
+            predictor: networks and codec.
+            drawn: (n, columns) rows that the model draws.
+            real: (N, columns) rows of the table.
+            purse: what the counts may cost together.
+        """
+        calibrations: dict[str, Calibration] = {}
+        both = [
+            Examined(predictor, rows, self.scales, self.density, calibrations)
+            for rows in (drawn, real)
+        ]
+        names = list(known_scores(predictor.networks, self.density))
+        for place, name in enumerate(names):
+            of_drawn, of_real = (examined.score(name) for examined in both)
+            calibrations[name] = calibrated(of_drawn, of_real, purse, len(names) - place)
+        return replace(self, calibrations=calibrations)
 
     def score(self, networks: Ensemble, name: str | None) -> tuple[Score, Calibration]:
         """The score of that name, or the one that suits the networks, and its distribution.
@@ -168,6 +193,7 @@ class Card:
             },
             "leakage": None if self.leakage is None else asdict(self.leakage),
             "density": None if self.density is None else self.density.document(),
+            "privacy": None if self.guarantee is None else self.guarantee.document(),
         }
 
     @classmethod
@@ -180,7 +206,7 @@ class Card:
             ValueError, KeyError: they are not those of ``predictor``.
         """
         networks = predictor.networks
-        leakage, density = document["leakage"], document["density"]
+        leakage, density, privacy = (document[name] for name in ("leakage", "density", "privacy"))
         card = cls(
             records=tuple(from_json(Record, record) for record in document["records"]),
             kl=floats(arrays, "card.kl"),
@@ -193,6 +219,7 @@ class Card:
             },
             leakage=None if leakage is None else from_json(Leakage, leakage),
             density=None if density is None else Density.from_document(density, arrays, predictor),
+            guarantee=None if privacy is None else Guarantee.from_document(privacy),
         )
         kl = (networks.latent,) if networks.objective.variational else (0,)
         if card.scales.shape[2:] != (len(networks.sizes),) or card.kl.shape != kl:
