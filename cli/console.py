@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -64,7 +65,7 @@ def training_progress() -> Iterator[Callable[[Step], None]]:
                 task,
                 completed=sum(done.values()) / step.nets,
                 nets=f"{step.nets} networks" if step.nets > 1 else "one network",
-                loss=f"{step.point.held_out:.3f}",
+                loss="–" if math.isnan(step.point.held_out) else f"{step.point.held_out:.3f}",
             )
 
         yield show

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -202,7 +203,7 @@ def _told(progress: Progress | None, plan: Plan) -> Callable[[int], None] | None
 
     def tell(step: int) -> None:
         if step % every == 0:
-            report(Step(1, 1, plan.steps, Point(step, 0.0, 0.0, 0.0, 0.0, 0.0)))
+            report(Step(1, 1, plan.steps, Point(step, *[math.nan] * 5)))
 
     return tell
 

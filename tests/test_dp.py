@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import decimal
 import json
 import math
 import re
@@ -554,6 +556,42 @@ def test_dates_of_a_public_range_may_be_texts() -> None:
 def test_too_little_under_too_much_noise_is_refused() -> None:
     with pytest.raises(DataError, match="frequent beside the noise"):
         fitted(make_frame(60), epsilon=0.1)
+
+
+TYPES: dict[str, tuple[pa.DataType, Any]] = {
+    "int8": (pa.int8(), lambda k: k % 100),
+    "uint64": (pa.uint64(), lambda k: 2**40 + k % 1000),
+    "float32": (pa.float32(), lambda k: (k % 321) / 7),
+    "decimal": (pa.decimal128(6, 2), lambda k: decimal.Decimal(k % 500) / 4),
+    "date": (pa.date32(), lambda k: dt.date(2021, 1, 1) + dt.timedelta(k % 400)),
+    "moment": (pa.timestamp("ms", "UTC"), lambda k: dt.datetime(2021, 1, 1) + dt.timedelta(0, k)),
+    "bool": (pa.bool_(), lambda k: k % 3 == 0),
+    "text": (pa.large_string(), lambda k: "ab"[k % 2]),
+    "days as text": (pa.string(), lambda k: f"2021-02-{1 + k % 28:02}"),
+    "huge": (pa.float64(), lambda k: 1e80 * (k % 3)),
+    "tiny": (pa.float64(), lambda k: 1e-80 * (k % 3)),
+    "empty": (pa.float64(), lambda k: None),
+    "lists": (pa.list_(pa.int64()), lambda k: [k]),
+}
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_a_column_of_any_type_writes_what_it_can_read(name: str) -> None:
+    kind, cell = TYPES[name]
+    table = pa.table(
+        {
+            "x": pa.array([cell(k) for k in range(2000)], kind),
+            "a": ["one", "two"] * 1000,
+            "b": ["one", "two", "three", "four"] * 500,
+        }
+    )
+    columns = looked_at(table, Privacy(20.0), {})
+    budget = Budget.of(Privacy(20.0), unknown=len(columns))
+    codec = describe(table, ("",), columns, {}, budget, 2000).codec
+    written = codec.inverse_transform(codec.ends())
+    assert codec.transform(written).observed[:2].all()
+    assert codec.schema["x"].kind.modelled == (name not in ("empty", "lists"))
+    assert set(written.schema.types) <= set(table.schema.types)
 
 
 # units

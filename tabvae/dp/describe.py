@@ -127,11 +127,15 @@ def looked_at(
         kinds: that options give; they go before the others.
 
     Raises:
-        SchemaError: a column that is named does not exist.
+        SchemaError: a column that is named does not exist, or cannot tell units.
     """
     for name in [*privacy.public, *kinds, *([] if privacy.unit is None else [privacy.unit])]:
         if name not in table.column_names:
             raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
+    if privacy.unit is not None and not _readable(table.schema.field(privacy.unit).type):
+        raise SchemaError(
+            f"column {shown(privacy.unit)} holds no text and no numbers to tell units"
+        )
     columns = {}
     for field in table.schema:
         public = privacy.public.get(field.name, PublicColumn())
@@ -460,6 +464,8 @@ class Spread:
         mirrored = Spread(self.edges[::-1], self.counts[::-1], self.sigma[::-1])
         last -= _outermost(mirrored, sure)
         first, last = min(first, last - 1), max(first + 1, last)
+        cells = len(self.counts)
+        first, last = cells - _reach(mirrored, cells - first, sure), _reach(self, last, sure)
         return Spread(self.edges[first : last + 1], self.counts[first:last], self.sigma[first:last])
 
     def cut(self, step: float, config: DescribeConfig) -> tuple[Spread, Ints]:
@@ -487,6 +493,15 @@ def _outermost(spread: Spread, sure: float) -> int:
     held, noise = np.cumsum(spread.counts), np.sqrt(np.cumsum(spread.sigma**2))
     filled = np.flatnonzero(held > sure * noise)
     return int(filled[0]) if len(filled) else len(spread.counts)
+
+
+def _reach(spread: Spread, last: int, sure: float, longest: int = 8) -> int:
+    """How far cells from number ``last`` on, a few at a time, surely hold more than noise."""
+    for cells in range(1, longest + 1):
+        held, noise = spread.counts[last : last + cells], spread.sigma[last : last + cells]
+        if len(held) == cells and held.sum() > sure * math.sqrt((noise**2).sum()):
+            return _reach(spread, last + cells, sure, longest)
+    return last
 
 
 def _cut(low: float, high: float, step: float, most: int) -> Floats:
