@@ -58,8 +58,9 @@ class Privacy:
     ('one row', "all rows of one value of 'person'")
     """
 
-    least_epsilon: ClassVar[float] = 0.01
+    least_epsilon: ClassVar[float] = 0.1
     largest_epsilon: ClassVar[float] = 100.0
+    least_delta: ClassVar[float] = 1e-12
     largest_delta: ClassVar[float] = 0.01
 
     epsilon: float
@@ -71,9 +72,9 @@ class Privacy:
         if not self.least_epsilon <= self.epsilon <= self.largest_epsilon:
             between = f"from {self.least_epsilon} to {self.largest_epsilon:g}"
             raise ParameterError(f"epsilon is {between}, however: {self.epsilon}", "--epsilon 3")
-        if not 0 < self.delta <= self.largest_delta:
-            most = f"above 0 and at most {self.largest_delta:g}"
-            raise ParameterError(f"delta is {most}, however: {self.delta}", "--delta 1e-6")
+        if not self.least_delta <= self.delta <= self.largest_delta:
+            between = f"from {self.least_delta:g} to {self.largest_delta:g}"
+            raise ParameterError(f"delta is {between}, however: {self.delta}", "--delta 1e-6")
 
     @property
     def whose(self) -> str:
@@ -94,9 +95,9 @@ class BudgetConfig:
     """
 
     rows: float = 0.03
-    columns: float = 0.35
+    columns: float = 0.5
     scores: float = 0.15
-    values: float = 0.1
+    values: float = 0.3
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def calibrated(
     drawn: Floats,
     real: Floats,
     purse: Purse,
-    queries: int,
+    share: float,
     config: NoisyCalibrationConfig = NoisyCalibrationConfig(),
 ) -> Calibration:
     """The distribution of a score over real rows.
@@ -50,13 +50,13 @@ def calibrated(
         drawn: (n,) scores of rows that the model draws.
         real: (N,) of rows of the table, at most one a unit.
         purse: what is left for all scores.
-        queries: scores that are still to come, this one counted.
+        share: of it, that this score takes.
         config: where the steps lie.
 
     **Examples**
 
     >>> scores = np.linspace(0, 1, 1000)
-    >>> known = calibrated(scores, 2 * scores, Purse(rho=50.0), queries=1)
+    >>> known = calibrated(scores, 2 * scores, Purse(rho=50.0), share=1.0)
     >>> bool(0.4 < known.p_values(np.array([1.0]))[0] < 0.6)
     True
     """
@@ -66,7 +66,7 @@ def calibrated(
     edges = np.unique(np.concatenate([edges, middle + reach * np.array(config.beyond)]))
     steps = np.searchsorted(edges, real, side="right")  # 0 below all, len(edges) above
     counts = np.bincount(steps, minlength=len(edges) + 1)
-    noisy, variance = purse.counts(counts, queries)
+    noisy, variance = purse.counts(counts, share)
     held = np.where(noisy > math.sqrt(variance), noisy, 0).astype(float)
     total = held.sum()
     if not total:

@@ -29,9 +29,9 @@ from tabvae.columns.public import PublicColumn
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.dp.budget import Budget, Privacy
 from tabvae.dp.noise import noisy_counts, threshold, uniforms
-from tabvae.errors import SchemaError, shown, suggestion
+from tabvae.errors import DataError, SchemaError, shown, suggestion
 from tabvae.values import arrow
-from tabvae.values.arrow import Floats, Ints, NumberFormat
+from tabvae.values.arrow import Floats, Ints, Mask, NumberFormat
 
 DATE_FORMATS = ("%Y-%m-%d", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
 """That are looked for; others have to be asked for."""
@@ -42,12 +42,15 @@ class DescribeConfig:
     """How columns are told by noisy counts.
 
     Attributes:
+        kinds_share: of the purse, for what cells are: whether nine in ten are numbers is soon told.
+        values_share: of what is left, for the values that many numbers share.
         share_that_decides: share of a column's cells that are numbers, or dates, if it is one of
             these.
         share_of_decimals: share of its numbers above which so many decimals are its own.
         most_decimals: that are told apart.
         fewest_cells: of a value that may be released: others are not even counted.
         sure: deviations of the noise above which a count is surely no noise alone.
+        likely: the same of the ends of a range that is roughly known.
         magnitudes: powers of two between which numbers of unknown range are looked for.
         years: between which dates are looked for.
         parts: of a public range, at first.
@@ -57,11 +60,14 @@ class DescribeConfig:
         most_bins: of one; more would hold noise alone.
     """
 
+    kinds_share: float = 0.125
+    values_share: float = 0.5
     share_that_decides: float = 0.9
     share_of_decimals: float = 0.01
     most_decimals: int = 5
     fewest_cells: int = 5
     sure: float = 4.0
+    likely: float = 2.5
     magnitudes: tuple[int, int] = (-10, 50)
     years: tuple[int, int] = (1900, 2100)
     parts: int = 32
@@ -82,22 +88,22 @@ class Purse:
     **Examples**
 
     >>> purse = Purse(rho=0.5)
-    >>> len(purse.counts(np.array([3, 4]), queries=2)[0]), purse.rho
+    >>> len(purse.counts(np.array([3, 4]), share=0.5)[0]), purse.rho
     (2, 0.25)
     """
 
     rho: float
 
-    def counts(self, counts: Ints, queries: int) -> tuple[Ints, Fraction]:
+    def counts(self, counts: Ints, share: float) -> tuple[Ints, Fraction]:
         """Noisy ``counts`` (n,) of one histogram, and the variance of the noise.
 
         Sensitivity 1, see ``noisy_counts``; discrete Gaussian noise of variance v costs 1 / (2 v).
 
         Args:
             counts: disjoint ones: a row is in one of them at most.
-            queries: that are still to come, this one counted: each takes the same.
+            share: of what is left, that they take.
         """
-        spent = self.rho / queries
+        spent = self.rho * share
         variance = Fraction(math.ceil(16 / (2 * spent)), 16)  # rounded up: never more than that
         self.rho -= spent
         return noisy_counts(counts, variance), variance
@@ -226,7 +232,11 @@ def describe(
         by_threshold += not public.categories
     bare = pa.schema([pa.field(field.name, field.type) for field in table.schema])
     schema = Schema(tuple(column for column, _ in described), bare, rows)
-    schema.require_enough()
+    try:
+        schema.require_enough()
+    except DataError as error:
+        hint = "a larger --epsilon, or --schema with what is public of its columns"
+        raise DataError(error.message, hint) from error
     codec = TableCodec(schema, na_values)
     codec.columns_ = schema.modelled
     codec.bins_ = tuple(bins for _, bins in described if bins is not None)
@@ -273,7 +283,9 @@ class _Cells:
         numbers = np.isfinite(values)
         classes[numbers] = _decimals(values[numbers], most)
         counts = np.bincount(classes, minlength=most + 3 + len(DATE_FORMATS))
-        noisy, variance = self.purse.counts(np.append(counts, self.is_missing.sum()), queries=5)
+        noisy, variance = self.purse.counts(
+            np.append(counts, self.is_missing.sum()), config.kinds_share
+        )
         noisy = np.where(noisy > config.sure * math.sqrt(variance), noisy, 0)[:-1]
         of_numbers, of_dates = noisy[: most + 2], noisy[most + 2 : -1]
         enough = config.share_that_decides * max(noisy.sum(), 1)
@@ -321,13 +333,13 @@ class _Cells:
             index = pc.fill_null(pc.index_in(texts, value_set=pa.array(words)), len(words))
             counts = np.bincount(index.to_numpy(zero_copy_only=False), minlength=len(words) + 1)
             counts = np.append(counts[:-1], self.is_missing.sum())
-            noisy, _ = self.purse.counts(counts, queries=1)
+            noisy, _ = self.purse.counts(counts, share=1.0)
             missing, noisy = int(noisy[-1]), noisy[:-1].clip(min=1)
         else:
             counted = pc.value_counts(texts)
             found = counted.field("values").to_pylist()
             counts = counted.field("counts").to_numpy()
-            which, noisy, missing = self._frequent(counts, queries=1)
+            which, noisy, missing = self._frequent(counts, share=1.0)
             words = [str(found[k]) for k in which]
         if len(words) < 2:
             return self._left_out("fewer than two of its values are frequent beside the noise")
@@ -337,7 +349,7 @@ class _Cells:
         bins = CategoricalBins(vocabulary, tuple(int(noisy[k]) for k in order), size)
         return self._known(self.blank, ColumnKind.CATEGORICAL, missing, len(words)), bins
 
-    def _frequent(self, counts: Ints, queries: int) -> tuple[Ints, Ints, int]:
+    def _frequent(self, counts: Ints, share: float) -> tuple[Ints, Ints, int]:
         """Which of the values that occur ``counts`` (n,) times are frequent, how often they do, and
         how many cells are missing; all with noise.
 
@@ -347,7 +359,7 @@ class _Cells:
         least = self.config.fewest_cells
         which = np.flatnonzero(counts >= least)
         asked = np.append(counts[which], self.is_missing.sum())
-        noisy, variance = self.purse.counts(asked, queries)
+        noisy, variance = self.purse.counts(asked, share)
         frequent = noisy[:-1] > threshold(least, variance, self.delta)
         return which[frequent], noisy[:-1][frequent], int(noisy[-1])
 
@@ -397,7 +409,7 @@ class _Cells:
             edges = edges - step / 2
         values = values.clip(*limits)
         distinct, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-        which, often, missing = self._frequent(counts, queries=4 if public.range is None else 3)
+        which, often, missing = self._frequent(counts, self.config.values_share)
         rest = values[~np.isin(inverse, which)]
         spread = self._spread(rest, edges, step)
         bins = _bins(distinct[which], often, spread, self._most_bins, step)
@@ -417,18 +429,18 @@ class _Cells:
         public = self.public.range is not None
         spread = Spread.empty(edges)
         queries = 2 if public else 3
-        noisy, variance = self.purse.counts(spread.count(values), queries)
+        noisy, variance = self.purse.counts(spread.count(values), 1 / queries)
         sigma = math.sqrt(variance)
         spread = Spread(edges, noisy.astype(float), np.full(len(noisy), sigma))
         if not public:
             spread = spread.trimmed(self.config.sure)
         for left in range(queries - 1, 0, -1):
             finer, fresh = spread.cut(step, self.config)
-            noisy, variance = self.purse.counts(finer.count(values)[fresh], left)
+            noisy, variance = self.purse.counts(finer.count(values)[fresh], 1 / left)
             finer.counts[fresh] = noisy
             finer.sigma[fresh] = math.sqrt(variance)
             spread = finer
-        return spread.trimmed(self.config.sure)
+        return spread.trimmed(self.config.likely)
 
 
 @dataclass(frozen=True)
@@ -457,16 +469,32 @@ class Spread:
         return np.bincount(cells.clip(0, max(last, 0)), minlength=last + 1)[: last + 1]
 
     def trimmed(self, sure: float) -> Spread:
-        """Without the cells at either end that hold together no more than noise would."""
-        first, last = _outermost(self, sure), len(self.counts)
-        if first == last:
+        """From the first to the last cell that surely holds more than noise."""
+        filled = np.flatnonzero(self.filled(sure))
+        if not len(filled):
             return Spread(self.edges[:1], self.counts[:0], self.sigma[:0])
-        mirrored = Spread(self.edges[::-1], self.counts[::-1], self.sigma[::-1])
-        last -= _outermost(mirrored, sure)
-        first, last = min(first, last - 1), max(first + 1, last)
-        cells = len(self.counts)
-        first, last = cells - _reach(mirrored, cells - first, sure), _reach(self, last, sure)
+        first, last = filled[0], filled[-1] + 1
         return Spread(self.edges[first : last + 1], self.counts[first:last], self.sigma[first:last])
+
+    def filled(self, sure: float) -> Mask:
+        """(n,) cells that surely hold more than noise, alone or with as few others as need be.
+
+        >>> counts = np.array([0.0, 50.0, 1.0, 9.0, 9.0, 9.0, 9.0, -2.0])
+        >>> Spread(np.arange(9.0), counts, np.full(8, 4.0)).filled(sure=4.0).astype(int)
+        array([0, 1, 0, 1, 1, 1, 1, 0])
+        """
+        filled = np.zeros(len(self.counts), np.bool_)
+        held = np.append(0.0, np.cumsum(self.counts))
+        noise = np.append(0.0, np.cumsum(self.sigma**2))
+        length = 1
+        while length <= len(filled):
+            sums = held[length:] - held[:-length]
+            surely = sums > sure * np.sqrt(noise[length:] - noise[:-length])
+            for start in np.flatnonzero(surely):
+                if not filled[start : start + length].any():
+                    filled[start : start + length] = True
+            length *= 2
+        return filled
 
     def cut(self, step: float, config: DescribeConfig) -> tuple[Spread, Ints]:
         """Full cells cut into pieces that are not counted yet, and which cells these are."""
@@ -486,22 +514,6 @@ class Spread:
             return self, np.zeros(0, np.int64)
         cells = Spread(np.concatenate(edges), np.concatenate(counts), np.concatenate(sigma))
         return cells, np.flatnonzero(np.concatenate(fresh))
-
-
-def _outermost(spread: Spread, sure: float) -> int:
-    """The first cell with which the cells up to it surely hold more than noise."""
-    held, noise = np.cumsum(spread.counts), np.sqrt(np.cumsum(spread.sigma**2))
-    filled = np.flatnonzero(held > sure * noise)
-    return int(filled[0]) if len(filled) else len(spread.counts)
-
-
-def _reach(spread: Spread, last: int, sure: float, longest: int = 8) -> int:
-    """How far cells from number ``last`` on, a few at a time, surely hold more than noise."""
-    for cells in range(1, longest + 1):
-        held, noise = spread.counts[last : last + cells], spread.sigma[last : last + cells]
-        if len(held) == cells and held.sum() > sure * math.sqrt((noise**2).sum()):
-            return _reach(spread, last + cells, sure, longest)
-    return last
 
 
 def _cut(low: float, high: float, step: float, most: int) -> Floats:

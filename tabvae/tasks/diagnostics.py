@@ -140,7 +140,7 @@ class Card:
         names = list(known_scores(predictor.networks, self.density))
         for place, name in enumerate(names):
             of_drawn, of_real = (examined.score(name) for examined in both)
-            calibrations[name] = calibrated(of_drawn, of_real, purse, len(names) - place)
+            calibrations[name] = calibrated(of_drawn, of_real, purse, 1 / (len(names) - place))
         return replace(self, calibrations=calibrations)
 
     def score(self, networks: Ensemble, name: str | None) -> tuple[Score, Calibration]:
