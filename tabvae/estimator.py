@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Self, cast
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -23,105 +25,45 @@ from tabvae.files.source import Source
 from tabvae.fit import fit
 from tabvae.model import Model
 from tabvae.network.objective import Objective
+from tabvae.tasks.embed import coordinate_names
 from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
 from tabvae.training.parallel import Progress
 from tabvae.values.arrow import DEFAULT_NA_VALUES, Floats
 
+Names = npt.NDArray[np.object_]
 
-class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """A variational autoencoder for tables with gaps and mixed types.
 
-    Args:
-        model: ``vae``, a plain autoencoder ``ae``, or a denoising one ``dae``.
-        effort: ``fast``, ``default`` or ``best``: how long ``fit`` works.
-        latent: dimensions of the latent space; ``None`` for 8.
-        beta: weight of the KL term of ``vae``; 1 is the evidence lower bound.
-        warmup: share of the steps over which that weight rises from 0.
-        free_nats: KL of a latent dimension, in nats, that costs nothing.
-        noise: of ``dae``: deviation of what is added to numbers, in normal scores, and the share
-            of categories that are swapped.
-        likelihood: of numbers: ``binned``, or the textbook's ``gaussian``, ``laplace`` or
-            ``bernoulli``.
-        grid: such as ``8x8``, ``28x28x3`` or ``64``: the numeric columns in their order are the
-            cells of an image (channels last) or a spectrum, and the network convolves.
-        seed: of all randomness; the same seed gives the same model on one machine.
-        device: ``auto``, ``cpu`` or ``cuda``, for training.
-        categorical: columns that hold categories, whatever they look like.
-        numeric: columns that hold numbers.
-        datetime: columns that hold dates or times, as ``name`` or ``name=format``, such as
-            ``day=%d/%m/%Y``.
-        ignore: columns to carry through and not to model.
-        na_values: texts that mean a missing cell; ``None`` for the usual ones.
-        min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
-        rules: between columns, such as ``total = price * quantity``, ``begin <= end`` or
-            ``city -> country``; they are kept beside those that are found.
-        find_rules: look for rules in the table.
-        rules_at_least: share of the rows that keep a rule that is found; ``None`` for .95 of
-            equations and .98 of others.
-        memorise: let networks and trees learn single rows by heart: small tables are imputed
-            better, and their rows can be read from the model.
+@dataclass(kw_only=True, eq=False, repr=False)
+class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
+    """Parameters, ``fit``, files, and every use of a fitted model on pandas frames.
 
-    Attributes:
-        fitted_: schema, codec, networks, trees and card, for use on Arrow tables.
-
-    Examples:
-        >>> import pandas as pd
-        >>> frame = pd.DataFrame({"a": [1, 2, None, 4] * 9, "b": list("xyxy") * 9})
-        >>> model = TabVAE(effort="fast").fit(frame)
-        >>> int(model.impute(frame)["a"].isna().sum())
-        0
+    What scikit-learn calls its use is what the estimators below it differ in. The parameters are
+    told in :class:`TabVAE`.
     """
 
-    fitted_: Model
-
-    def __init__(
-        self,
-        *,
-        model: str = "vae",
-        effort: str = "default",
-        latent: int | None = None,
-        beta: float = 1.0,
-        warmup: float = 0.0,
-        free_nats: float = 0.0,
-        noise: float = 0.2,
-        likelihood: str = "binned",
-        grid: str | None = None,
-        seed: int = 0,
-        device: str = "auto",
-        categorical: tuple[str, ...] = (),
-        numeric: tuple[str, ...] = (),
-        datetime: tuple[str, ...] = (),
-        ignore: tuple[str, ...] = (),
-        na_values: tuple[str, ...] | None = None,
-        min_count: int = 1,
-        memorise: bool = False,
-        rules: tuple[str, ...] = (),
-        find_rules: bool = True,
-        rules_at_least: float | None = None,
-    ) -> None:
-        self.model = model
-        self.effort = effort
-        self.latent = latent
-        self.beta = beta
-        self.warmup = warmup
-        self.free_nats = free_nats
-        self.noise = noise
-        self.likelihood = likelihood
-        self.grid = grid
-        self.seed = seed
-        self.device = device
-        self.categorical = categorical
-        self.numeric = numeric
-        self.datetime = datetime
-        self.ignore = ignore
-        self.na_values = na_values
-        self.min_count = min_count
-        self.memorise = memorise
-        self.rules = rules
-        self.find_rules = find_rules
-        self.rules_at_least = rules_at_least
+    model: str = "vae"
+    effort: str = "default"
+    latent: int | None = None
+    beta: float = 1.0
+    warmup: float = 0.0
+    free_nats: float = 0.0
+    noise: float = 0.2
+    likelihood: str = "binned"
+    grid: str | None = None
+    seed: int = 0
+    device: str = "auto"
+    categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
+    datetime: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    na_values: tuple[str, ...] | None = None
+    min_count: int = 1
+    memorise: bool = False
+    rules: tuple[str, ...] = ()
+    find_rules: bool = True
+    rules_at_least: float | None = None
 
     @property
     def rules_(self) -> tuple[TableRule, ...]:
@@ -160,7 +102,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """The rows at coordinates (rows, latent), a frame ``z1..zk`` or an array."""
         if not isinstance(latents, pd.DataFrame):
             array = np.asarray(latents)
-            latents = pd.DataFrame(array, columns=[f"z{k + 1}" for k in range(array.shape[1])])
+            latents = pd.DataFrame(array, columns=coordinate_names(array.shape[1]))
         table = self._fitted().decode(to_arrow(latents))
         return table.to_pandas().set_index(latents.index)
 
@@ -175,10 +117,6 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
         return self._fitted().evaluate(to_arrow(self._frame(X)), samples, self.seed)
-
-    def transform(self, X: Any) -> Floats:
-        """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""
-        return cast(Floats, self.embed(X).to_numpy())
 
     def impute(self, X: Any, draws: int | None = None) -> pd.DataFrame:
         """``X`` with its gaps filled, every observed cell unchanged.
@@ -225,6 +163,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         return cast(pd.DataFrame, table.to_pandas())
 
+    sample = generate
+
     def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
         """How odd each row is, and why, on the index of ``X``; see ``Model.detect``."""
         frame = self._frame(X)
@@ -240,7 +180,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             OutputError: the file system refuses.
         """
         source = getattr(self, "source_", None)
-        artifact.save(path, artifact.Saved(self._fitted(), self.get_params(), source))
+        parameters = {field.name: getattr(self, field.name) for field in fields(BaseTabVAE)}
+        artifact.save(path, artifact.Saved(self._fitted(), parameters, source))
 
     @classmethod
     def load(cls, path: str) -> Self:
@@ -284,7 +225,9 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
         rules = RuleSearch(tuple(map(str, self.rules)), self.find_rules, self.rules_at_least)
-        self.fitted_ = fit(table, settings, na_values, given, formats, progress, checkpoint, rules)
+        self.fitted_: Model = fit(
+            table, settings, na_values, given, formats, progress, checkpoint, rules
+        )
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
         return self
@@ -337,3 +280,57 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TabVAE(TransformerMixin, BaseTabVAE):  # type: ignore[misc]
+    """A variational autoencoder for tables with gaps and mixed types.
+
+    Args:
+        model: ``vae``, a plain autoencoder ``ae``, or a denoising one ``dae``.
+        effort: ``fast``, ``default`` or ``best``: how long ``fit`` works.
+        latent: dimensions of the latent space; ``None`` for 8.
+        beta: weight of the KL term of ``vae``; 1 is the evidence lower bound.
+        warmup: share of the steps over which that weight rises from 0.
+        free_nats: KL of a latent dimension, in nats, that costs nothing.
+        noise: of ``dae``: deviation of what is added to numbers, in normal scores, and the share
+            of categories that are swapped.
+        likelihood: of numbers: ``binned``, or the textbook's ``gaussian``, ``laplace`` or
+            ``bernoulli``.
+        grid: such as ``8x8``, ``28x28x3`` or ``64``: the numeric columns in their order are the
+            cells of an image (channels last) or a spectrum, and the network convolves.
+        seed: of all randomness; the same seed gives the same model on one machine.
+        device: ``auto``, ``cpu`` or ``cuda``, for training.
+        categorical: columns that hold categories, whatever they look like.
+        numeric: columns that hold numbers.
+        datetime: columns that hold dates or times, as ``name`` or ``name=format``, such as
+            ``day=%d/%m/%Y``.
+        ignore: columns to carry through and not to model.
+        na_values: texts that mean a missing cell; ``None`` for the usual ones.
+        min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
+        rules: between columns, such as ``total = price * quantity``, ``begin <= end`` or
+            ``city -> country``; they are kept beside those that are found.
+        find_rules: look for rules in the table.
+        rules_at_least: share of the rows that keep a rule that is found; ``None`` for .95 of
+            equations and .98 of others.
+        memorise: let networks and trees learn single rows by heart: small tables are imputed
+            better, and their rows can be read from the model.
+
+    Attributes:
+        fitted_: schema, codec, networks, trees and card, for use on Arrow tables.
+
+    Examples:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"a": [1, 2, None, 4] * 9, "b": list("xyxy") * 9})
+        >>> model = TabVAE(effort="fast").fit(frame)
+        >>> int(model.impute(frame)["a"].isna().sum())
+        0
+    """
+
+    def transform(self, X: Any) -> Floats:
+        """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""
+        return cast(Floats, self.embed(X).to_numpy())
+
+    def get_feature_names_out(self, input_features: object = None) -> Names:
+        """``z1..zk``, the names of the coordinates."""
+        return np.array(coordinate_names(self._fitted().networks.latent), dtype=object)

@@ -32,6 +32,7 @@ ORDER = [
     "releases",
     "artifact",
     "estimator",
+    "pipeline",
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
 WITHOUT_TORCH = {"errors", "values", "rules", "columns", "files", "imputation", "releases", "model"}
