@@ -20,7 +20,7 @@ from tabvae.columns.overrides import Overrides
 from tabvae.columns.relations import RuleSearch, TableRule
 from tabvae.columns.schema import ColumnKind, TableLimits
 from tabvae.files import container
-from tabvae.files.frames import fill_frame, to_arrow
+from tabvae.files.frames import FrameLayout, fill_frame, to_arrow
 from tabvae.files.source import Source
 from tabvae.fit import fit
 from tabvae.model import Model
@@ -87,10 +87,26 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             ParameterError: a parameter has a value outside its domain.
         """
         frame = self._frame(X, reset=True)
-        self.n_features_in_ = frame.shape[1]
+        self.fit_table(to_arrow(frame))
         if isinstance(X, pd.DataFrame):
-            self.feature_names_in_ = np.array([str(c) for c in X.columns], dtype=object)
-        return self.fit_table(to_arrow(frame))
+            self.layout_: FrameLayout | None = FrameLayout.of(X)
+            self._name_features(self.layout_)
+        return self
+
+    def _name_features(self, layout: FrameLayout) -> None:
+        """What scikit-learn wants to know of a frame; only names that are all texts count."""
+        names = self._fitted().schema.names
+        self.n_features_in_ = len(names)
+        if hasattr(self, "feature_names_in_"):
+            del self.feature_names_in_
+        if layout.labels == FrameLayout.of(pd.DataFrame(columns=names)).labels:
+            self.feature_names_in_: Names = np.array(names, dtype=object)
+
+    def _restored(self, table: pa.Table) -> pd.DataFrame:
+        """Rows that the model made, as a frame like the one fitted on."""
+        if self.layout_ is None:
+            return cast(pd.DataFrame, table.to_pandas())
+        return self.layout_.restore(table)
 
     def embed(self, X: Any) -> pd.DataFrame:
         """(rows, latent) coordinates ``z1..zk`` of each row, on the index of ``X``."""
@@ -104,7 +120,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             array = np.asarray(latents)
             latents = pd.DataFrame(array, columns=coordinate_names(array.shape[1]))
         table = self._fitted().decode(to_arrow(latents))
-        return table.to_pandas().set_index(latents.index)
+        return self._restored(table).set_index(latents.index)
 
     def interpolate(
         self, X: Any, first: int, last: int, n: int = 10, *, spherical: bool = False
@@ -112,7 +128,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         """``n`` rows on the way between two rows of ``X``; see ``Model.interpolate``."""
         table = to_arrow(self._frame(X))
         rows = self._fitted().interpolate(table, first, last, n, spherical=spherical)
-        return cast(pd.DataFrame, rows.to_pandas())
+        return self._restored(rows)
 
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
@@ -129,9 +145,9 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         frame = self._frame(X)
         table = to_arrow(frame)
         if draws is None:
-            return fill_frame(frame, table, self._fitted().impute(table))
+            return fill_frame(frame, table, self._fitted().impute(table), self.layout_)
         filled = self._fitted().draw(table, draws, self.seed)
-        frames = [fill_frame(frame, table, one) for one in filled]
+        frames = [fill_frame(frame, table, one, self.layout_) for one in filled]
         for number, one in enumerate(frames, start=1):
             one.insert(0, "draw", number)
         return pd.concat(frames)
@@ -161,7 +177,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             temperature=temperature,
             seed=self.seed if seed is None else seed,
         )
-        return cast(pd.DataFrame, table.to_pandas())
+        return self._restored(table)
 
     sample = generate
 
@@ -181,7 +197,8 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         """
         source = getattr(self, "source_", None)
         parameters = {field.name: getattr(self, field.name) for field in fields(BaseTabVAE)}
-        artifact.save(path, artifact.Saved(self._fitted(), parameters, source))
+        saved = artifact.Saved(self._fitted(), parameters, source, self.layout_)
+        artifact.save(path, saved)
 
     @classmethod
     def load(cls, path: str) -> Self:
@@ -196,8 +213,9 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             model.settings()
         model.source_ = saved.source
         model.fitted_ = saved.fitted
-        model.n_features_in_ = len(saved.fitted.schema.columns)
-        model.feature_names_in_ = np.array(saved.fitted.schema.names, dtype=object)
+        model.layout_ = saved.frame
+        names = pd.DataFrame(columns=saved.fitted.schema.names)
+        model._name_features(saved.frame or FrameLayout.of(names))
         return model
 
     def fit_table(
@@ -230,6 +248,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         )
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
+        self.layout_ = None
         return self
 
     def settings(self) -> Settings:
@@ -269,10 +288,8 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             ensure_min_samples=TableLimits.fewest_rows if reset else 1,
             ensure_min_features=TableLimits.fewest_columns if reset else 1,
         )
-        names = None if reset else getattr(self, "feature_names_in_", None)
-        return pd.DataFrame(
-            array, columns=[f"x{j}" for j in range(array.shape[1])] if names is None else names
-        )
+        names = [f"x{j}" for j in range(array.shape[1])] if reset else self._fitted().schema.names
+        return pd.DataFrame(array, columns=names)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

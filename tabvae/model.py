@@ -25,7 +25,7 @@ from tabvae.errors import (
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.assemble import fill, whole_table
+from tabvae.tasks.assemble import fill, in_types_of, whole_table
 from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import (
     RowProjection,
@@ -331,6 +331,7 @@ class Model:
     ) -> list[T]:
         """What ``work`` makes of each block of a table, with warnings for the whole of it."""
         self.check(table)
+        table = in_types_of(self.codec, table)
         results, unknown = [], np.zeros(len(self.codec.columns_), dtype=np.int64)
         for block in self.blocks(table, self.rows_per_block if size is None else size):
             results.append(work(block))

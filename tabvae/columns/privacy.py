@@ -177,8 +177,11 @@ def _without_rare(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
     present = array.filter(pa.array(~column.missing_mask(array, na_values)))
-    counts = np.asarray(pc.value_counts(present).field("counts"))
+    counted = pc.value_counts(column.texts(present))
+    counts = np.asarray(counted.field("counts"))
     if (counts >= min_count).sum() < 2:  # One category alone is a constant.
         reason = f"fewer than two of its values occur {min_count} times"
-        return replace(column, kind=ColumnKind.IGNORED, reason=reason)
-    return replace(column, foreign=int(counts[counts < min_count].sum()))
+        return replace(column, kind=ColumnKind.IGNORED, reason=reason, levels=())
+    kept = set(counted.field("values").filter(pa.array(counts >= min_count)).to_pylist())
+    levels = tuple(level for level in column.levels if level in kept)
+    return replace(column, foreign=int(counts[counts < min_count].sum()), levels=levels)
