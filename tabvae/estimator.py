@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Self, cast
+from os import PathLike, fspath
+from typing import Any, Self, cast, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from tabvae import artifact
+from tabvae.arguments import argument, checked
 from tabvae.columns.from_json import from_json
 from tabvae.columns.images import parse_grid
 from tabvae.columns.overrides import Overrides
 from tabvae.columns.relations import RuleSearch, TableRule
 from tabvae.columns.schema import ColumnKind, TableLimits
+from tabvae.errors import ParameterError, SchemaError, shown
 from tabvae.files import container
-from tabvae.files.frames import FrameLayout, fill_frame, to_arrow
+from tabvae.files.frames import FrameLayout, fill_frame, names_of, to_arrow
 from tabvae.files.source import Source
 from tabvae.fit import fit
 from tabvae.model import Model
@@ -74,6 +77,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
 
     # pandas in, pandas out
 
+    @checked
     def fit(self, X: Any, y: object = None) -> Self:
         """Learn a table.
 
@@ -108,20 +112,23 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             return cast(pd.DataFrame, table.to_pandas())
         return self.layout_.restore(table)
 
+    @checked
     def embed(self, X: Any) -> pd.DataFrame:
         """(rows, latent) coordinates ``z1..zk`` of each row, on the index of ``X``."""
         frame = self._frame(X)
         table = self._fitted().embed(to_arrow(frame))
         return table.to_pandas().set_index(frame.index)
 
+    @checked
     def decode(self, latents: Any) -> pd.DataFrame:
         """The rows at coordinates (rows, latent), a frame ``z1..zk`` or an array."""
         if not isinstance(latents, pd.DataFrame):
-            array = np.asarray(latents)
+            array = check_array(latents, dtype=None, ensure_all_finite=False)
             latents = pd.DataFrame(array, columns=coordinate_names(array.shape[1]))
         table = self._fitted().decode(to_arrow(latents))
         return self._restored(table).set_index(latents.index)
 
+    @checked
     def interpolate(
         self, X: Any, first: int, last: int, n: int = 10, *, spherical: bool = False
     ) -> pd.DataFrame:
@@ -130,10 +137,12 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         rows = self._fitted().interpolate(table, first, last, n, spherical=spherical)
         return self._restored(rows)
 
+    @checked
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
         return self._fitted().evaluate(to_arrow(self._frame(X)), samples, self.seed)
 
+    @checked
     def impute(self, X: Any, draws: int | None = None) -> pd.DataFrame:
         """``X`` with its gaps filled, every observed cell unchanged.
 
@@ -146,18 +155,22 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         table = to_arrow(frame)
         if draws is None:
             return fill_frame(frame, table, self._fitted().impute(table), self.layout_)
+        if "draw" in table.column_names:
+            raise SchemaError("the frame has a column 'draw' of its own", "rename it")
         filled = self._fitted().draw(table, draws, self.seed)
         frames = [fill_frame(frame, table, one, self.layout_) for one in filled]
         for number, one in enumerate(frames, start=1):
             one.insert(0, "draw", number)
         return pd.concat(frames)
 
+    @checked
     def probabilities(self, X: Any, column: str) -> pd.DataFrame:
         """How probable each value of a categorical column is; see ``Model.probabilities``."""
         frame = self._frame(X)
         table = self._fitted().probabilities(to_arrow(frame), column)
         return table.to_pandas().set_index(frame.index)
 
+    @checked
     def generate(
         self,
         n: int,
@@ -181,6 +194,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
 
     sample = generate
 
+    @checked
     def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
         """How odd each row is, and why, on the index of ``X``; see ``Model.detect``."""
         frame = self._frame(X)
@@ -189,24 +203,24 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
 
     # files
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the model to ``path``, whole or not at all; a link that is there is replaced.
 
         Raises:
             OutputError: the file system refuses.
         """
         source = getattr(self, "source_", None)
-        parameters = {field.name: getattr(self, field.name) for field in fields(BaseTabVAE)}
-        saved = artifact.Saved(self._fitted(), parameters, source, self.layout_)
-        artifact.save(path, saved)
+        saved = artifact.Saved(self._fitted(), self._checked().get_params(), source, self.layout_)
+        artifact.save(_path(path), saved)
 
     @classmethod
-    def load(cls, path: str) -> Self:
+    def load(cls, path: str | PathLike[str]) -> Self:
         """Read a model that ``save`` wrote. Nothing in the file is executed.
 
         Raises:
             ModelFileError: the file is not a model, is damaged, or comes from a newer release.
         """
+        path = _path(path)
         saved = artifact.load(path)
         with container.damage_told(path):
             model = from_json(cls, saved.parameters)
@@ -234,15 +248,13 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             checkpoint: keeps the state of training in a file, and brings back that of an earlier
                 run.
         """
-        asked = Overrides(
-            tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
-        )
-        settings = self.settings()
-        na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
+        own, settings = self._checked(), self.settings()
+        asked = Overrides(own.categorical, own.numeric, own.datetime, own.ignore)
+        na_values = DEFAULT_NA_VALUES if own.na_values is None else own.na_values
         names = table.column_names
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
-        rules = RuleSearch(tuple(map(str, self.rules)), self.find_rules, self.rules_at_least)
+        rules = RuleSearch(own.rules, own.find_rules, own.rules_at_least)
         self.fitted_: Model = fit(
             table, settings, na_values, given, formats, progress, checkpoint, rules
         )
@@ -257,17 +269,25 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         Raises:
             ParameterError: one of them has a value outside its domain.
         """
-        noise = self.noise if self.model == "dae" else 0.0
+        own = self._checked()
+        noise = own.noise if own.model == "dae" else 0.0
         return Settings(
-            self.effort,
-            Settings.latent if self.latent is None else self.latent,
-            Objective(self.model, self.beta, self.warmup, self.free_nats, noise, self.likelihood),
-            self.seed,
-            self.device,
-            None if self.grid is None else parse_grid(self.grid),
-            self.min_count,
-            self.memorise,
+            own.effort,
+            Settings.latent if own.latent is None else own.latent,
+            Objective(own.model, own.beta, own.warmup, own.free_nats, noise, own.likelihood),
+            own.seed,
+            own.device,
+            None if own.grid is None else parse_grid(own.grid),
+            own.min_count,
+            own.memorise,
         )
+
+    def _checked(self) -> BaseTabVAE:
+        """The same parameters, each of the type that it is said to be."""
+        hints = get_type_hints(BaseTabVAE)
+        names = [field.name for field in fields(BaseTabVAE)]
+        own = {name: argument(name, hints[name], getattr(self, name)) for name in names}
+        return BaseTabVAE(**own)
 
     def _fitted(self) -> Model:
         check_is_fitted(self, "fitted_")
@@ -275,10 +295,11 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
 
     def _frame(self, X: Any, reset: bool = False) -> pd.DataFrame:
         """A frame as it is; an array, checked by scikit-learn, with the columns of ``fit``."""
-        if isinstance(X, pd.DataFrame):
-            return X
         if not reset:
             self._fitted()
+        if isinstance(X, pd.DataFrame):
+            names_of(X)
+            return X
         array = validate_data(
             self,
             X,
@@ -297,6 +318,17 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _path(path: object) -> str:
+    """Of a file.
+
+    Raises:
+        ParameterError: it is none.
+    """
+    if isinstance(path, str | PathLike):
+        return str(fspath(path))
+    raise ParameterError(f"path must be that of a file, however: {shown(path)}")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

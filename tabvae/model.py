@@ -259,7 +259,9 @@ class Model:
         """
         if n < 1:
             raise ParameterError(f"the number of rows must be at least 1, however: {n}", "-n 1000")
-        if not temperature > 0:
+        if seed < 0:
+            raise ParameterError(f"seed must be at least 0, however: {seed}")
+        if not 0 < temperature < np.inf:
             raise ParameterError(f"temperature must be above 0, however: {temperature}")
         if not self.networks.objective.variational:
             raise ParameterError(

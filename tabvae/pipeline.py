@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from numbers import Real
+from os import PathLike
 from typing import Any, Self, cast
 
 import numpy as np
@@ -51,10 +52,9 @@ class TabVAEImputer(OneToOneFeatureMixin, TransformerMixin, BaseTabVAE):  # type
             SchemaError: a column of the model is not in a frame.
             ValueError: ``X`` has other columns than in ``fit``, or in another order.
         """
-        self._fitted()
+        frame = self._frame(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, reset=False, skip_check_array=True)
-        frame = self._frame(X)
         parts = [self.impute(frame)]
         if self.add_indicator:
             parts.append(self._indicators(frame))
@@ -124,7 +124,7 @@ class TabVAEOutlierDetector(OutlierMixin, BaseTabVAE):  # type: ignore[misc]
         _, calibration = model.card.score(model.networks, None)
         return -calibration.threshold(ORDINARY_OUTLIERS)
 
-    def save(self, path: str) -> None:
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the model to ``path``; the file has no place for ``contamination``.
 
         Raises:
@@ -138,7 +138,7 @@ class TabVAEOutlierDetector(OutlierMixin, BaseTabVAE):  # type: ignore[misc]
         super().save(path)
 
     @classmethod
-    def load(cls, path: str) -> Self:
+    def load(cls, path: str | PathLike[str]) -> Self:
         """Read a model that ``save`` or ``tabvae fit`` wrote, with ``contamination="auto"``.
 
         Raises:

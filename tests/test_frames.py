@@ -218,6 +218,11 @@ def test_a_label_column_of_nothing_is_filled_in_files_too(tmp_path: Path) -> Non
         TabVAE.load(str(tmp_path / "a.tabvae")).impute(frame.assign(label=odd))
 
 
+def test_a_boolean_can_be_asked_for_as_it_is(fitted: TabVAE) -> None:
+    for value in (True, np.bool_(True), "true", "True", "yes", 1):
+        assert fitted.generate(3, where={"boolean": value})["boolean"].all()
+
+
 SPELLINGS = {
     "text": ["True", "true", " TRUE", "1", "False", "false", "0"],
     "mixed": [True, "true", 1, "yes", False, "no", 0],

@@ -25,6 +25,7 @@ from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown, suggestion
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats, Ints, Mask
+from tabvae.values.booleans import spelled
 
 
 @dataclass(frozen=True)
@@ -164,10 +165,19 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return CategoricalBins.fit(column.texts(present), room, self.min_count)
 
     def transform(self, table: pa.Table) -> Codes:
-        """Encode the modelled columns of ``table``, whatever its column order."""
+        """Encode the modelled columns of ``table``, whatever its column order.
+
+        Raises:
+            SchemaError: a column is of a type that no cell of it can be read from.
+        """
         codes = Codes.empty(table.num_rows, len(self.sizes))
         for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
             array = arrow.flat(table.column(column.name))
+            if not arrow.has_text(array.type):
+                raise SchemaError(
+                    f"column {shown(column.name)} of type {array.type} is not {column.kind}",
+                    f"give it as {self.schema.types.field(column.name).type}",
+                )
             cells = bins.read(column, array)
             missing = column.missing_mask(array, self.na_values)
             observed = (cells.bins >= 0) & ~missing
@@ -193,6 +203,8 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         column, coder = self.columns_[j], self.bins_[j]
         if isinstance(coder, CategoricalBins):
+            if column.kind is ColumnKind.BOOLEAN:
+                text = spelled(pa.array([text]), coder.vocabulary)[0].as_py()
             word = next((w for w in coder.vocabulary if text in (w, w.strip())), None)
             if word is None:
                 raise SchemaError(

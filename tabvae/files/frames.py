@@ -183,12 +183,23 @@ def to_arrow(frame: pd.DataFrame) -> pa.Table:
     >>> to_arrow(pd.DataFrame({"a": [1, "x"]})).column("a").to_pylist()
     ['1', 'x']
     """
-    names = [str(name) for name in frame.columns]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(f"two columns are called {shown(name)}", "rename one")
+    names = names_of(frame)
     arrays = [_array(frame.iloc[:, i]) for i in range(len(names))]
     return pa.table(dict(zip(names, arrays, strict=True)))
+
+
+def names_of(frame: pd.DataFrame) -> list[str]:
+    """The names of its columns as text.
+
+    Raises:
+        DataError: two columns have the same name.
+    """
+    names = [str(name) for name in frame.columns]
+    repeated = pd.Index(names).duplicated()
+    if repeated.any():
+        name = names[int(repeated.argmax())]
+        raise DataError(f"two columns are called {shown(name)}", "rename one")
+    return names
 
 
 def _array(series: pd.Series[Any]) -> pa.Array:
