@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 # with something else that makes boosting on both cores up to ten times slower. Networks are trained
 # on one thread each and do not mind. It is read once, when torch or scikit-learn loads.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+# Silent, unless the program that uses the library asks for its messages.
+logging.getLogger("tabvae").addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 _HOMES = {

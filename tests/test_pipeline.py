@@ -216,3 +216,18 @@ def test_scikit_learns_own_checks_pass(estimator: BaseEstimator) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         check_estimator(estimator)
+
+
+def test_estimators_print_what_they_were_told() -> None:
+    assert repr(TabVAE(latent=3)) == "TabVAE(latent=3)"
+    assert repr(TabVAEImputer(add_indicator=True)) == "TabVAEImputer(add_indicator=True)"
+    assert "TabVAEOutlierDetector" in TabVAEOutlierDetector()._repr_html_()
+
+
+def test_a_fit_says_what_it_does_to_those_who_listen(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="tabvae"):
+        TabVAE(effort="fast", latent=2).fit(numbers())
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == "table: 80 rows, 3 columns, 3 of them modelled"
+    for phase in ("rules", "training", "trained", "imputation", "calibration"):
+        assert any(line.startswith(f"{phase}:") for line in told), phase
