@@ -30,6 +30,7 @@ from tabvae.model import Model
 from tabvae.network.objective import Objective
 from tabvae.tasks.embed import coordinate_names
 from tabvae.tasks.evaluate import Evaluation
+from tabvae.tasks.pool import pool
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
 from tabvae.training.parallel import Progress
@@ -162,6 +163,11 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         for number, one in enumerate(frames, start=1):
             one.insert(0, "draw", number)
         return pd.concat(frames)
+
+    @checked
+    def pool(self, formula: str, draws: pd.DataFrame, family: str = "gaussian") -> pd.DataFrame:
+        """A regression over what ``impute`` gives with ``draws``; see ``tabvae.tasks.pool``."""
+        return pool(formula, draws, family)
 
     @checked
     def probabilities(self, X: Any, column: str) -> pd.DataFrame:
