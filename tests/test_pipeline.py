@@ -231,3 +231,11 @@ def test_a_fit_says_what_it_does_to_those_who_listen(caplog: pytest.LogCaptureFi
     assert told[0] == "table: 80 rows, 3 columns, 3 of them modelled"
     for phase in ("rules", "training", "trained", "imputation", "calibration"):
         assert any(line.startswith(f"{phase}:") for line in told), phase
+
+
+def test_an_imputer_counts_what_means_missing_as_missing() -> None:
+    frame = numbers(0).round(1).assign(d=[-999, 1, 2, 3] * (ROWS // 4))
+    imputer = TabVAEImputer(effort="fast", latent=2, add_indicator=True, na_values=("-999",))
+    filled = imputer.fit_transform(frame)
+    assert (filled["d"] > 0).all()
+    assert filled["missingindicator_d"].equals(frame["d"] == -999)
