@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -129,11 +130,21 @@ def test_what_cannot_be_pooled_is_told(
         pool(formula, draws)
 
 
+@pytest.mark.parametrize("dtype", ["Float64", "double[pyarrow]", "decimal"])
+def test_numbers_of_any_dtype_are_numbers(dtype: str) -> None:
+    draws = drawn(2).round(2)
+    x = [Decimal(str(v)) for v in draws["x"]] if dtype == "decimal" else draws["x"].astype(dtype)
+    expected = pool("y ~ x", draws)
+    pd.testing.assert_frame_equal(pool("y ~ x", draws.assign(x=x)), expected)
+
+
 def test_a_table_without_draws_is_refused() -> None:
     with pytest.raises(SchemaError, match="impute --draws"):
         pool(FORMULA, table())
     with pytest.raises(ParameterError, match="frame"):
         pool(FORMULA, table().to_numpy())
+    with pytest.raises(ParameterError, match="formula"):
+        pool(FORMULA, drawn()[["draw"]])
     with pytest.raises(ParameterError, match="family"):
         pool(FORMULA, drawn(), "cauchy")
 

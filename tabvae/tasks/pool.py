@@ -180,15 +180,23 @@ def _numbers(draws: pd.DataFrame) -> Any:
 def _model(formula: str, table: pd.DataFrame) -> Any:
     """The regression of all draws together: its terms are the same in each."""
     ols = _statsmodels("formula.api").ols
-    names = [str(name) for name in table.columns]
+    columns = {str(name): _plain(column) for name, column in table.items()}
     try:
-        return ols(formula, table.set_axis(names, axis=1))
+        return ols(formula, pd.DataFrame(columns))
     except Exception as error:  # Whatever the formula evaluates can raise whatever it likes.
         wrong = one_line(error)
         found = next((word for word in wrong.split("'") if f"name '{word}' is not" in wrong), None)
         hint = "such as 'total ~ price + C(country)'"
-        hint = hint if found is None else suggestion(found, names)
+        hint = hint if found is None else suggestion(found, columns)
         raise ParameterError(f"formula {shown(formula)}: {wrong}", hint) from error
+
+
+def _plain(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Numbers as NumPy's, which is all that formulas take for numbers."""
+    extended = pd.api.types.is_extension_array_dtype(column.dtype)
+    if extended and pd.api.types.is_numeric_dtype(column.dtype):
+        return column.astype(float)
+    return column.astype(float) if pd.api.types.infer_dtype(column) == "decimal" else column
 
 
 def _fit(endog: Floats, exog: Floats, family: str) -> Any:
