@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from tabvae import TabVAE
+from tabvae.columns.privacy import microaggregate
+from tabvae.columns.schema import Column, ColumnKind
 from tabvae.errors import SchemaError
 from tabvae.files.frames import FrameLayout, to_arrow
-from tabvae.values.arrow import flat, missing_mask
+from tabvae.values.arrow import NumberFormat, flat, missing_mask
 
 from .helpers import assert_one_line_error, hasty, tabvae
 
@@ -277,3 +279,13 @@ def test_a_number_that_means_missing_is_filled_and_drawn_as_such(tmp_path: Path)
     assert tabvae(tmp_path, "fit", "a.parquet", "--na", "-999", "--effort", "fast").code == 0
     assert tabvae(tmp_path, "impute", "-o", "b.parquet").code == 0
     assert pd.read_parquet(tmp_path / "b.parquet")["a"].between(0, 4).all()
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64"])
+def test_no_average_of_outermost_numbers_means_missing(dtype: str) -> None:
+    numbers = NumberFormat(0, 0, 1.0, 0.0)
+    type_ = {"int64": "int64", "float64": "double"}[dtype]
+    column = Column("a", ColumnKind.NUMERIC, "", type_, numbers=numbers, minimum=0, maximum=99)
+    values = np.concatenate([[-1000.0, -998.0], np.arange(50.0)])
+    assert -999 in microaggregate(column, values, 1)
+    assert -999 not in microaggregate(column, values, 1, ("-999",))

@@ -96,11 +96,14 @@ def _average_end(column: Column, ends: Floats, count: int, na_values: tuple[str,
 
 
 def _as_missing(column: Column, values: Floats, na_values: tuple[str, ...]) -> Mask:
-    """Which of ``values`` a column of text would write as a missing cell."""
+    """Which of ``values`` a column would write as a missing cell; typed moments never are one."""
     assert column.numbers is not None
-    if not na_values or "string" not in column.type:
+    moments = column.kind is ColumnKind.DATETIME
+    if not na_values or (moments and "string" not in column.type):
         return np.zeros(len(values), np.bool_)
-    if column.kind is ColumnKind.DATETIME:
+    if "string" not in column.type:
+        return arrow.missing_mask(pa.array(values), na_values)
+    if moments:
         texts = arrow.from_seconds(values, pa.string(), column.datetime_format)
     else:
         texts = pa.array(column.numbers.write(values), pa.string())
