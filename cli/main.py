@@ -35,6 +35,7 @@ COMMANDS = (
     "impute",
     "generate",
     "detect",
+    "pool",
     "evaluate",
     "inspect",
 )
@@ -84,6 +85,7 @@ def tabvae(context: click.Context) -> None:
     tabvae interpolate           rows on the way from one row to another
     tabvae generate -n 1000      new rows like those of the table
     tabvae detect                rows and cells that do not fit
+    tabvae pool 'y ~ x' d.csv    a regression over several draws of impute
     tabvae evaluate new.csv      how well the model knows these rows
     tabvae inspect data.csv      what each column is taken for, and why
 

@@ -45,12 +45,22 @@ class Output:
         Raises:
             OutputError: it cannot.
         """
+        models = [] if target.output is None else [find_model(model)]
+        return cls.beside(target, [*inputs, *models])
+
+    @classmethod
+    def beside(cls, target: Target, inputs: Sequence[str]) -> Output:
+        """The same where no model is read.
+
+        Raises:
+            OutputError: it cannot be written, or is one of ``inputs``.
+        """
         from tabvae.files.writer import check_output, destination, output_format
 
         chosen = output_format(target.output, target.fmt)
         path = None if target.output is None else destination(target.output)
         if path is not None:
-            check_output(path, target.force, [*inputs, find_model(model)])
+            check_output(path, target.force, inputs)
         return cls(path, chosen, target.force, target.safe_csv)
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:

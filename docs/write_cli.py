@@ -18,6 +18,7 @@ TOLD_IN = {
     "decode": "embed",
     "interpolate": "embed",
     "impute": "impute",
+    "pool": "impute",
     "generate": "generate",
     "detect": "detect",
     "evaluate": "models",

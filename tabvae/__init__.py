@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -9,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tabvae.errors import TabVAEWarning as TabVAEWarning
     from tabvae.estimator import TabVAE as TabVAE
+    from tabvae.pipeline import TabVAEImputer as TabVAEImputer
+    from tabvae.pipeline import TabVAEOutlierDetector as TabVAEOutlierDetector
 
 # OpenMP's threads spin for milliseconds while they wait for each other. On a machine that is busy
 # with something else that makes boosting on both cores up to ten times slower. Networks are trained
@@ -17,18 +21,21 @@ if TYPE_CHECKING:
 THREADS_SPIN = "torch" in sys.modules and "GOMP_SPINCOUNT" not in os.environ
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# Silent, unless the program that uses the library asks for its messages.
+logging.getLogger("tabvae").addHandler(logging.NullHandler())
+
 __version__ = "0.1.0"
-__all__ = ["TabVAE", "TabVAEWarning", "__version__"]
+_HOMES = {
+    "TabVAE": "tabvae.estimator",
+    "TabVAEImputer": "tabvae.pipeline",
+    "TabVAEOutlierDetector": "tabvae.pipeline",
+    "TabVAEWarning": "tabvae.errors",
+}
+__all__ = ["TabVAE", "TabVAEImputer", "TabVAEOutlierDetector", "TabVAEWarning", "__version__"]
 
 
 def __getattr__(name: str) -> object:
-    # torch loads when the estimator is first touched, not when the package is imported.
-    if name == "TabVAE":
-        from tabvae.estimator import TabVAE
-
-        return TabVAE
-    if name == "TabVAEWarning":
-        from tabvae.errors import TabVAEWarning
-
-        return TabVAEWarning
-    raise AttributeError(f"module 'tabvae' has no attribute {name!r}")
+    # torch loads when an estimator is first touched, not when the package is imported.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tabvae' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

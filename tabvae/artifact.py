@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,10 @@ import torch
 
 import tabvae
 from tabvae.columns.arrays import Arrays, Document
+from tabvae.columns.from_json import from_json
 from tabvae.errors import ModelFileError, shown
 from tabvae.files import container
+from tabvae.files.frames import FrameLayout
 from tabvae.files.source import Source
 from tabvae.model import Model
 from tabvae.releases import FORMAT, OLDEST, upgraded
@@ -35,11 +37,13 @@ class Saved:
         fitted: everything learned.
         parameters: of the estimator, as JSON values.
         source: of the table it was fitted on, if it came from files.
+        frame: how that table was laid out, if it was a frame.
     """
 
     fitted: Model
     parameters: dict[str, Any]
     source: Source | None
+    frame: FrameLayout | None = None
 
     def arrays(self) -> Arrays:
         """What the file holds."""
@@ -52,14 +56,16 @@ class Saved:
             "format": FORMAT,
             "parameters": self.parameters,
             "source": None if self.source is None else self.source.document(),
+            "frame": None if self.frame is None else asdict(self.frame),
         }
 
     @classmethod
     def from_document(cls, document: Mapping[str, Any], arrays: Arrays) -> Saved:
         """Made again from what ``document`` and ``arrays`` gave; each part checks itself."""
-        source = document["source"]
+        source, frame = document["source"], document["frame"]
         source = None if source is None else Source.from_document(source)
-        return cls(Model.from_document(document, arrays), document["parameters"], source)
+        frame = None if frame is None else from_json(FrameLayout, frame)
+        return cls(Model.from_document(document, arrays), document["parameters"], source, frame)
 
 
 def save(path: str, saved: Saved) -> None:

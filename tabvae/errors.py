@@ -94,14 +94,14 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def suggestion(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+def suggestion(name: object, known: Iterable[str], otherwise: str | None = None) -> str:
     """Name the known word that ``name`` may be meant for; when none is near, say ``otherwise``, or
     list the known ones.
 
     >>> suggestion("agee", ["age", "sex"])
     "did you mean 'age'?"
     """
-    names = [str(k) for k in known]
+    name, names = str(name), [str(k) for k in known]
     # To compare two names takes time that grows with the square of their length.
     short = [n for n in names if max(len(n), len(name)) <= 200]
     for near in get_close_matches(name, short, n=1):

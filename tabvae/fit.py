@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import secrets
 from collections.abc import Callable, Mapping
@@ -39,6 +40,8 @@ from tabvae.training.parallel import Progress, Step, team_for, train
 from tabvae.training.state import Point, Record
 from tabvae.values.arrow import DEFAULT_NA_VALUES
 
+LOG = logging.getLogger("tabvae")
+
 
 def fit(
     table: pa.Table,
@@ -70,6 +73,8 @@ def fit(
     """
     axis, min_count = settings.objective.axis, settings.min_count
     schema = describe(table, na_values, kinds, formats, settings.grid, min_count)
+    rows, width, modelled = table.num_rows, len(schema.columns), len(schema.modelled)
+    LOG.info("table: %d rows, %d columns, %d of them modelled", rows, width, modelled)
     codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
     codes = codec.transform(table)
     found = [] if settings.grid else labels(codec, codes, settings.seed)
@@ -79,6 +84,7 @@ def fit(
         codes = codec.transform(table)
     if not settings.grid:
         codec.schema = with_rules(schema, table, na_values, rules, min_count)
+        LOG.info("rules: %d", len(codec.schema.rules))
     return learn(codec, codes, settings, progress, checkpoint)
 
 
@@ -102,7 +108,10 @@ def learn(
     team = team_for(codec, codes, held_out, settings)
     if checkpoint is not None:
         checkpoint.begin(codes, settings, team)
+    LOG.info("training: %d validation rows, effort %s", len(held_out), settings.effort)
     nets, records = train(team, progress, checkpoint)
+    losses = ", ".join(f"{min(p.held_out for p in record.curve):.3f}" for record in records)
+    LOG.info("trained: %d networks, held-out loss %s nats a cell", len(nets), losses)
     validation = codes[held_out.numpy()]
     training = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
     predictor = Predictor.of(nets, codec)
@@ -112,8 +121,10 @@ def learn(
         imputer, trial = Imputer.fit(
             predictor, training, validation, settings.seed, settings.leverage
         )
+        LOG.info("imputation: trees grown and weighed beside the networks")
         leakage = Leakage.measure(predictor, training, validation, trial)
         card = Card.measure(predictor, codes, training, validation, records, leakage)
+        LOG.info("calibration: p-values of rows measured")
         return Model(imputer, projection.result(), card)
 
 

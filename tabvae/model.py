@@ -25,7 +25,7 @@ from tabvae.errors import (
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.assemble import fill, whole_table
+from tabvae.tasks.assemble import fill, in_types_of, whole_table
 from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import (
     RowProjection,
@@ -266,7 +266,9 @@ class Model:
         """
         if n < 1:
             raise ParameterError(f"the number of rows must be at least 1, however: {n}", "-n 1000")
-        if not temperature > 0:
+        if seed < 0:
+            raise ParameterError(f"seed must be at least 0, however: {seed}")
+        if not 0 < temperature < np.inf:
             raise ParameterError(f"temperature must be above 0, however: {temperature}")
         if not self.networks.objective.variational:
             raise ParameterError(
@@ -340,6 +342,7 @@ class Model:
     ) -> list[T]:
         """What ``work`` makes of each block of a table, with warnings for the whole of it."""
         self.check(table)
+        table = in_types_of(self.codec, table)
         results, unknown = [], np.zeros(len(self.codec.columns_), dtype=np.int64)
         for block in self.blocks(table, self.rows_per_block if size is None else size):
             results.append(work(block))

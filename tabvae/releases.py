@@ -9,7 +9,7 @@ from tabvae.columns.arrays import Document
 from tabvae.rules.expression import quoted
 from tabvae.values.notation import PLAIN
 
-FORMAT = 15
+FORMAT = 16
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
@@ -113,4 +113,12 @@ def _rule_from_14(rule: Document) -> Document:
     return {**rule, "share": 1.0}
 
 
-_STEPS = (_from_11, _from_12, _from_13, _from_14)
+def _from_15(document: Document) -> Document:
+    """Dictionaries had no order, and no frame was remembered."""
+    schema = document["schema"]
+    columns = [{**column, "levels": []} for column in schema["columns"]]
+    schema = {**schema, "columns": columns}
+    return {**document, "format": 16, "schema": schema, "frame": None}
+
+
+_STEPS = (_from_11, _from_12, _from_13, _from_14, _from_15)

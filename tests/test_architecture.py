@@ -18,6 +18,7 @@ LIBRARY = Path(tabvae.__file__).parent
 PACKAGES = sorted([*LIBRARY.rglob("*.py"), *Path(tabvae_cli.__file__).parent.glob("*.py")])
 ORDER = [
     "errors",
+    "arguments",
     "values",
     "rules",
     "columns",
@@ -33,9 +34,20 @@ ORDER = [
     "releases",
     "artifact",
     "estimator",
+    "pipeline",
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
-WITHOUT_TORCH = {"errors", "values", "rules", "columns", "files", "imputation", "releases", "model"}
+WITHOUT_TORCH = {
+    "errors",
+    "arguments",
+    "values",
+    "rules",
+    "columns",
+    "files",
+    "imputation",
+    "releases",
+    "model",
+}
 WITHOUT_TABLES = {"network"}
 BANNED = {
     "pickle",

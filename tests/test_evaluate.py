@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +157,15 @@ def test_a_synthetic_table_with_other_columns_is_refused(folder: Path, tmp_path:
     other.write_text("x,y\n1,2\n3,4\n")
     result = tabvae(folder, "evaluate", "data.csv", "--synthetic", str(other))
     assert_one_line_error(result, 1, "'group'")
+
+
+def test_an_evaluation_prints_its_columns_by_name(model: TabVAE, frame: pd.DataFrame) -> None:
+    found = model.evaluate(frame.head(50), samples=2)
+    assert list(found.columns.index) == ["group", "size", "count", "big", "day"]
+    assert found.columns["known"].between(0, 1).all()
+    assert repr(found).startswith("50 rows")
+    for name in found.names:
+        assert name in repr(found)
+        assert f"<th>{name}</th>" in found._repr_html_()
+    hostile = replace(found, names=("<script>", *found.names[1:]))
+    assert "<script>" not in hostile._repr_html_()

@@ -66,7 +66,7 @@ def every_type() -> pa.Table:
     )
 
 
-CARRIED = {"duration", "time64", "list", "struct", "map", "binary", "null"}
+CARRIED = {"time64", "list", "struct", "map", "binary", "null"}
 
 
 @pytest.fixture(scope="module")

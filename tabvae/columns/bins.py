@@ -13,10 +13,11 @@ from scipy.special import ndtr, ndtri
 
 from tabvae.columns.arrays import Arrays, Document, floats
 from tabvae.columns.from_json import from_json
-from tabvae.columns.schema import Column
+from tabvae.columns.schema import Column, ColumnKind
 from tabvae.errors import shown
 from tabvae.values import arrow
 from tabvae.values.arrow import FARTHEST, LARGEST_NUMBER, Floats, Ints
+from tabvae.values.booleans import spelled
 
 AXES = {"normal": 4.0, "standard": 100.0, "unit": 1.0}
 """Where the network sees numbers lie, and how far out: normal scores; deviations from the mean;
@@ -394,7 +395,10 @@ class CategoricalBins:
 
     def read(self, column: Column, array: pa.Array) -> Cells:
         """The cells of an Arrow array (n,) of the column."""
-        bins = self.encode(arrow.to_text(array))
+        texts = arrow.to_text(array)
+        if column.kind is ColumnKind.BOOLEAN:
+            texts = spelled(texts, self.vocabulary)
+        bins = self.encode(texts)
         return Cells(bins, np.zeros(len(bins)), np.full(len(bins), np.nan))
 
     def decode(self, bins: Ints, quantiles: Floats) -> list[str]:

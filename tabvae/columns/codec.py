@@ -25,6 +25,7 @@ from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown, suggestion
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats, Ints, Mask
+from tabvae.values.booleans import spelled
 
 
 @dataclass(frozen=True)
@@ -161,13 +162,22 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             fewest = self.config.fewest_bins
             most = self.max_bins or int(np.clip(np.sqrt(len(array)), fewest, room))
             return ContinuousBins.fit(values, most, self.axis)
-        return CategoricalBins.fit(arrow.to_text(present), room, self.min_count)
+        return CategoricalBins.fit(column.texts(present), room, self.min_count)
 
     def transform(self, table: pa.Table) -> Codes:
-        """Encode the modelled columns of ``table``, whatever its column order."""
+        """Encode the modelled columns of ``table``, whatever its column order.
+
+        Raises:
+            SchemaError: a column is of a type that no cell of it can be read from.
+        """
         codes = Codes.empty(table.num_rows, len(self.sizes))
         for j, (column, bins) in enumerate(zip(self.columns_, self.bins_, strict=True)):
             array = arrow.flat(table.column(column.name))
+            if not arrow.has_text(array.type):
+                raise SchemaError(
+                    f"column {shown(column.name)} of type {array.type} is not {column.kind}",
+                    f"give it as {self.schema.types.field(column.name).type}",
+                )
             cells = bins.read(column, array)
             missing = column.missing_mask(array, self.na_values)
             observed = (cells.bins >= 0) & ~missing
@@ -193,6 +203,8 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         column, coder = self.columns_[j], self.bins_[j]
         if isinstance(coder, CategoricalBins):
+            if column.kind is ColumnKind.BOOLEAN:
+                text = spelled(pa.array([text]), coder.vocabulary)[0].as_py()
             word = next((w for w in coder.vocabulary if text in (w, w.strip())), None)
             if word is None:
                 raise SchemaError(
@@ -264,7 +276,7 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         target = self.schema.types.field(column.name).type if target is None else target
         if isinstance(coder, CategoricalBins):
             words = coder.decode(np.where(observed, bins, 0), quantiles)
-            cells = arrow.from_text(pa.array(words, pa.string()), target)
+            cells = arrow.from_text(pa.array(words, pa.string()), target, column.levels)
         else:
             assert column.numbers is not None
             snapped = self.snap(j, np.where(observed, values, coder.center))
@@ -272,8 +284,15 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 cells = arrow.from_seconds(snapped, target, column.datetime_format)
             else:
                 cells = arrow.from_numbers(snapped, target, column.numbers)
-        gap = (column.missing_text or None) if arrow.is_text(target) else None
-        return arrow.choose(observed, cells, pa.scalar(gap, target))
+        return arrow.choose(observed, cells, self._gap(column, target))
+
+    def _gap(self, column: Column, target: pa.DataType) -> pa.Scalar:
+        """How a missing cell is written among those of type ``target``."""
+        own = self.schema.types.field(column.name).type
+        plain = target.value_type if pa.types.is_dictionary(target) else target
+        if not column.missing_text or not (arrow.is_text(target) or target == own):
+            return pa.scalar(None, plain)
+        return arrow.from_text(pa.array([column.missing_text]), plain)[0]
 
     def arrays(self) -> Arrays:
         """``column.j.*``: those of each column's bins."""
@@ -321,5 +340,6 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if column.kind.continuous:
                 codes.values[:2, j] = column.minimum, column.maximum
             else:
-                arrow.from_text(bins.texts, self.schema.types.field(column.name).type)
+                kind = self.schema.types.field(column.name).type
+                arrow.from_text(bins.texts, kind, column.levels)
         return codes

@@ -14,16 +14,8 @@ from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reaso
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
 from tabvae.values.arrow import NumberFormat
+from tabvae.values.booleans import are_booleans
 from tabvae.values.notation import PLAIN, find_notation, has_leading_zeros
-
-BOOLEAN_WORDS = (
-    {"true", "false"},
-    {"yes", "no"},
-    {"t", "f"},
-    {"y", "n"},
-    {"on", "off"},
-    {"0", "1"},
-)
 
 
 @dataclass(frozen=True)
@@ -41,6 +33,7 @@ class InferenceConfig:
         cells_to_try: cells that each date format is tried on before whole columns are read.
         fewest_days_in_digits: distinct cells such as ``20240722`` from which on they are days: one
             number in thirty is one by chance.
+        most_spellings: of true and false together.
         missing_words: in small letters, that mean a missing cell among numbers or dates. In text,
             ``unknown`` may be an answer.
 
@@ -59,6 +52,7 @@ class InferenceConfig:
     fewest_rows_of_identifier: int = 20
     cells_to_try: int = 200
     fewest_days_in_digits: int = 5
+    most_spellings: int = 20
     missing_words: tuple[str, ...] = (
         *("n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "(null)", "missing"),
         *("unknown", "not available", "-", "--", "---", ".", "#value!", "#div/0!", "#null!"),
@@ -96,7 +90,11 @@ def infer_schema(
     for name, array in zip(table.column_names, table.columns, strict=True):
         asked = (kinds.get(name), formats.get(name))
         cells = arrow.flat(array)
-        columns.append(infer_column(name, cells, array.type, na_values, *asked, config))
+        column = infer_column(name, cells, array.type, na_values, *asked, config)
+        if column.kind.modelled and not column.kind.continuous:
+            levels = arrow.to_text(arrow.levels_of(array)).to_pylist()
+            column = replace(column, levels=tuple(levels))
+        columns.append(column)
     for position, date_format in _settled_formats(columns).items():
         array = table.column(position)
         asked = (ColumnKind.DATETIME, date_format)
@@ -227,9 +225,12 @@ def _readable(kind: pa.DataType) -> bool:
 
 
 def _most_common_text(missing: pa.Array) -> str:
-    if not arrow.is_text(missing.type) or missing.null_count == len(missing):
+    """That of the missing cells, where it is not null or NaN."""
+    if not arrow.is_text(missing.type):
+        missing = missing.filter(pa.array(np.isfinite(arrow.to_numbers(missing))))
+    if missing.null_count == len(missing):
         return ""
-    counted = pc.value_counts(missing.drop_null())
+    counted = pc.value_counts(arrow.to_text(missing).drop_null())
     most = int(np.argmax(counted.field("counts").to_numpy()))
     return str(counted.field("values")[most].as_py())
 
@@ -277,27 +278,32 @@ class _Inference:
         if self.column.distinct == 1:
             constant, reason = self.example, "one value in every cell"
             return replace(self.column, kind=ColumnKind.CONSTANT, reason=reason, constant=constant)
-        if arrow.is_moment(observed.type):
+        dictionary = self.column.type.startswith("dictionary")
+        if arrow.is_moment(observed.type) and not dictionary:
             return self._datetime(share) or self.column
         texts = arrow.to_text(observed)
         if (boolean := self._boolean(texts)) is not None:
             return boolean
-        if self.column.type.startswith("dictionary"):
+        if dictionary:
             reason = "stored as a dictionary"
             return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason)
         if (day := self._day_in_digits(texts)) is not None:
             return day
         if arrow.is_number(observed.type):
             numeric = self._numeric(share)
-            return self._identifier_number(numeric) if numeric else self.column
+            if numeric is None or pa.types.is_duration(observed.type):
+                return numeric or self.column
+            return self._identifier_number(numeric)
         texts = pc.utf8_trim_whitespace(texts)
         if not has_leading_zeros(texts) and (numeric := self._numeric(share)) is not None:
             return self._identifier_number(numeric)
         return self._datetime(share) or replace(self._text(texts), doubt=doubt_of_text(texts))
 
     def _boolean(self, texts: pa.Array) -> Column | None:
-        words = {str(w).strip().lower() for w in pc.unique(texts.slice(0, 1000)).to_pylist()}
-        if self.column.distinct != 2 or words not in BOOLEAN_WORDS:
+        if self.column.distinct > self.config.most_spellings:
+            return None
+        words = {str(w).strip().lower() for w in pc.unique(texts).to_pylist()}
+        if not are_booleans(words):
             return None
         return replace(self.column, kind=ColumnKind.BOOLEAN, reason=reason_of_words(words))
 

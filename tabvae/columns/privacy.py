@@ -96,11 +96,14 @@ def _average_end(column: Column, ends: Floats, count: int, na_values: tuple[str,
 
 
 def _as_missing(column: Column, values: Floats, na_values: tuple[str, ...]) -> Mask:
-    """Which of ``values`` a column of text would write as a missing cell."""
+    """Which of ``values`` a column would write as a missing cell; typed moments never are one."""
     assert column.numbers is not None
-    if not na_values or "string" not in column.type:
+    moments = column.kind is ColumnKind.DATETIME
+    if not na_values or (moments and "string" not in column.type):
         return np.zeros(len(values), np.bool_)
-    if column.kind is ColumnKind.DATETIME:
+    if "string" not in column.type:
+        return arrow.missing_mask(pa.array(values), na_values)
+    if moments:
         texts = arrow.from_seconds(values, pa.string(), column.datetime_format)
     else:
         texts = pa.array(column.numbers.write(values), pa.string())
@@ -177,8 +180,11 @@ def _without_rare(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
     present = array.filter(pa.array(~column.missing_mask(array, na_values)))
-    counts = np.asarray(pc.value_counts(present).field("counts"))
+    counted = pc.value_counts(column.texts(present))
+    counts = np.asarray(counted.field("counts"))
     if (counts >= min_count).sum() < 2:  # One category alone is a constant.
         reason = f"fewer than two of its values occur {min_count} times"
-        return replace(column, kind=ColumnKind.IGNORED, reason=reason)
-    return replace(column, foreign=int(counts[counts < min_count].sum()))
+        return replace(column, kind=ColumnKind.IGNORED, reason=reason, levels=())
+    kept = set(counted.field("values").filter(pa.array(counts >= min_count)).to_pylist())
+    levels = tuple(level for level in column.levels if level in kept)
+    return replace(column, foreign=int(counts[counts < min_count].sum()), levels=levels)

@@ -17,6 +17,7 @@ from tabvae.errors import DataError, SchemaError, TabVAEWarning, shown, suggesti
 from tabvae.rules.rules import AnyRule, rule_from_document
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats, Mask, NumberFormat
+from tabvae.values.booleans import in_one_spelling
 from tabvae.values.dates import is_datetime_format
 from tabvae.values.identifiers import IdentifierPattern
 from tabvae.values.notation import PLAIN
@@ -96,6 +97,7 @@ class Column:
         datetime_format: how moments are written in a text column.
         rival_format: another that reads as many of its cells, as other moments.
         doubt: in which way its cells could be read wrongly, for people; see ``doubts``.
+        levels: values of a dictionary, in their order, also those that no cell has.
         constant: the only value of a constant column.
         pattern: of identifiers that are none of the table.
         minimum: smallest number or moment, in data units or seconds.
@@ -124,6 +126,7 @@ class Column:
     datetime_format: str | None = None
     rival_format: str | None = None
     doubt: str | None = None
+    levels: tuple[str, ...] = ()
     constant: str | None = None
     pattern: IdentifierPattern | None = None
     minimum: float | None = None
@@ -132,6 +135,8 @@ class Column:
 
     def __post_init__(self) -> None:
         counts = (self.missing, self.distinct, self.foreign)
+        if len(set(self.levels)) < len(self.levels):
+            raise ValueError("a value of a dictionary comes twice")
         if len(self.missing_texts) > TableLimits.most_missing_texts:
             raise ValueError(f"{len(self.missing_texts)} texts of missing cells")
         if not all(0 <= n <= TableLimits.most_rows for n in counts):
@@ -170,8 +175,14 @@ class Column:
     def longest(self) -> int:
         """Bytes of the longest text that it keeps."""
         first = None if self.pattern is None else self.pattern.first
-        texts = (self.constant, self.missing_text, *self.missing_texts, first, self.doubt)
+        own = (self.constant, self.missing_text, first, self.doubt)
+        texts = (*own, *self.missing_texts, *self.levels)
         return max(len((text or "").encode()) for text in texts)
+
+    @property
+    def fills(self) -> bool:
+        """Its gaps can be filled."""
+        return self.kind.modelled or self.kind is ColumnKind.CONSTANT
 
     @property
     def binary(self) -> bool:
@@ -184,6 +195,11 @@ class Column:
     def missing_mask(self, array: pa.Array, na_values: tuple[str, ...]) -> Mask:
         """(N,) which cells are missing, by texts of the whole table and of this column."""
         return arrow.missing_mask(array, (*na_values, *self.missing_texts))
+
+    def texts(self, array: pa.Array) -> pa.Array:
+        """The cells of a column of categories as text, true and false in one spelling each."""
+        texts = arrow.to_text(array)
+        return in_one_spelling(texts) if self.kind is ColumnKind.BOOLEAN else texts
 
     def values(self, array: pa.Array) -> Floats:
         """The cells of a continuous column as float64, NaN where they cannot be read."""

@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tabvae.errors import DataError, one_line, shown
-from tabvae.files.frames import fill_frame, to_arrow
+from tabvae.files.frames import FrameLayout, fill_frame, to_arrow
 
 Back = Callable[[pa.Table], Any]
 """Makes a frame of one kind."""
@@ -52,6 +52,10 @@ def to_pandas(table: pa.Table) -> pd.DataFrame:
 class PandasRows:
     """Those of a pandas frame, whose index and dtypes are kept.
 
+    Attributes:
+        frame: the rows.
+        layout: of the frame fitted on, for columns that come without a type.
+
     **Examples**
 
     >>> rows = PandasRows(pd.DataFrame({"a": [1.5, None]}, index=["x", "y"]))
@@ -60,7 +64,11 @@ class PandasRows:
     """
 
     frame: pd.DataFrame
-    back: Back = to_pandas
+    layout: FrameLayout | None = None
+
+    @property
+    def back(self) -> Back:
+        return to_pandas
 
     @property
     def table(self) -> pa.Table:
@@ -70,7 +78,7 @@ class PandasRows:
         return to_pandas(table).set_index(self.frame.index)
 
     def filled(self, table: pa.Table) -> pd.DataFrame:
-        return fill_frame(self.frame, self.table, table)
+        return fill_frame(self.frame, self.table, table, self.layout)
 
     def drawn(self, tables: Sequence[pa.Table]) -> pd.DataFrame:
         frames = [self.filled(table) for table in tables]

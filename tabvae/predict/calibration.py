@@ -115,6 +115,20 @@ class Calibration:
         in_tail = TAIL_SHARE * genpareto.sf(scores - start, shape, loc=0, scale=scale)
         return cast(Floats, np.where(scores > start, in_tail, p_values))
 
+    def threshold(self, p_value: float) -> float:
+        """The score from which on rows have that p-value or less; where so few rows tell none that
+        small, the oddest of them.
+
+        Examples:
+            >>> round(Calibration.measure(np.arange(99.0)).threshold(0.5), 1)
+            49.5
+        """
+        if self.tail is not None and p_value < TAIL_SHARE:
+            shape, start, scale = self.tail
+            return float(start + genpareto.isf(p_value / TAIL_SHARE, shape, loc=0, scale=scale))
+        below = 1 - ((1 + self.rows) * p_value - 1) / self.rows
+        return float(np.interp(below, np.linspace(0, 1, QUANTILES), self.quantiles))
+
 
 class Shift(Enum):
     """How scores of rows that a model learned from differ from those of other rows.

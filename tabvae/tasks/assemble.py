@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pyarrow as pa
 
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.schema import Column, ColumnKind, Schema
-from tabvae.errors import DataError, shown
+from tabvae.errors import DataError, SchemaError, shown
 from tabvae.predict.sampling import Sample
 from tabvae.values import arrow
 from tabvae.values.identifiers import IdentifierPattern, fresh_identifiers
@@ -20,23 +23,52 @@ def fill(codec: TableCodec, table: pa.Table, codes: Codes, sample: Sample) -> pa
         if not gaps.any():
             continue
         position = table.column_names.index(column.name)
-        field, original = _field(codec.schema, table, position), table.column(position)
-        written = codec.write_column(
-            j,
-            sample.codes.bins[:, j],
-            sample.codes.values[:, j],
-            sample.quantiles[:, j],
-            gaps,
-            target=field.type,
-        )
-        table = table.set_column(position, field, arrow.choose(gaps, written, arrow.flat(original)))
+        field, original = table.field(position), arrow.whole(table.column(position))
+        with holding(field):
+            written = codec.write_column(
+                j,
+                sample.codes.bins[:, j],
+                sample.codes.values[:, j],
+                sample.quantiles[:, j],
+                gaps,
+                target=field.type,
+            )
+        table = table.set_column(position, field, arrow.choose(gaps, written, original))
     return _fill_constants(codec, table)
 
 
-def _field(schema: Schema, table: pa.Table, position: int) -> pa.Field:
-    """The type a filled column has: its own, or the model's if all of it was missing."""
-    field = table.field(position)
-    return schema.types.field(field.name) if pa.types.is_null(field.type) else field
+@contextmanager
+def holding(field: pa.Field) -> Iterator[None]:
+    """Cells of a column are written in its type, which may be another than in ``fit``.
+
+    Raises:
+        SchemaError: it holds no such cells.
+    """
+    try:
+        yield
+    except pa.ArrowException as error:
+        raise SchemaError(
+            f"column {shown(field.name)} of type {field.type} cannot hold what its gaps are filled "
+            "with",
+            "give it in the type, or as the text, that it had in fit",
+        ) from error
+
+
+def in_types_of(codec: TableCodec, table: pa.Table) -> pa.Table:
+    """``table`` with the columns that the model fills and that have no cell in the types of the
+    table fitted on: of such a column the type tells nothing. Text can hold any cell and stays."""
+    for column in codec.schema.columns:
+        if not column.fills or column.name not in table.column_names:
+            continue
+        position = table.column_names.index(column.name)
+        own, kind = codec.schema.types.field(column.name), table.field(position).type
+        empty = arrow.is_text(kind) or table.num_rows == 0
+        if kind == own.type or (empty and not pa.types.is_null(kind)):
+            continue
+        cells = arrow.flat(table.column(position))
+        if column.missing_mask(cells, codec.na_values).all():
+            table = table.set_column(position, own, pa.nulls(table.num_rows, own.type))
+    return table
 
 
 def _fill_constants(codec: TableCodec, table: pa.Table) -> pa.Table:
@@ -44,10 +76,11 @@ def _fill_constants(codec: TableCodec, table: pa.Table) -> pa.Table:
         if column.kind is not ColumnKind.CONSTANT or column.name not in table.column_names:
             continue
         position = table.column_names.index(column.name)
-        field, array = _field(codec.schema, table, position), arrow.flat(table.column(position))
-        gaps = arrow.missing_mask(array, codec.na_values)
+        field, array = table.field(position), arrow.whole(table.column(position))
+        gaps = arrow.missing_mask(arrow.flat(array), codec.na_values)
         if gaps.any():
-            written = arrow.from_text(pa.array([column.constant] * len(array)), field.type)
+            with holding(field):
+                written = arrow.from_text(pa.array([column.constant] * len(array)), field.type)
             table = table.set_column(position, field, arrow.choose(gaps, written, array))
     return table
 

@@ -179,6 +179,16 @@ def projection_targets(
     )
 
 
+def coordinate_names(size: int) -> list[str]:
+    """``z1..zk``.
+
+    Examples:
+        >>> coordinate_names(2)
+        ['z1', 'z2']
+    """
+    return [f"z{k + 1}" for k in range(size)]
+
+
 def write_coordinates(z: Floats) -> pa.Table:
     """Columns z1..zk of coordinates (N, k).
 
@@ -186,7 +196,7 @@ def write_coordinates(z: Floats) -> pa.Table:
         >>> write_coordinates(np.zeros((1, 2))).to_pydict()
         {'z1': [0.0], 'z2': [0.0]}
     """
-    return pa.table({f"z{k + 1}": z[:, k] for k in range(z.shape[1])})
+    return pa.table(dict(zip(coordinate_names(z.shape[1]), z.T, strict=True)))
 
 
 def read_coordinates(latents: pa.Table, size: int) -> Floats:
@@ -196,7 +206,7 @@ def read_coordinates(latents: pa.Table, size: int) -> Floats:
         SchemaError: a coordinate is missing, or there are more than ``size``.
         DataError: a coordinate is not a finite number.
     """
-    names = [f"z{k + 1}" for k in range(size)]
+    names = coordinate_names(size)
     for name in names:
         if name not in latents.column_names:
             raise SchemaError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -69,7 +70,7 @@ class Bounds:
         return -self.elbo - float(self.kl.sum())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
     """What a model knows of rows.
 
@@ -80,10 +81,14 @@ class Evaluation:
         entropy: (columns,) the same by the column's own frequencies in the table fitted on.
         variance: (latent,) of the mean of q(z|x) over the rows.
         bounds: of a variational model.
+        names: (columns,) of the modelled columns.
 
     Examples:
-        >>> Evaluation(9, np.ones(1), np.ones(1), np.array([0.9, 0.001]), None).active
-        1
+        >>> found = Evaluation(9, np.ones(1), np.full(1, 2.0), np.array([0.9]), None, ("size",))
+        >>> found
+        9 rows, nats a cell; 1 of 1 latent dimensions in use
+              by_itself  given_others  known
+        size        2.0           1.0    0.5
     """
 
     config: ClassVar[EvaluateConfig] = EvaluateConfig()
@@ -92,6 +97,29 @@ class Evaluation:
     entropy: Floats
     variance: Floats
     bounds: Bounds | None
+    names: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> pd.DataFrame:
+        """By name, the loss of each column ``by_itself`` and ``given_others``, in nats a cell, and
+        the share of the former that the latter saves."""
+        known = 1 - self.loss / np.where(self.entropy > 0, self.entropy, np.nan)
+        values = {"by_itself": self.entropy, "given_others": self.loss}
+        index = list(self.names) or None
+        return pd.DataFrame({**values, "known": known.clip(min=0)}, index=index)
+
+    @property
+    def title(self) -> str:
+        """What the table of columns is about."""
+        in_use = f"{self.active} of {len(self.variance)} latent dimensions in use"
+        bound = "" if self.bounds is None else f"; ELBO {self.bounds.elbo:.3f} a row"
+        return f"{self.rows} rows, nats a cell; {in_use}{bound}"
+
+    def __repr__(self) -> str:
+        return f"{self.title}\n{self.columns.round(3).to_string()}"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{self.title}</p>{self.columns.round(3).to_html()}"
 
     @property
     def active(self) -> int:
@@ -129,7 +157,8 @@ def evaluate(
             aggregate=networks.aggregate_kl(codes),
         )
     loss, entropy = _column_losses(predictor, codes, config.least_probability)
-    return Evaluation(len(codes), loss, entropy, mean.var(0), bounds)
+    names = tuple(column.name for column in predictor.codec.columns_)
+    return Evaluation(len(codes), loss, entropy, mean.var(0), bounds, names)
 
 
 def _column_losses(

@@ -19,6 +19,7 @@ from tabvae.rules.arithmetic import Order
 from tabvae.rules.cells import Cells, Texts, as_texts, only, there
 from tabvae.rules.decisions import Presence
 from tabvae.rules.rules import AnyRule, covers
+from tabvae.tasks.assemble import holding
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats, Mask
 
@@ -104,15 +105,18 @@ class _Work:
                 continue
             position = table.column_names.index(name)
             field, column = table.field(position), self.columns[name]
-            if column.kind.continuous:
-                values = np.where(rows, self.cells.numbers[name], 0.0)
-                cells = in_cells(column, values, field.type)
-            else:
-                texts = only(self.cells.texts[name], rows)
-                cells = arrow.from_text(pa.array(texts, pa.string()), field.type)
-            before = arrow.flat(table.column(position))
+            with holding(field):
+                cells = self._cells(column, rows, field.type)
+            before = arrow.whole(table.column(position))
             table = table.set_column(position, field, arrow.choose(rows, cells, before))
         return table
+
+    def _cells(self, column: Column, rows: Mask, kind: pa.DataType) -> pa.Array:
+        """(N,) what was set, of type ``kind``."""
+        if column.kind.continuous:
+            return in_cells(column, np.where(rows, self.cells.numbers[column.name], 0.0), kind)
+        words = pa.array(only(self.cells.texts[column.name], rows), pa.string())
+        return arrow.from_text(words, kind, column.levels)
 
 
 def missing_cells(codec: TableCodec, table: pa.Table) -> dict[str, Mask]:
@@ -183,7 +187,7 @@ def with_gaps(codec: TableCodec, table: pa.Table, free: Mapping[str, Mask]) -> p
         if isinstance(rule, Presence):
             rows = ~rule.kept(work.cells) & free[rule.column]
             position = table.column_names.index(rule.column)
-            field, before = table.field(position), arrow.flat(table.column(rule.column))
+            field, before = table.field(position), arrow.whole(table.column(rule.column))
             gaps = pa.nulls(table.num_rows, field.type)
             table = table.set_column(position, field, arrow.choose(rows, gaps, before))
     return table

@@ -7,6 +7,7 @@ pandas) go through the same functions, so that twins of one table give the same 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -16,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tabvae.values import booleans
 from tabvae.values.notation import PLAIN, Notation
 
 Floats = npt.NDArray[np.float64]
@@ -98,13 +100,19 @@ class NumberFormat:
 
 def flat(column: pa.Array | pa.ChunkedArray) -> pa.Array:
     """``column`` in one piece, with dictionaries replaced by their values, and views by texts."""
+    column = whole(column)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return pc.cast(column, pa.string()) if pa.types.is_string_view(column.type) else column
+
+
+def whole(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """``column`` in one piece."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    return pc.cast(column, pa.string()) if pa.types.is_string_view(column.type) else column
+    return column
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -115,10 +123,13 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def is_number(kind: pa.DataType) -> bool:
-    """Cells are numbers, with decimals or without."""
-    return bool(
-        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    )
+    """Cells are numbers, with decimals or without, or how long something took."""
+    return bool(is_whole(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind))
+
+
+def is_whole(kind: pa.DataType) -> bool:
+    """Cells are whole numbers, those of durations being of their unit."""
+    return bool(pa.types.is_integer(kind) or pa.types.is_duration(kind))
 
 
 def is_moment(kind: pa.DataType) -> bool:
@@ -132,14 +143,29 @@ def as_mask(array: pa.Array) -> Mask:
 
 
 def missing_mask(array: pa.Array, na_values: tuple[str, ...]) -> Mask:
-    """Which cells are missing: null, NaN, or text that is one of ``na_values`` once stripped."""
-    if pa.types.is_floating(array.type):
-        return as_mask(pc.is_null(array, nan_is_null=True))
-    missing = pc.is_null(array)
+    """Which cells are missing: null, NaN, or one of ``na_values``, be it as text or as a number.
+
+    >>> missing_mask(pa.array([-999.0, 1.0]), ("-999",)).tolist()
+    [True, False]
+    >>> missing_mask(pa.array(["-999.0", " n/k", "-99"]), ("-999", "n/k")).tolist()
+    [True, True, False]
+    """
+    missing = as_mask(pc.is_null(array, nan_is_null=pa.types.is_floating(array.type)))
+    numbers = [text for text in na_values if re.fullmatch(NUMBER_PATTERN, text.strip())]
     if is_text(array.type):
         stripped = pc.utf8_trim_whitespace(array)
-        missing = pc.or_(missing, pc.is_in(stripped, value_set=pa.array(na_values, array.type)))
-    return as_mask(missing)
+        missing |= as_mask(pc.is_in(stripped, value_set=pa.array(na_values, array.type)))
+        if numbers:
+            whole = _without_zeros(pa.array(numbers, array.type))
+            missing |= as_mask(pc.is_in(_without_zeros(stripped), value_set=whole))
+    elif is_number(array.type) and numbers:
+        missing |= np.isin(to_numbers(array), [float(text) for text in numbers])
+    return missing
+
+
+def _without_zeros(texts: pa.Array) -> pa.Array:
+    """``-999`` of ``-999.0``, and of nothing else."""
+    return pc.replace_substring_regex(texts, r"^([+-]?\d+)\.0*$", r"\1")
 
 
 def to_numbers(array: pa.Array, notation: Notation = PLAIN) -> Floats:
@@ -157,6 +183,8 @@ def to_numbers(array: pa.Array, notation: Notation = PLAIN) -> Floats:
         array = pc.if_else(number, plain, pa.scalar(None, array.type))
     elif pa.types.is_boolean(array.type):
         array = pc.cast(array, pa.int8())
+    elif pa.types.is_duration(array.type):
+        array = pc.cast(array, pa.int64())
     elif not is_number(array.type):
         array = pa.nulls(len(array), pa.float64())
     numbers = np.array(
@@ -234,9 +262,10 @@ def from_numbers(values: Floats, target: pa.DataType, numbers: NumberFormat) -> 
     """Numbers at the column's spacing as cells of type ``target``."""
     if is_text(target):
         return pa.array(numbers.write(values), target)
-    if pa.types.is_integer(target):
-        values = np.round(values)
-    return pc.cast(pa.array(values), target, safe=False)
+    if not is_whole(target):
+        return pc.cast(pa.array(values), target, safe=False)
+    integers = target if pa.types.is_integer(target) else pa.int64()
+    return pc.cast(pc.cast(pa.array(np.round(values)), integers), target)
 
 
 def read_format(datetime_format: str) -> str:
@@ -280,11 +309,50 @@ def from_seconds(seconds: Floats, target: pa.DataType, datetime_format: str | No
     return pc.cast(moment, target, safe=False)
 
 
-def from_text(texts: pa.Array, target: pa.DataType) -> pa.Array:
-    """Texts, as ``to_text`` writes them, as cells of type ``target``."""
+def from_text(texts: pa.Array, target: pa.DataType, levels: Sequence[str] = ()) -> pa.Array:
+    """Texts, as ``to_text`` writes them, as cells of type ``target``.
+
+    Args:
+        texts: (N,) cells.
+        target: a type that can hold them; one of booleans, words for true and false.
+        levels: values of a dictionary in their order; others come behind them.
+
+    Raises:
+        pa.ArrowException: it cannot.
+    """
     if pa.types.is_dictionary(target):
-        return pc.cast(pc.dictionary_encode(pc.cast(texts, target.value_type)), target)
-    return pc.cast(texts, target)
+        known = from_text(pa.array(levels, texts.type), target.value_type)
+        return as_dictionary(from_text(texts, target.value_type), known, target)
+    try:
+        return pc.cast(texts, target)
+    except pa.ArrowInvalid:
+        truth = booleans.truth(texts)
+        if truth.null_count > texts.null_count:
+            raise
+        return pc.cast(truth, target)
+
+
+def as_dictionary(values: pa.Array, levels: pa.Array, kind: pa.DictionaryType) -> pa.Array:
+    """``values`` as a dictionary of type ``kind`` that holds ``levels``, in their order, then the
+    values that are none of them.
+
+    >>> kind = pa.dictionary(pa.int8(), pa.string(), ordered=True)
+    >>> as_dictionary(pa.array(["b", "z"]), pa.array(["a", "b"]), kind).dictionary.to_pylist()
+    ['a', 'b', 'z']
+    """
+    others = pc.unique(values.drop_null())
+    others = others.filter(pc.invert(pc.is_in(others, value_set=levels)))
+    dictionary = pa.concat_arrays([levels, others])
+    indices = pc.cast(pc.index_in(values, value_set=dictionary), kind.index_type)
+    return pa.DictionaryArray.from_arrays(indices, dictionary, ordered=kind.ordered)
+
+
+def levels_of(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """The values of a column's dictionary, in their order, each once; none without one."""
+    column = whole(column)
+    if not pa.types.is_dictionary(column.type):
+        return pa.array([], column.type)
+    return pc.unique(column.dictionary).drop_null()
 
 
 def choose(mask: Mask, chosen: pa.Array, rest: pa.Array | pa.Scalar) -> pa.Array:
@@ -294,15 +362,30 @@ def choose(mask: Mask, chosen: pa.Array, rest: pa.Array | pa.Scalar) -> pa.Array
     [1, 9]
     """
     if pa.types.is_dictionary(chosen.type):
-        plain = rest.cast(chosen.type.value_type) if isinstance(rest, pa.Scalar) else flat(rest)
+        levels = levels_of(chosen)
+        if isinstance(rest, pa.Scalar):
+            plain = rest.cast(chosen.type.value_type)
+        else:
+            plain, own = flat(rest), levels_of(rest)
+            # Those of the table go first, unless they are some of an order that is known.
+            needed = pc.unique(flat(chosen).filter(pa.array(mask))).drop_null()
+            if _within(needed, own) or not _within(own, levels):
+                levels = own
         mixed = pc.if_else(pa.array(mask), flat(chosen), plain)
-        return pc.cast(pc.dictionary_encode(mixed), chosen.type)
+        return as_dictionary(mixed, levels, chosen.type)
     if pa.types.is_string_view(chosen.type):
         texts = pa.scalar(rest.as_py()) if isinstance(rest, pa.Scalar) else flat(rest)
         return pc.cast(choose(mask, flat(chosen), texts), chosen.type)
     if pa.types.is_null(rest.type):
         rest = pa.scalar(None, chosen.type)
     return pc.if_else(pa.array(mask), chosen, rest)
+
+
+def _within(values: pa.Array, others: pa.Array) -> bool:
+    """Whether all of ``values`` are among ``others``."""
+    return len(values) == 0 or (
+        len(others) > 0 and bool(pc.all(pc.is_in(values, value_set=others)).as_py())
+    )
 
 
 def number_format(array: pa.Array, values: Floats, notation: Notation = PLAIN) -> NumberFormat:
@@ -316,7 +399,7 @@ def number_format(array: pa.Array, values: Floats, notation: Notation = PLAIN) -
     finite = np.isfinite(values)
     texts = to_text(array.filter(pa.array(finite)))
     values = values[finite]
-    integral = pa.types.is_integer(array.type)
+    integral = is_whole(array.type)
     decimals, fewest = _decimals(notation.plain(texts), integral)
     step, origin = spacing(values, decimals)
     return NumberFormat(decimals, fewest, step, origin, _padding(texts), notation)
