@@ -55,6 +55,9 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         datetime: columns that hold dates or times, as ``name`` or ``name=format``, such as
             ``day=%d/%m/%Y``.
         ignore: columns to carry through and not to model.
+        decimal: between whole and fraction of the numbers of a table of text, such as ``,``, or of
+            one column, as ``name=,``; without it, it is found.
+        thousands: the same between groups of three digits; empty for none.
         na_values: texts that mean a missing cell; ``None`` for the usual ones.
         min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
         rules: between columns, such as ``total = price * quantity``, ``begin <= end`` or
@@ -96,6 +99,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         numeric: tuple[str, ...] = (),
         datetime: tuple[str, ...] = (),
         ignore: tuple[str, ...] = (),
+        decimal: tuple[str, ...] = (),
+        thousands: tuple[str, ...] = (),
         na_values: tuple[str, ...] | None = None,
         min_count: int = 1,
         memorise: bool = False,
@@ -118,6 +123,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.numeric = numeric
         self.datetime = datetime
         self.ignore = ignore
+        self.decimal = decimal
+        self.thousands = thousands
         self.na_values = na_values
         self.min_count = min_count
         self.memorise = memorise
@@ -292,7 +299,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 run.
         """
         asked = Overrides(
-            tuple(self.categorical), tuple(self.numeric), tuple(self.datetime), tuple(self.ignore)
+            *(tuple(names) for names in (self.categorical, self.numeric, self.datetime)),
+            *(tuple(names) for names in (self.ignore, self.decimal, self.thousands)),
         )
         settings = self.settings()
         na_values = DEFAULT_NA_VALUES if self.na_values is None else tuple(self.na_values)
@@ -300,7 +308,10 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         given = {**(kinds or {}), **asked.kinds(names)}
         formats = asked.formats(names)
         rules = RuleSearch(tuple(map(str, self.rules)), self.find_rules, self.rules_at_least)
-        self.fitted_ = fit(table, settings, na_values, given, formats, progress, checkpoint, rules)
+        signs = asked.separators(names)
+        self.fitted_ = fit(
+            table, settings, na_values, given, formats, progress, checkpoint, rules, signs
+        )
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
         return self

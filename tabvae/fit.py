@@ -25,6 +25,7 @@ from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, hold_out
 from tabvae.training.parallel import Progress, team_for, train
 from tabvae.values.arrow import DEFAULT_NA_VALUES
+from tabvae.values.notation import Separators
 
 
 def fit(
@@ -36,6 +37,7 @@ def fit(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
     rules: RuleSearch = RuleSearch(),
+    separators: Mapping[str, Separators] | None = None,
 ) -> Model:
     """Learn a table.
 
@@ -48,6 +50,7 @@ def fit(
         progress: called several times while training.
         checkpoint: keeps the state of training, and brings back that of an earlier run.
         rules: between columns, that are given or looked for.
+        separators: of numbers that are given, per column.
 
     Raises:
         ParameterError: a rule is none.
@@ -56,7 +59,7 @@ def fit(
             no rule of it.
     """
     axis, min_count = settings.objective.axis, settings.min_count
-    schema = describe(table, na_values, kinds, formats, settings.grid, min_count)
+    schema = describe(table, na_values, kinds, formats, settings.grid, min_count, separators)
     codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
     codes = codec.transform(table)
     found = [] if settings.grid else labels(codec, codes, settings.seed)

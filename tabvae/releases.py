@@ -87,10 +87,12 @@ def _from_13(document: Document) -> Document:
 
 
 def _from_14(document: Document) -> Document:
-    """Rules were equations, orders of two columns and dependencies of one."""
+    """Rules were equations, orders of two columns and dependencies of one; separators of numbers
+    were always found."""
     schema = document["schema"]
     rules = [_rule_from_14(rule) for rule in schema["rules"]]
     parameters = {**document["parameters"], "rules_at_least": None}
+    parameters = {**parameters, "decimal": [], "thousands": []}
     schema = {**schema, "rules": rules}
     return {**document, "format": 15, "parameters": parameters, "schema": schema}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tabvae.errors import TabVAEWarning
 from tabvae.values import arrow
 from tabvae.values.notation import _SEPARATORS, MINUS, PLAIN, Notation, find_notation
 
-from .helpers import tabvae
+from .helpers import assert_one_line_error, tabvae
 
 NOTATIONS = st.builds(
     lambda affix, separators, minus: Notation(*affix, *separators, minus),
@@ -104,12 +105,73 @@ def test_codes_are_no_numbers(cells: list[str]) -> None:
     assert column.kind is not ColumnKind.NUMERIC
 
 
-def test_a_comma_that_may_be_either_is_told() -> None:
-    table = pa.table({"x": ["1,234", "2,500", "7,125"] * 20, "y": list("abc") * 20})
-    (column, _) = infer_schema(table).columns
-    assert column.doubt is not None
-    with pytest.warns(TabVAEWarning, match="'x': read with thousands by ','; with decimals by ','"):
+EITHER = ["1,234", "2,500", "7,125"] * 20
+
+
+def test_a_comma_that_may_be_either_is_told_with_the_option_that_decides(tmp_path: Path) -> None:
+    table = pa.table({"x": EITHER, "y": list("abc") * 20})
+    with pytest.warns(TabVAEWarning, match="'x': thousands by ','; if decimals by ',' is meant"):
         infer_schema(table).warn_of_doubts()
+    pd.DataFrame(table.to_pydict()).to_csv(tmp_path / "a.csv", index=False)
+    unsure = tabvae(tmp_path, "inspect", "a.csv", "--json").out
+    option = re.search(r"--decimal '(x=,)'", json.loads(unsure)["columns"][0]["doubt"])
+    assert option is not None
+    sure = tabvae(tmp_path, "inspect", "a.csv", "--json", "--decimal", option[1])
+    column = json.loads(sure.out)["columns"][0]
+    assert (column["doubt"], column["minimum"]) == (None, 1.234)
+    (tmp_path / "s.json").write_text(sure.out)
+    again = tabvae(tmp_path, "inspect", "a.csv", "--json", "--schema", "s.json")
+    assert json.loads(again.out)["columns"][0] == column
+
+
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [
+        (("--decimal", ","), 1.234),
+        (("--decimal", "."), 1234),
+        (("--thousands", ","), 1234),
+        (("--thousands", ""), 1.234),
+        (("--decimal", "x=,", "--decimal", "."), 1.234),
+        (("--decimal", ",", "--thousands", "."), 1.234),
+    ],
+)
+def test_separators_are_those_that_are_given(
+    tmp_path: Path, options: tuple[str, ...], least: float
+) -> None:
+    frame = pd.DataFrame({"x": EITHER, "n": range(60), "y": list("abc") * 20})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    shown = json.loads(tabvae(tmp_path, "inspect", "a.csv", "--json", *options).out)
+    x, n, y = shown["columns"]
+    assert (x["minimum"], x["doubt"]) == (least, None)
+    assert (n["kind"], y["kind"]) == ("identifier", "categorical")
+
+
+@pytest.mark.parametrize(
+    ("other", "least"),
+    [("0,5", 1.234), ("0.5", 1234), ("1.234.567,8", 1.234), ("a", 1234)],
+)
+def test_a_sign_that_may_be_either_is_read_as_in_other_columns(other: str, least: float) -> None:
+    cells = [*EITHER[:-1], ""]
+    column, _ = infer_schema(pa.table({"x": cells, "y": [other, "12"] * 30})).columns
+    assert column.minimum == least
+    assert (column.doubt is None) == (other != "a")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--decimal", "x"), 2, "no numbers are written with decimal 'x'"),
+        (("--decimal", ",", "--thousands", ","), 2, "decimal ',' and thousands ','"),
+        (("--decimal", ",", "--decimal", "."), 1, "the table has two signs for --decimal"),
+        (("--decimal", "y=,"), 1, "column 'y' cannot be numeric"),
+        (("--thousands", "z=,"), 1, "no column 'z'"),
+    ],
+)
+def test_separators_of_no_numbers_are_refused(
+    tmp_path: Path, options: tuple[str, ...], code: int, words: str
+) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,a\n2,b\n3,a\n")
+    assert_one_line_error(tabvae(tmp_path, "inspect", "a.csv", *options), code, words)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from tabvae.errors import shown
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats
 from tabvae.values.notation import Notation, has_leading_zeros
@@ -43,6 +44,7 @@ def doubt_of_numbers(
     values: Floats,
     notation: Notation,
     rival: Notation | None,
+    name: str = "COL",
     config: DoubtConfig = DoubtConfig(),
 ) -> str | None:
     """That all numbers (N,) could be read in a rival notation, or that one number among them may
@@ -53,7 +55,10 @@ def doubt_of_numbers(
     '-999 in 2 cells is unlike all other numbers; if it means a missing cell: --na-add -999'
     """
     if rival:
-        return f"read with {notation.words}; with {rival.words} all cells could be read, too"
+        option = f"--decimal {shown(f'{name}={rival.decimal}')}"
+        if rival.decimal == notation.decimal:
+            option = f"--thousands {shown(f'{name}={rival.thousands}')}"
+        return f"{notation.words}; if {rival.words} is meant: {option}"
     for number in config.numbers_for_missing:
         alike = values == number
         others = values[np.isfinite(values) & ~alike]

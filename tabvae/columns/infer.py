@@ -14,7 +14,16 @@ from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reaso
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
 from tabvae.values.arrow import NumberFormat
-from tabvae.values.notation import PLAIN, find_notation, has_leading_zeros
+from tabvae.values.notation import (
+    FOUND,
+    PLAIN,
+    Notation,
+    NotationConfig,
+    Separators,
+    find_notation,
+    has_leading_zeros,
+    may_be_thousands,
+)
 
 BOOLEAN_WORDS = (
     {"true", "false"},
@@ -71,6 +80,7 @@ def infer_schema(
     kinds: Mapping[str, ColumnKind] | None = None,
     formats: Mapping[str, str] | None = None,
     config: InferenceConfig = InferenceConfig(),
+    separators: Mapping[str, Separators] | None = None,
 ) -> Schema:
     """Decide the kind of every column of ``table``.
 
@@ -80,6 +90,7 @@ def infer_schema(
         kinds: columns whose kind is given.
         formats: datetime formats that are given.
         config: when cells decide.
+        separators: of numbers that are given.
 
     Raises:
         SchemaError: a given column is not in the table, or cannot be of the given kind or format.
@@ -88,21 +99,28 @@ def infer_schema(
     >>> [(column.kind.value, column.reason) for column in schema.columns]
     [('numeric', 'numbers with 1 decimals, 2 distinct'), ('constant', 'one value in every cell')]
     """
-    kinds, formats = kinds or {}, formats or {}
+    kinds, formats, separators = kinds or {}, formats or {}, separators or {}
     for name in kinds:
         if name not in table.column_names:
             raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
     columns = []
     for name, array in zip(table.column_names, table.columns, strict=True):
         asked = (kinds.get(name), formats.get(name))
-        cells = arrow.flat(array)
-        columns.append(infer_column(name, cells, array.type, na_values, *asked, config))
+        cells, signs = arrow.flat(array), separators.get(name, FOUND)
+        columns.append(infer_column(name, cells, array.type, na_values, *asked, config, signs))
     for position, date_format in _settled_formats(columns).items():
         array = table.column(position)
         asked = (ColumnKind.DATETIME, date_format)
         name, cells = columns[position].name, arrow.flat(array)
         column = infer_column(name, cells, array.type, na_values, *asked, config)
         reason = f"date or time, {date_format} as in other columns"
+        columns[position] = replace(column, reason=reason)
+    for position, signs in _settled_separators(columns, table, separators).items():
+        array = table.column(position)
+        asked = (kinds.get(columns[position].name), None)
+        name, cells = columns[position].name, arrow.flat(array)
+        column = infer_column(name, cells, array.type, na_values, *asked, config, signs)
+        reason = f"{column.reason}; decimals by {signs.decimal!r} as in other columns"
         columns[position] = replace(column, reason=reason)
     # The metadata of a Parquet file can quote its rows.
     bare = pa.schema([pa.field(field.name, field.type) for field in table.schema])
@@ -128,6 +146,34 @@ def _settled_formats(columns: list[Column]) -> dict[int, str]:
     return settled
 
 
+def _settled_separators(
+    columns: list[Column], table: pa.Table, given: Mapping[str, Separators]
+) -> dict[int, Separators]:
+    """By position, the separators of columns such as 1.234, whose points may be decimals or
+    thousands: those that other columns surely have."""
+    sure, unsure = set[str](), dict[int, Notation]()
+    for i, column in enumerate(columns):
+        numbers, array = column.numbers, arrow.flat(table.column(i))
+        if (
+            column.kind is not ColumnKind.NUMERIC
+            or numbers is None
+            or not arrow.is_text(array.type)
+        ):
+            continue
+        if numbers.decimals == 3 or numbers.notation.thousands:
+            array = array.filter(pa.array(np.isfinite(column.values(array))))
+            if column.name not in given and may_be_thousands(array, numbers.notation):
+                unsure[i] = numbers.notation
+                continue
+        if numbers.decimals != 0 or numbers.notation.thousands:
+            sure.add(numbers.notation.decimal)
+    if len(sure) != 1:
+        return {}
+    signs = Separators(decimal=sure.pop())
+    doubted = (i for i in unsure if unsure[i].decimal != signs.decimal or columns[i].doubt)
+    return dict.fromkeys(doubted, signs)
+
+
 def infer_column(
     name: str,
     array: pa.Array,
@@ -136,6 +182,7 @@ def infer_column(
     asked: ColumnKind | None = None,
     datetime_format: str | None = None,
     config: InferenceConfig = InferenceConfig(),
+    separators: Separators = FOUND,
 ) -> Column:
     """Decide what one column is; ``asked`` and its format override what its cells suggest.
 
@@ -150,6 +197,7 @@ def infer_column(
         asked: its kind, if that is given.
         datetime_format: how its moments are written, if that is given.
         config: when cells decide.
+        separators: of its numbers, as far as they are given.
 
     Raises:
         SchemaError: it cannot be of the kind or in the format that is asked for.
@@ -157,7 +205,9 @@ def infer_column(
 
     def inferred(missing_texts: tuple[str, ...]) -> Column:
         known = (*na_values, *missing_texts)
-        return _infer_column(name, array, stored_type, known, asked, datetime_format, config)
+        return _infer_column(
+            name, array, stored_type, known, asked, datetime_format, config, separators
+        )
 
     usual = set(arrow.DEFAULT_NA_VALUES) <= set(na_values)
     if usual and (words := _missing_words(array, na_values, config)):
@@ -192,6 +242,7 @@ def _infer_column(
     asked: ColumnKind | None,
     datetime_format: str | None,
     config: InferenceConfig,
+    separators: Separators,
 ) -> Column:
     """The column, if ``na_values`` alone are missing cells; see ``infer_column``."""
     missing = pa.array(arrow.missing_mask(array, na_values))
@@ -213,7 +264,7 @@ def _infer_column(
     if len(observed) == 0:
         return replace(column, reason="all cells are missing")
     column = replace(column, distinct=int(pc.count_distinct(observed).as_py()))
-    inference = _Inference(column, observed, config)
+    inference = _Inference(column, observed, config, separators)
     return inference.inferred() if asked is None else inference.as_asked(asked, datetime_format)
 
 
@@ -242,11 +293,13 @@ class _Inference:
         column: what is known of it whatever its kind.
         observed: its cells that are not missing, at least one.
         config: when they decide.
+        separators: of its numbers, as far as they are given.
     """
 
     column: Column
     observed: pa.Array
     config: InferenceConfig
+    separators: Separators
 
     @property
     def example(self) -> str:
@@ -313,12 +366,11 @@ class _Inference:
         return self._moments(dates.DIGITS_OF_A_DAY)
 
     def _numeric(self, share: float) -> Column | None:
-        values, notation, rival = arrow.to_numbers(self.observed), PLAIN, None
-        if arrow.is_text(self.observed.type) and not np.isfinite(values).mean() >= max(share, 0.5):
-            found = find_notation(arrow.to_text(self.observed), max(share, 0.5))
-            if found is not None:
-                notation, rival = found
-                values = arrow.to_numbers(self.observed, notation)
+        found = self._notation(max(share, 0.5))
+        if found is None:
+            return None
+        notation, rival = found
+        values = arrow.to_numbers(self.observed, notation)
         finite = np.isfinite(values)
         if not finite.any() or finite.mean() < share:
             return None
@@ -333,11 +385,24 @@ class _Inference:
             kind=ColumnKind.NUMERIC,
             reason=f"{what}, {self.column.distinct} distinct{rest}",
             numbers=numbers,
-            doubt=doubt_of_numbers(values, notation, rival),
+            doubt=doubt_of_numbers(values, notation, rival, self.column.name),
             minimum=float(values[finite].min()),
             maximum=float(values[finite].max()),
             foreign=foreign,
         )
+
+    def _notation(self, share: float) -> tuple[Notation, Notation | None] | None:
+        """How the numbers are written, and another way that reads them all; ``None`` if in none
+        that may be."""
+        plain = PLAIN, None
+        if not arrow.is_text(self.observed.type):
+            return plain
+        allowed = self.separators.allow(PLAIN)
+        if allowed and np.isfinite(arrow.to_numbers(self.observed)).mean() >= share:
+            return plain
+        texts = arrow.to_text(self.observed)
+        found = find_notation(texts, share, NotationConfig(), self.separators)
+        return found or (plain if allowed else None)
 
     def _identifier_number(self, column: Column) -> Column:
         """A running number, or a distinct integer in a column called id, identifies rows."""

@@ -16,6 +16,8 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from tabvae.errors import ParameterError, shown
+
 MINUS = "\u2212"
 """The sign; a hyphen is the plain one."""
 BLANKS = " \u00a0\u202f\u2009"
@@ -122,6 +124,54 @@ PLAIN = Notation()
 
 
 @dataclass(frozen=True)
+class Separators:
+    """What stands between the digits of numbers, as far as somebody has said it.
+
+    Attributes:
+        decimal: between whole and fraction; ``None`` to find it.
+        thousands: between groups of three digits, empty for none; ``None`` to find it.
+
+    Raises:
+        ParameterError: nobody writes numbers so.
+
+    **Examples**
+
+    >>> Separators(decimal=",").allow(PLAIN), Separators(thousands=",").allow(PLAIN)
+    (False, True)
+    """
+
+    decimal: str | None = None
+    thousands: str | None = None
+
+    def __post_init__(self) -> None:
+        if not any(self._match(*pair) for pair in _SEPARATORS):
+            pair = ("decimal", self.decimal), ("thousands", self.thousands)
+            said = " and ".join(f"{name} {shown(one)}" for name, one in pair if one is not None)
+            raise ParameterError(
+                f"no numbers are written with {said}",
+                "a decimal is '.' or ',', between thousands is another sign, a blank or nothing",
+            )
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is said."""
+        return (self.decimal, self.thousands) != (None, None)
+
+    def allow(self, notation: Notation) -> bool:
+        """Whether numbers are written in ``notation``; those below 1,000 show no thousands."""
+        thousands = notation.thousands or self.thousands or ""
+        return thousands != notation.decimal and self._match(thousands, notation.decimal)
+
+    def _match(self, thousands: str, decimal: str) -> bool:
+        said = ((self.decimal, decimal), (self.thousands, thousands))
+        return all(wanted is None or wanted == one for wanted, one in said)
+
+
+FOUND = Separators()
+"""Nothing is said."""
+
+
+@dataclass(frozen=True)
 class NotationConfig:
     """When the cells of a column follow a notation.
 
@@ -168,7 +218,10 @@ _NUMBER = re.compile(
 
 
 def find_notation(
-    texts: pa.Array, share: float, config: NotationConfig = NotationConfig()
+    texts: pa.Array,
+    share: float,
+    config: NotationConfig = NotationConfig(),
+    separators: Separators = FOUND,
 ) -> tuple[Notation, Notation | None] | None:
     """The notation that at least ``share`` of the cells follow, and another that all follow, too.
 
@@ -176,6 +229,7 @@ def find_notation(
         texts: (N,) cells that are not missing.
         share: of the cells, that decides.
         config: which words may stand beside a number.
+        separators: those that are given; they need not occur.
 
     Returns:
         ``None`` where there is no such notation, or where numbers are plain.
@@ -185,6 +239,8 @@ def find_notation(
     >>> likely, rival = find_notation(pa.array(["1,234", "2,500"]), share=0.95)
     >>> likely.thousands, rival.decimal
     (',', ',')
+    >>> find_notation(pa.array(["1,234", "2,500"]), 0.95, separators=Separators(decimal=","))
+    (Notation(before='', after='', thousands='', decimal=',', minus='-'), None)
     >>> find_notation(pa.array(["SO-1", "SO-2"]), share=0.95) is None
     True
     """
@@ -195,16 +251,18 @@ def find_notation(
     tried = [
         replace(around, thousands=thousands, decimal=decimal)
         for thousands, decimal in _SEPARATORS
-        if _occurs(thousands, stripped) and (decimal == "." or _occurs(decimal, stripped))
+        if _occurs(thousands, stripped)
+        and (decimal == "." or separators.given or _occurs(decimal, stripped))
     ]
+    tried = [notation for notation in tried if separators.allow(notation)]
     counts = [_count(stripped, notation) for notation in tried]
-    most = max(counts)
+    most = max(counts, default=0)
     if most == 0 or most < share * len(texts) or has_leading_zeros(stripped, around.before):
         return None
     likely, *rivals = [n for n, count in zip(tried, counts, strict=True) if count == most]
     if likely == PLAIN:
         return None
-    ambiguous = [n for n in rivals if _same_cells(likely, n) and _all_have(stripped, likely)]
+    ambiguous = [n for n in rivals if _same_cells(likely, n) and may_be_thousands(texts, likely)]
     return likely, ambiguous[0] if ambiguous else None
 
 
@@ -249,10 +307,17 @@ def _same_cells(one: Notation, other: Notation) -> bool:
     return one.thousands == other.decimal or one.decimal == other.thousands
 
 
-def _all_have(stripped: pa.Array, notation: Notation) -> bool:
-    """Every cell has the separator, followed by three digits: it may be either."""
-    separator = literal(notation.thousands or notation.decimal)
-    doubtful = pc.match_substring_regex(stripped, rf"\d{separator}\d{{3}}(\D|$)")
+def may_be_thousands(texts: pa.Array, notation: Notation) -> bool:
+    """Whether every cell (N,) has the one separator once, followed by three digits: it may stand
+    for thousands or for decimals.
+
+    >>> may_be_thousands(pa.array(["1.234", "12.500"]), PLAIN)
+    True
+    >>> may_be_thousands(pa.array(["1.234", "0.500"]), PLAIN)
+    False
+    """
+    one = literal(notation.thousands or notation.decimal)
+    doubtful = pc.match_substring_regex(texts, rf"^[^\d]*[1-9]\d{{0,2}}{one}\d{{3}}([^\d{one}]|$)")
     return bool(pc.all(doubtful).as_py())
 
 
