@@ -87,13 +87,14 @@ def _from_13(document: Document) -> Document:
 
 
 def _from_14(document: Document) -> Document:
-    """Rules were equations, orders of two columns and dependencies of one; separators of numbers
-    were always found."""
+    """Rules were equations, orders of two columns and dependencies of one. Separators of numbers
+    were always found; numbers had neither exponents of one form, nor digits but ASCII's."""
     schema = document["schema"]
     rules = [_rule_from_14(rule) for rule in schema["rules"]]
     parameters = {**document["parameters"], "rules_at_least": None}
     parameters = {**parameters, "decimal": [], "thousands": []}
-    schema = {**schema, "rules": rules}
+    columns = [_column_from_14(column) for column in schema["columns"]]
+    schema = {**schema, "rules": rules, "columns": columns}
     return {**document, "format": 15, "parameters": parameters, "schema": schema}
 
 
@@ -110,6 +111,14 @@ def _rule_from_14(rule: Document) -> Document:
             "decided": [right for _, right in rule["pairs"]],
         }
     return {**rule, "share": 1.0}
+
+
+def _column_from_14(column: Document) -> Document:
+    numbers = column["numbers"]
+    if numbers is not None:
+        notation = {**asdict(PLAIN), **numbers["notation"]}
+        numbers = {**numbers, "notation": notation, "scientific": ""}
+    return {**column, "numbers": numbers}
 
 
 _STEPS = (_from_11, _from_12, _from_13, _from_14)

@@ -23,13 +23,22 @@ from tabvae.values.notation import _SEPARATORS, MINUS, PLAIN, Notation, find_not
 from .helpers import assert_one_line_error, tabvae
 
 NOTATIONS = st.builds(
-    lambda affix, separators, minus: Notation(*affix, *separators, minus),
+    lambda affix, separators, signs, **others: Notation(*affix, *separators, **signs, **others),
     st.sampled_from(
         [("", ""), ("$", ""), ("US$", ""), ("€ ", ""), ("CHF ", ""), ("", "%"), ("", " €"),
          ("", "\u00a0kg"), ("", "cm"), ("", " years"), ("", " °C")]
     ),
     st.sampled_from(_SEPARATORS),
-    st.sampled_from(["-", MINUS, "("]),
+    st.just({"minus": "("})
+    | st.fixed_dictionaries(
+        {
+            "minus": st.sampled_from(["-", MINUS]),
+            "sign": st.sampled_from(["front", "within", "behind"]),
+            "plus": st.booleans(),
+        }
+    ),
+    group=st.sampled_from([2, 3]),
+    digits=st.sampled_from(["0", "٠", "०", "\uff10"]),
 )  # fmt: skip
 NUMBERS = st.lists(
     st.decimals(-(10**9), 10**9, places=2, allow_nan=False), min_size=20, max_size=40, unique=True
@@ -71,6 +80,20 @@ CASES = {
     "blanks that do not break": (["1\u00a0234,5", "12,0", "0,5"], [1234.5, 12, 0.5]),
     "a unit": (["12 cm", "13.5 cm", "9 cm"], [12, 13.5, 9]),
     "a word": (["12 years", "3 years", "1 years"], [12, 3, 1]),
+    "a word for one": (["2 days", "1 day", "31 days"], [2, 1, 31]),
+    "a dollar before the sign": (["$-5", "$10", "$-2.5"], [-5, 10, -2.5]),
+    "a sign at the end": (["5-", "7", "12-"], [-5, 7, -12]),
+    "plus signs": (["+5", "-3", "+2"], [5, -3, 2]),
+    "lakhs": (["12,34,567", "5,000", "99"], [1234567, 5000, 99]),
+    "Arabic digits": (["١٬٢٣٤٫٥", "٧", "٠٫٢٥"], [1234.5, 7, 0.25]),
+    "Arabic thousands": (["١٬٢٣٤", "٧٥", "٩٬٠٠٠"], [1234, 75, 9000]),
+    "Devanagari digits": (["१२", "३४.५", "५"], [12, 34.5, 5]),
+    "full-width digits": (["１２", "３．５", "７"], [12, 3.5, 7]),
+    "hexadecimal digits": (["0x1F", "0xA0", "0x07"], [31, 160, 7]),
+    "small hexadecimal digits": (["0x1f", "0xa0", "0x1a0"], [31, 160, 416]),
+    "exponents": (["1.20E+05", "3.40E-10", "5.00E+03"], [1.2e5, 3.4e-10, 5e3]),
+    "short exponents": (["1.25e5", "3.4e-3", "5e0"], [1.25e5, 3.4e-3, 5]),
+    "exponents with decimal commas": (["1,25e5", "3,4e-3", "5e0"], [1.25e5, 3.4e-3, 5]),
 }
 
 
@@ -84,6 +107,7 @@ def test_a_column_of_written_numbers_is_one_of_numbers(kind: str) -> None:
     np.testing.assert_allclose(column.values(pa.array(cells)), numbers)
     back = column.numbers.write(np.array(numbers, dtype=float))
     np.testing.assert_allclose(column.values(pa.array(back)), numbers)
+    assert back == cells
 
 
 @pytest.mark.parametrize(
@@ -98,6 +122,13 @@ def test_a_column_of_written_numbers_is_one_of_numbers(kind: str) -> None:
         ["1,2,3", "4,5", "6,7,8"],
         ["low", "high", "mid"],
         ["$x", "$y", "$z"],
+        ["10 Main", "12 Main", "7 Main"],
+        ["10 main", "12 oak", "7 main"],
+        ["0x1F", "0xA0", "A0"],
+        ["0xdeadbeefdeadbeef", "0x0123456789abcdef", "0xfedcba9876543210"],
+        ["1F", "A0", "07"],
+        ["--5", "-+3", "4"],
+        ["5 kg", "500 g", "2 kg"],
     ],
 )
 def test_codes_are_no_numbers(cells: list[str]) -> None:
@@ -184,6 +215,13 @@ def test_separators_of_no_numbers_are_refused(
         {"before": "5"},
         {"after": "\n"},
         {"before": "€" * 40},
+        {"one": "-"},
+        {"minus": "(", "plus": True},
+        {"sign": "above"},
+        {"group": 4},
+        {"digits": "1"},
+        {"digits": "ab"},
+        {"width": 99},
     ],
 )
 def test_what_is_no_notation_is_refused(wrong: dict[str, str]) -> None:

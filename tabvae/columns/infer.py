@@ -397,10 +397,10 @@ class _Inference:
         plain = PLAIN, None
         if not arrow.is_text(self.observed.type):
             return plain
-        allowed = self.separators.allow(PLAIN)
-        if allowed and np.isfinite(arrow.to_numbers(self.observed)).mean() >= share:
+        texts, allowed = arrow.to_text(self.observed), self.separators.allow(PLAIN)
+        usual = allowed and np.isfinite(arrow.to_numbers(self.observed)).mean() >= share
+        if usual and not pc.any(pc.starts_with(pc.utf8_ltrim_whitespace(texts), "+")).as_py():
             return plain
-        texts = arrow.to_text(self.observed)
         found = find_notation(texts, share, NotationConfig(), self.separators)
         return found or (plain if allowed else None)
 

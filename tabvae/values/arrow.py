@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+SCIENTIFIC = r"0(?:\.0{0,17}#{0,17})?[eE]\+?0{1,3}"
+"""How numbers with exponents are written, as spreadsheets have it: # is a digit if it is no 0."""
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
 LARGEST_NUMBER = 1e150
 """Of a cell: its square is still a number."""
@@ -42,6 +44,7 @@ class NumberFormat:
         origin: a number of the column.
         padding: white space in front of each number.
         notation: what stands around and between its digits.
+        scientific: such as ``0.0#E+00``, if all numbers have exponents.
         most_decimals: bound of ``decimals``; numbers with more are not rounded.
         most_padding: bound of ``padding``; a model file may not ask for pages of it.
 
@@ -64,6 +67,7 @@ class NumberFormat:
     origin: float
     padding: str = ""
     notation: Notation = PLAIN
+    scientific: str = ""
 
     def __post_init__(self) -> None:
         most = self.fewest if self.decimals is None else self.decimals
@@ -76,18 +80,35 @@ class NumberFormat:
             raise ValueError(f"numbers from {self.origin} on")
         if len(self.padding) > self.most_padding or self.padding.strip():
             raise ValueError(f"{len(self.padding)} characters before a number")
+        if self.scientific and not re.fullmatch(SCIENTIFIC, self.scientific):
+            raise ValueError(f"numbers like {self.scientific[:40]!r}")
 
     def snap(self, values: Floats) -> Floats:
         """(N,) ``values`` at the column's spacing and number of decimals."""
         if self.step > 0:
             values = self.origin + np.round((values - self.origin) / self.step) * self.step
+        if self.scientific:
+            return np.array([float(self._with_exponent(float(value))) for value in values])
         return values if self.decimals is None else np.round(values, self.decimals)
 
     def write(self, values: Floats) -> list[str]:
         """The text of each of ``values``, which have its spacing already."""
         return [self.padding + self.notation.write(self._write(float(v))) for v in values]
 
+    def _with_exponent(self, value: float) -> str:
+        """A number as ``scientific`` shows it."""
+        mantissa, letter, exponent = re.split("([eE])", self.scientific)
+        fewest, most = mantissa.count("0") - 1, max(len(mantissa) - 2, 0)
+        digits, power = f"{value + 0.0:.{most}e}".split("e")
+        while len(digits.partition(".")[2]) > fewest and digits.endswith("0"):
+            digits = digits[:-1]
+        sign = "-" if power[0] == "-" else "+" * exponent.startswith("+")
+        power = power[1:].lstrip("0").rjust(exponent.count("0"), "0")
+        return f"{digits.removesuffix('.')}{letter}{sign}{power}"
+
     def _write(self, value: float) -> str:
+        if self.scientific:
+            return self._with_exponent(value)
         if self.decimals is None:
             return f"{value:.15g}"
         text = f"{value + 0.0:.{self.decimals}f}"
@@ -317,9 +338,32 @@ def number_format(array: pa.Array, values: Floats, notation: Notation = PLAIN) -
     texts = to_text(array.filter(pa.array(finite)))
     values = values[finite]
     integral = pa.types.is_integer(array.type)
-    decimals, fewest = _decimals(notation.plain(texts), integral)
+    plain = notation.plain(texts)
+    decimals, fewest = _decimals(plain, integral)
     step, origin = spacing(values, decimals)
-    return NumberFormat(decimals, fewest, step, origin, _padding(texts), notation)
+    scientific = "" if integral else _scientific(plain)
+    return NumberFormat(decimals, fewest, step, origin, _padding(texts), notation, scientific)
+
+
+def _scientific(texts: pa.Array) -> str:
+    """How numbers are written that all have exponents; empty if one has none.
+
+    >>> _scientific(pa.array(["1.20E+05", "3.4E-10"])), _scientific(pa.array(["1e5", "0.1"]))
+    ('0.0#E+00', '')
+    """
+    pattern = (
+        r"^[+-]?\d(?:\.(?P<digits>\d{1,17}))?(?P<letter>[eE])(?P<sign>[+-]?)(?P<power>\d{1,3})$"
+    )
+    parts = pc.extract_regex(texts, pattern)
+    if len(parts) == 0 or parts.null_count:
+        return ""
+    digits, letters, signs, powers = (pc.struct_field(parts, [k]) for k in range(4))
+    lengths = pc.min_max(pc.utf8_length(digits)).as_py()
+    least, most = lengths["min"], lengths["max"]
+    mantissa = f"0.{'0' * least}{'#' * (most - least)}".removesuffix(".")
+    plus = "+" if pc.any(pc.equal(signs, "+")).as_py() else ""
+    width = pc.min(pc.utf8_length(powers)).as_py()
+    return f"{mantissa}{letters[0].as_py()}{plus}{'0' * width}"
 
 
 def _decimals(texts: pa.Array, integral: bool) -> tuple[int | None, int]:
