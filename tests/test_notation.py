@@ -335,3 +335,15 @@ def test_a_text_is_added_to_those_that_mean_a_missing_cell(tmp_path: Path) -> No
     assert [age["missing"] for age in ages] == [1, 3]
     assert "--na-add -999" in ages[0]["doubt"]
     assert ages[1]["doubt"] is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_follows_from_a_rule_is_written_in_the_notation_of_its_column() -> None:
+    fees = {"Oslo": "$1,200", "Rome": "$900", "Bern": "$12,500"}
+    cities = np.random.default_rng(0).choice(list(fees), 120)
+    frame = pd.DataFrame({"city": cities, "fee": [fees[city] for city in cities]})
+    frame["size"] = np.arange(120) % 17
+    gaps = frame.copy()
+    gaps.loc[::9, "fee"] = None
+    model = TabVAE(effort="fast", rules=("city -> fee",)).fit(gaps)
+    pd.testing.assert_frame_equal(model.impute(gaps), frame)

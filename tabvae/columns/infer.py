@@ -366,7 +366,7 @@ class _Inference:
         return self._moments(dates.DIGITS_OF_A_DAY)
 
     def _numeric(self, share: float) -> Column | None:
-        found = self._notation(max(share, 0.5))
+        found = self._notation(max(share, 0.5), asked=share == 0)
         if found is None:
             return None
         notation, rival = found
@@ -391,9 +391,9 @@ class _Inference:
             foreign=foreign,
         )
 
-    def _notation(self, share: float) -> tuple[Notation, Notation | None] | None:
+    def _notation(self, share: float, asked: bool) -> tuple[Notation, Notation | None] | None:
         """How the numbers are written, and another way that reads them all; ``None`` if in none
-        that may be."""
+        that may be. Numbers may be ``asked`` for."""
         plain = PLAIN, None
         if not arrow.is_text(self.observed.type):
             return plain
@@ -401,7 +401,7 @@ class _Inference:
         usual = allowed and np.isfinite(arrow.to_numbers(self.observed)).mean() >= share
         if usual and not pc.any(pc.starts_with(pc.utf8_ltrim_whitespace(texts), "+")).as_py():
             return plain
-        found = find_notation(texts, share, NotationConfig(), self.separators)
+        found = find_notation(texts, share, NotationConfig(), self.separators, asked)
         return found or (plain if allowed else None)
 
     def _identifier_number(self, column: Column) -> Column:

@@ -160,9 +160,11 @@ class Column:
         """Smallest and largest number or moment, as people write them; empty for other kinds."""
         if self.minimum is None or self.maximum is None or not self.kind.continuous:
             return []
+        ends = np.array([self.minimum, self.maximum])
+        if self.numbers is not None and self.numbers.notation.duration:
+            return self.numbers.write(ends)
         if self.kind is ColumnKind.NUMERIC:
             return [f"{self.minimum:g}", f"{self.maximum:g}"]
-        ends = np.array([self.minimum, self.maximum])
         ends_as_text = arrow.from_seconds(ends, pa.string(), self.datetime_format)
         return [str(end) for end in ends_as_text.to_pylist()]
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvae.errors import ParameterError, shown
+from tabvae.values.durations import DURATION, find_durations, read_durations, write_duration
 
 MINUS = "\u2212"
 """The sign; a hyphen is the plain one."""
@@ -52,6 +53,7 @@ class Notation:
         group: digits between thousands, but for the last three: 2 in India.
         digits: the zero of their script; ``x`` or ``X`` for hexadecimal ones, small or capital.
         width: fewest digits of a hexadecimal number.
+        duration: such as ``[h]:mm:ss``, of numbers that are seconds.
 
     Raises:
         ValueError: nobody writes numbers so.
@@ -81,6 +83,7 @@ class Notation:
     group: int = 3
     digits: str = "0"
     width: int = 1
+    duration: str = ""
 
     def __post_init__(self) -> None:
         affixes = self.before, self.after, self.one
@@ -95,6 +98,7 @@ class Notation:
             or not (self.hexadecimal or (self.digits.isdecimal() and int(self.digits) == 0))
             or len(self.digits) != 1
             or not 1 <= self.width <= self.most_width
+            or (self.duration and not DURATION.fullmatch(self.duration))
         ):
             raise ValueError("no notation of numbers")
 
@@ -112,6 +116,8 @@ class Notation:
         stripped = pc.cast(stripped, pa.string())
         if self.hexadecimal:
             return _from_hexadecimal(stripped)
+        if self.duration:
+            return _from_durations(stripped, self.duration)
         ascii_ = _ascii_digits(stripped, self.digits)
         follows = pc.match_substring_regex(ascii_, self.pattern)
         digits = pc.replace_substring_regex(ascii_, self.pattern, r"\1")
@@ -141,6 +147,8 @@ class Notation:
 
     def write(self, number: str) -> str:
         """A plain number in the column's notation."""
+        if self.duration:
+            return write_duration(float(number), self.duration)
         amount = number.removeprefix("-")
         sign = self.minus if amount != number else "+" * (self.plus and float(amount) > 0)
         if self.hexadecimal:
@@ -172,6 +180,7 @@ class Notation:
         parts = [
             f"with {affix!r}" if affix else "",
             "hexadecimal" if self.hexadecimal else "",
+            f"durations {self.duration}" if self.duration else "",
             "" if self.digits in "0xX" else f"digits from {self.digits!r} on",
             f"thousands by {self.thousands!r}" if self.thousands else "",
             f"decimals by {self.decimal!r}" if self.decimal != "." else "",
@@ -296,6 +305,7 @@ def find_notation(
     share: float,
     config: NotationConfig = NotationConfig(),
     separators: Separators = FOUND,
+    asked: bool = False,
 ) -> tuple[Notation, Notation | None] | None:
     """The notation that at least ``share`` of the cells follow, and another that all follow, too.
 
@@ -304,6 +314,7 @@ def find_notation(
         share: of the cells, that decides.
         config: which words may stand beside a number.
         separators: those that are given; they need not occur.
+        asked: for numbers; times of a day are durations then.
 
     Returns:
         ``None`` where there is no such notation, or where numbers are plain.
@@ -321,6 +332,8 @@ def find_notation(
     stripped = pc.cast(pc.utf8_trim_whitespace(texts), pa.string())
     if (hexadecimal := _hexadecimal(stripped)) is not None:
         return hexadecimal, None
+    if (duration := find_durations(stripped, share, asked)) is not None:
+        return Notation(duration=duration), None
     sample = pc.unique(stripped).slice(0, config.cells_to_try).to_pylist()
     script = _script(sample)
     stripped = _ascii_digits(stripped, script)
@@ -398,6 +411,13 @@ def _hexadecimal(stripped: pa.Array) -> Notation | None:
     padded = any(cell[2] == "0" and len(cell) > 3 for cell in cells)
     width = min(len(cell) for cell in cells) - 2 if padded else 1
     return Notation(digits="x" if "".join(cells).islower() else "X", width=width)
+
+
+def _from_durations(stripped: pa.Array, form: str) -> pa.Array:
+    """(N,) durations as plain numbers of seconds, other cells as they are."""
+    seconds = read_durations(stripped, form)
+    plain = [f"{s:.6f}".rstrip("0").rstrip(".") if s == s else None for s in seconds.tolist()]
+    return pc.coalesce(pa.array(plain, pa.string()), stripped)
 
 
 def _from_hexadecimal(stripped: pa.Array) -> pa.Array:
