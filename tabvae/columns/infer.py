@@ -434,10 +434,13 @@ class _Inference:
         name, observed = shown(self.column.name), self.observed
         if arrow.is_moment(observed.type):
             raise SchemaError(f"column {name} of type {observed.type} has no datetime format")
+        if datetime_format.endswith("%z"):
+            offset = dates.common_offset(arrow.to_text(observed)).lstrip()
+            datetime_format = datetime_format.removesuffix("%z") + (offset or "%z")
         if not dates.is_datetime_format(datetime_format):
             raise SchemaError(
                 f"column {name}: {shown(datetime_format)} is no datetime format",
-                "such as %d/%m/%Y or '%Y-%m-%d %H:%M:%S', without time zones",
+                "such as %d/%m/%Y, '%Y-%m-%d %H:%M:%S%z' or epoch",
             )
         read = dates.share_read(arrow.to_text(observed), datetime_format)
         if read < self.config.share_asked_for:

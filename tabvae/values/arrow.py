@@ -30,6 +30,9 @@ LARGEST_NUMBER = 1e150
 FARTHEST = 1e6
 """Deviations from the mean that no cell of a table can have: of n cells, the root of n."""
 
+EPOCHS = {"epoch": 1.0, "epoch-ms": 1e-3}
+"""Formats of moments that are numbers since 1970, and the seconds of one."""
+
 DEFAULT_NA_VALUES = ("", "NA", "NaN", "null", "None", "?")
 
 
@@ -241,11 +244,16 @@ def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
             )
             / 1e6
         )
+    if datetime_format in EPOCHS:
+        return to_numbers(array) * EPOCHS[datetime_format]
     texts = pc.utf8_trim_whitespace(to_text(array))
     # pandas takes a leap second for one of the next minute.
     leap = pc.match_substring_regex(texts, r":6[01]")
-    series = pd.Series(pc.if_else(leap, pa.scalar(None, texts.type), texts).to_pandas())
+    texts = pc.if_else(leap, pa.scalar(None, texts.type), texts)
     parsed = None if datetime_format is None else read_format(datetime_format)
+    if parsed is not None:
+        texts, parsed = _as_days(texts, parsed)
+    series = pd.Series(texts.to_pandas())
     moments = pd.to_datetime(series, format=parsed, errors="coerce", utc=True)
     micros = moments.dt.tz_localize(None).astype("datetime64[us]").astype("int64").to_numpy()
     return np.where(moments.isna().to_numpy(), np.nan, micros / 1e6)
@@ -266,21 +274,46 @@ def read_format(datetime_format: str) -> str:
     >>> read_format("%-d.%-m.%Y %H:%M:%S.%3f")
     '%d.%m.%Y %H:%M:%S.%f'
     """
-    plain = "%(?:-([dmHI])|[1-5](f))"
-    return re.sub(plain, lambda found: "%" + (found[1] or found[2]), datetime_format)
+    plain = r"%(?:-([dmHI])|[1-5](f)|(z)\{[^{}]*\})"
+    return re.sub(plain, lambda found: "%" + (found[1] or found[2] or found[3]), datetime_format)
+
+
+def _as_days(texts: pa.Array, parsed: str) -> tuple[pa.Array, str]:
+    """Weeks with their first day, quarters with their first month: texts and format that pandas
+    reads."""
+    if "%V" in parsed and "%u" not in parsed:
+        ones = pc.binary_join_element_wise(texts, "-1", "")
+        return pc.if_else(pc.match_substring_regex(texts, r"\d$"), ones, texts), f"{parsed}-%u"
+    if "%q" in parsed:
+        quarter = pc.match_substring_regex(texts, r"Q[1-4](\D|$)")
+        texts = pc.if_else(quarter, texts, pa.scalar(None, texts.type))
+        for number in range(1, 5):
+            texts = pc.replace_substring(texts, f"Q{number}", f"Q{3 * number - 2:02}")
+    return texts, parsed.replace("%q", "%m")
 
 
 def write_moments(moments: pd.DatetimeIndex, datetime_format: str) -> pa.Array:
     """(N,) moments as text. ``%-d``, ``%-m``, ``%-H`` and ``%-I`` write no leading zero, ``%3f`` a
-    fraction of three digits.
+    fraction of three digits, ``%q`` the quarter, ``%z{+01:00}`` the time with that offset from UTC.
 
     >>> write_moments(pd.DatetimeIndex(["2024-03-01"]), "%-m/%-d/%Y").to_pylist()
     ['3/1/2024']
+    >>> write_moments(pd.DatetimeIndex(["2024-03-01"]), "%H:%M%z{-03:30}, Q%q").to_pylist()
+    ['20:30-03:30, Q1']
     """
+    if zone := re.search(r"%z\{(Z|[+-]\d\d:?\d\d)\}", datetime_format):
+        hours, minutes = (int(zone[1][1:3]), int(zone[1][-2:])) if zone[1] != "Z" else (0, 0)
+        ahead = pd.Timedelta(hours=hours, minutes=minutes)
+        moments = moments - ahead if zone[1].startswith("-") else moments + ahead
+        datetime_format = datetime_format.replace(zone[0], zone[1])
     # Marks that no table has stand where digits are to go from what ``strftime`` writes.
     marked = re.sub("%-([dmHI])", "\x01%\\1", datetime_format)
     marked = re.sub("%([1-5])f", lambda found: "%f" + "\x02" * (6 - int(found[1])), marked)
+    marked = marked.replace("%q", "\x03%m")
     texts = pa.array(moments.strftime(marked), pa.string())
+    for quarter, months in enumerate(("0[1-3]", "0[4-6]", "0[7-9]", "1[0-2]"), start=1):
+        if "\x03" in marked:
+            texts = pc.replace_substring_regex(texts, f"\x03{months}", str(quarter))
     if "\x01" in marked:
         texts = pc.replace_substring_regex(texts, "\x01 ?0?", "")
     for cut in range(5, 0, -1):
@@ -292,6 +325,11 @@ def write_moments(moments: pd.DatetimeIndex, datetime_format: str) -> pa.Array:
 
 def from_seconds(seconds: Floats, target: pa.DataType, datetime_format: str | None) -> pa.Array:
     """Seconds since 1970 as cells of type ``target``."""
+    if datetime_format in EPOCHS:
+        units = np.round(seconds / EPOCHS[datetime_format], 6)
+        if is_text(target):
+            return pa.array([f"{unit:.16g}" for unit in units], target)
+        return pc.cast(pa.array(units), target, safe=False)
     micros = np.round(seconds * 1e6).astype(np.int64)
     if not is_moment(target):
         moments = pd.to_datetime(micros, unit="us")

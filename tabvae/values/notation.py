@@ -324,8 +324,11 @@ def find_notation(
     >>> likely, rival = find_notation(pa.array(["1,234", "2,500"]), share=0.95)
     >>> likely.thousands, rival.decimal
     (',', ',')
-    >>> find_notation(pa.array(["1,234", "2,500"]), 0.95, separators=Separators(decimal=","))
-    (Notation(before='', after='', thousands='', decimal=',', minus='-'), None)
+    >>> likely, rival = find_notation(
+    ...     pa.array(["1,234", "2,500"]), share=0.95, separators=Separators(decimal=",")
+    ... )
+    >>> likely.decimal, rival
+    (',', None)
     >>> find_notation(pa.array(["SO-1", "SO-2"]), share=0.95) is None
     True
     """
