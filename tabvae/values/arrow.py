@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.values.notation import PLAIN, Notation
+from tabvae.values.notation import PLAIN, Notation, NotationConfig
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -202,10 +202,12 @@ def to_text(array: pa.Array) -> pa.Array:
 def without_formulas(texts: pa.Array) -> pa.Array:
     """``texts`` with an apostrophe before those that a spreadsheet would run; numbers stay.
 
-    >>> without_formulas(pa.array(["=1+1", "-1.5", "a"])).to_pylist()
-    ["'=1+1", '-1.5', 'a']
+    >>> without_formulas(pa.array(["=1+1", "-1.5", "-$5", "-a"])).to_pylist()
+    ["'=1+1", '-1.5', '-$5', "'-a"]
     """
-    number = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), NUMBER_PATTERN)
+    stripped = pc.utf8_trim_whitespace(texts)
+    written = pc.match_substring_regex(stripped, NotationConfig().pattern)
+    number = pc.or_(pc.match_substring_regex(stripped, NUMBER_PATTERN), written)
     formula = pc.match_substring_regex(texts, r"^[=+\-@\t\r]")  # OWASP, "CSV Injection"
     run = pc.and_not(formula, number)
     return pc.if_else(run, pc.binary_join_element_wise("'", texts, ""), texts)

@@ -290,6 +290,21 @@ class NotationConfig:
         short = text != word and len(word) <= self.longest_unit
         return short and word[:1].islower() and bool(_WORD.fullmatch(word))
 
+    @property
+    def pattern(self) -> str:
+        """Of a cell that is a number to people, in whatever notation but with words.
+
+        >>> cells = pa.array(["-$5,914.50", "-5+cmd|' /C calc'!A0"])
+        >>> pc.match_substring_regex(cells, NotationConfig().pattern).to_pylist()
+        [True, False]
+        """
+        words = [*self.currencies.split(), *self.units.split()]
+        affix = "|".join(literal(word) for word in sorted(words, key=len, reverse=True))
+        beside = rf"(?:[A-Z]{{0,2}}\p{{Sc}}|{affix})?[{BLANKS}]?"
+        behind = rf"[{BLANKS}]?(?:\p{{Sc}}|{affix})?"
+        digits = rf"\d{{1,3}}(?:[.,'{BLANKS}]?\d{{2,3}})*(?:[.,]\d+)?|\d+(?:[.,]\d+)?"
+        return rf"^[{SIGNS}(]?{beside}[{SIGNS}]?(?:{digits}){behind}[{SIGNS}]?\)?$"
+
 
 _WORD = re.compile(r"[^\W\d_][^\d\s,;.]*")
 _MARKS = "".join({sign for pair in _SEPARATORS for sign in pair})
