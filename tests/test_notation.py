@@ -323,7 +323,47 @@ def test_text_that_is_mostly_numbers_is_told_without_a_cell() -> None:
     table = pa.table({"x": [*map(str, range(2, 300, 3)), *["Anna", "Ben", "Carl"] * 5]})
     with pytest.warns(TabVAEWarning, match="'x': 87 % of its cells are numbers, 15 are not"):
         infer_schema(table).warn_of_doubts()
-    assert "Anna" not in str(infer_schema(table)["x"].doubt)
+    doubt = str(infer_schema(table)["x"].doubt)
+    assert "(rows 101, 102, 103, ...)" in doubt
+    assert "Anna" not in doubt
+
+
+def test_text_that_is_mostly_amounts_is_told_with_the_rows_of_the_table() -> None:
+    amounts = [f"${7 * i:,}" for i in range(100, 180)]
+    table = pa.table({"x": ["", "see note", *amounts, "", "call", *["n.v."] * 9]})
+    doubt = str(infer_schema(table)["x"].doubt)
+    assert doubt.startswith("88 % of its cells are numbers, 11 are not (rows 2, 84, 85, ...)")
+    assert "--numeric 'x'" in doubt
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "9999-12-31"])
+def test_a_day_far_from_all_others_may_mean_a_missing_cell(tmp_path: Path, day: str) -> None:
+    days = [f"2024-0{1 + i % 9}-{1 + i % 28:02}" for i in range(60)]
+    for cells, doubted in (([*days, day, day], True), ([*days, day], False), (days, False)):
+        column = infer_schema(pa.table({"x": cells}))["x"]
+        assert column.kind is ColumnKind.DATETIME
+        assert (f"--na-add '{day}'" in str(column.doubt)) == doubted
+    pd.DataFrame({"x": [*days, day, day], "y": range(62)}).to_csv(tmp_path / "a.csv", index=False)
+    said = json.loads(tabvae(tmp_path, "inspect", "a.csv", "--json", "--na-add", day).out)
+    assert (said["columns"][0]["missing"], said["columns"][0]["doubt"]) == (2, None)
+
+
+def test_the_commonest_text_may_mean_a_missing_cell() -> None:
+    few, many = ["unknown"] * 5 + ["red"] * 20, ["unknown"] * 30 + ["red"] * 20
+    doubts = [infer_schema(pa.table({"x": [*c, "blue"]}))["x"].doubt for c in (few, many)]
+    assert doubts == [None, "'unknown' in 30 cells may mean a missing cell: --na-add 'unknown'"]
+
+
+@pytest.mark.parametrize("cell", ["-$5", "+1.234,50 €", "-61.7%", "$-5", "-12 kg", "−5", "+5"])
+def test_numbers_as_people_write_them_are_no_formulas(cell: str) -> None:
+    assert arrow.without_formulas(pa.array([cell])).to_pylist() == [cell]
+
+
+@pytest.mark.parametrize(
+    "cell", ["-A1", "+1-2", "-5+cmd|' /C calc'!A0", "-", "=5", "-SUM(1)", "@x"]
+)
+def test_what_a_spreadsheet_would_run_is_marked(cell: str) -> None:
+    assert arrow.without_formulas(pa.array([cell])).to_pylist() == [f"'{cell}"]
 
 
 def test_a_text_is_added_to_those_that_mean_a_missing_cell(tmp_path: Path) -> None:

@@ -9,11 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.columns.doubts import doubt_of_numbers, doubt_of_text
+from tabvae.columns.doubts import (
+    doubt_of_moments,
+    doubt_of_numbers,
+    doubt_of_text,
+    doubt_of_words,
+)
 from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reason_of_words
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
-from tabvae.values.arrow import NumberFormat
+from tabvae.values.arrow import Ints, NumberFormat
 from tabvae.values.notation import (
     FOUND,
     PLAIN,
@@ -71,6 +76,7 @@ class InferenceConfig:
     missing_words: tuple[str, ...] = (
         *("n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "(null)", "missing"),
         *("unknown", "not available", "-", "--", "---", ".", "#value!", "#div/0!", "#null!"),
+        *("#ref!", "#name?", "#num!", "n.a.", "n.d.", "not applicable", "no data", "nat"),
     )
 
 
@@ -264,7 +270,8 @@ def _infer_column(
     if len(observed) == 0:
         return replace(column, reason="all cells are missing")
     column = replace(column, distinct=int(pc.count_distinct(observed).as_py()))
-    inference = _Inference(column, observed, config, separators)
+    rows = np.flatnonzero(~np.asarray(missing))
+    inference = _Inference(column, observed, rows, config, separators)
     return inference.inferred() if asked is None else inference.as_asked(asked, datetime_format)
 
 
@@ -292,12 +299,14 @@ class _Inference:
     Attributes:
         column: what is known of it whatever its kind.
         observed: its cells that are not missing, at least one.
+        rows: in which they are.
         config: when they decide.
         separators: of its numbers, as far as they are given.
     """
 
     column: Column
     observed: pa.Array
+    rows: Ints
     config: InferenceConfig
     separators: Separators
 
@@ -346,7 +355,11 @@ class _Inference:
         texts = pc.utf8_trim_whitespace(texts)
         if not has_leading_zeros(texts) and (numeric := self._numeric(share)) is not None:
             return self._identifier_number(numeric)
-        return self._datetime(share) or replace(self._text(texts), doubt=doubt_of_text(texts))
+        if (moments := self._datetime(share)) is not None:
+            return moments
+        doubt = doubt_of_text(texts, self.rows, self.column.name)
+        doubt = doubt or doubt_of_words(texts, self.config.missing_words)
+        return replace(self._text(texts), doubt=doubt)
 
     def _boolean(self, texts: pa.Array) -> Column | None:
         words = {str(w).strip().lower() for w in pc.unique(texts.slice(0, 1000)).to_pylist()}
@@ -465,6 +478,8 @@ class _Inference:
             maximum=float(seconds[finite].max()),
             foreign=int((~finite).sum()),
         )
+        if datetime_format is not None:
+            column = replace(column, doubt=doubt_of_moments(seconds, datetime_format))
         shown_format = datetime_format or str(self.observed.type)
         return replace(column, reason=f"date or time, {shown_format}{_or_else(column)}")
 
