@@ -88,7 +88,8 @@ def _from_13(document: Document) -> Document:
 
 def _from_14(document: Document) -> Document:
     """Rules were equations, orders of two columns and dependencies of one. Separators of numbers
-    were always found; numbers had neither exponents of one form, nor digits but ASCII's."""
+    were always found; numbers had neither exponents of one form, nor digits but
+    ASCII's; categories had no order."""
     schema = document["schema"]
     rules = [_rule_from_14(rule) for rule in schema["rules"]]
     parameters = {**document["parameters"], "rules_at_least": None}
@@ -118,7 +119,7 @@ def _column_from_14(column: Document) -> Document:
     if numbers is not None:
         notation = {**asdict(PLAIN), **numbers["notation"]}
         numbers = {**numbers, "notation": notation, "scientific": ""}
-    return {**column, "numbers": numbers}
+    return {**column, "numbers": numbers, "order": []}
 
 
 _STEPS = (_from_11, _from_12, _from_13, _from_14)

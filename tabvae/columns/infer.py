@@ -15,6 +15,7 @@ from tabvae.columns.doubts import (
     doubt_of_text,
     doubt_of_words,
 )
+from tabvae.columns.scales import order_of
 from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reason_of_words
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
@@ -55,6 +56,7 @@ class InferenceConfig:
         cells_to_try: cells that each date format is tried on before whole columns are read.
         fewest_days_in_digits: distinct cells such as ``20240722`` from which on they are days: one
             number in thirty is one by chance.
+        most_ordered: words that a scale may have.
         missing_words: in small letters, that mean a missing cell among numbers or dates. In text,
             ``unknown`` may be an answer.
 
@@ -73,6 +75,7 @@ class InferenceConfig:
     fewest_rows_of_identifier: int = 20
     cells_to_try: int = 200
     fewest_days_in_digits: int = 5
+    most_ordered: int = 20
     missing_words: tuple[str, ...] = (
         *("n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "(null)", "missing"),
         *("unknown", "not available", "-", "--", "---", ".", "#value!", "#div/0!", "#null!"),
@@ -113,7 +116,10 @@ def infer_schema(
     for name, array in zip(table.column_names, table.columns, strict=True):
         asked = (kinds.get(name), formats.get(name))
         cells, signs = arrow.flat(array), separators.get(name, FOUND)
-        columns.append(infer_column(name, cells, array.type, na_values, *asked, config, signs))
+        column = infer_column(name, cells, array.type, na_values, *asked, config, signs)
+        if column.kind is ColumnKind.CATEGORICAL and not column.order:
+            column = replace(column, order=_stored_order(array, cells))
+        columns.append(column)
     for position, date_format in _settled_formats(columns).items():
         array = table.column(position)
         asked = (ColumnKind.DATETIME, date_format)
@@ -150,6 +156,15 @@ def _settled_formats(columns: list[Column]) -> dict[int, str]:
             if len(likely) == 1:
                 settled[position] = likely[0]
     return settled
+
+
+def _stored_order(array: pa.ChunkedArray, cells: pa.Array) -> tuple[str, ...]:
+    """The values of an ordered dictionary that occur, from the lowest on."""
+    if not (pa.types.is_dictionary(array.type) and array.type.ordered):
+        return ()
+    known = [arrow.to_text(chunk.dictionary).to_pylist() for chunk in array.chunks]
+    occurring = set(pc.unique(arrow.to_text(cells)).to_pylist())
+    return tuple(dict.fromkeys(v for part in known for v in part if v in occurring))
 
 
 def _settled_separators(
@@ -318,7 +333,7 @@ class _Inference:
     def as_asked(self, kind: ColumnKind, datetime_format: str | None) -> Column:
         """The column, of the kind that is asked for."""
         if kind is ColumnKind.CATEGORICAL:
-            return replace(self.column, kind=kind)
+            return self._categorical("asked for")
         if kind is ColumnKind.NUMERIC:
             column = self._numeric(share=0.0)
         elif datetime_format is not None:
@@ -346,7 +361,7 @@ class _Inference:
             return boolean
         if self.column.type.startswith("dictionary"):
             reason = "stored as a dictionary"
-            return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason)
+            return self._categorical(reason)
         if (day := self._day_in_digits(texts)) is not None:
             return day
         if arrow.is_number(observed.type):
@@ -487,14 +502,21 @@ class _Inference:
         rows, distinct = len(texts), self.column.distinct
         nearly_all_distinct = distinct > self.config.share_of_distinct * rows
         if rows < self.config.fewest_rows_of_identifier or not nearly_all_distinct:
-            reason = f"text with {distinct} distinct values"
-            return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason)
+            return self._categorical(f"text with {distinct} distinct values")
         words = pc.any(pc.match_substring_regex(texts, r"\s")).as_py()
         short = pc.max(pc.utf8_length(texts)).as_py() < TableLimits.longest_identifier
         if distinct == rows and short and not words:
             return replace(self.column, kind=ColumnKind.IDENTIFIER, reason="every cell distinct")
         reason = f"{100 * distinct / rows:.0f} % of the cells are distinct"
         return replace(self.column, kind=ColumnKind.TEXT, reason=reason)
+
+    def _categorical(self, reason: str) -> Column:
+        """A column of categories; of words that have an order, in it."""
+        order: tuple[str, ...] = ()
+        if self.column.distinct <= self.config.most_ordered:
+            order = order_of(pc.unique(arrow.to_text(self.observed)).to_pylist())
+        reason = f"{reason} that have an order" if order else reason
+        return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason, order=order)
 
 
 def _or_else(column: Column) -> str:

@@ -177,8 +177,13 @@ def _without_rare(
     column: Column, array: pa.Array, na_values: tuple[str, ...], min_count: int
 ) -> Column:
     present = array.filter(pa.array(~column.missing_mask(array, na_values)))
-    counts = np.asarray(pc.value_counts(present).field("counts"))
+    counted = pc.value_counts(present)
+    counts = np.asarray(counted.field("counts"))
     if (counts >= min_count).sum() < 2:  # One category alone is a constant.
         reason = f"fewer than two of its values occur {min_count} times"
-        return replace(column, kind=ColumnKind.IGNORED, reason=reason)
-    return replace(column, foreign=int(counts[counts < min_count].sum()))
+        return replace(column, kind=ColumnKind.IGNORED, reason=reason, order=())
+    kept = set(
+        arrow.to_text(counted.field("values").filter(pa.array(counts >= min_count))).to_pylist()
+    )
+    order = tuple(text for text in column.order if text in kept)
+    return replace(column, foreign=int(counts[counts < min_count].sum()), order=order)

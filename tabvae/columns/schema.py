@@ -96,6 +96,7 @@ class Column:
         datetime_format: how moments are written in a text column.
         rival_format: another that reads as many of its cells, as other moments.
         doubt: in which way its cells could be read wrongly, for people; see ``doubts``.
+        order: of categories that have one, their texts from the lowest on.
         constant: the only value of a constant column.
         pattern: of identifiers that are none of the table.
         minimum: smallest number or moment, in data units or seconds.
@@ -124,6 +125,7 @@ class Column:
     datetime_format: str | None = None
     rival_format: str | None = None
     doubt: str | None = None
+    order: tuple[str, ...] = ()
     constant: str | None = None
     pattern: IdentifierPattern | None = None
     minimum: float | None = None
@@ -136,6 +138,8 @@ class Column:
             raise ValueError(f"{len(self.missing_texts)} texts of missing cells")
         if not all(0 <= n <= TableLimits.most_rows for n in counts):
             raise ValueError("a number of cells that no table has")
+        if self.order and self.kind is not ColumnKind.CATEGORICAL:
+            raise ValueError(f"an order of the cells of a {self.kind} column")
         if (self.constant is None) is (self.kind is ColumnKind.CONSTANT):
             raise ValueError("a constant column without a value, or a value without one")
         length = 0 if self.pattern is None else len(self.pattern.first)
@@ -173,6 +177,7 @@ class Column:
         """Bytes of the longest text that it keeps."""
         first = None if self.pattern is None else self.pattern.first
         texts = (self.constant, self.missing_text, *self.missing_texts, first, self.doubt)
+        texts = (*texts, *self.order)
         return max(len((text or "").encode()) for text in texts)
 
     @property
