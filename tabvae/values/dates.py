@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -117,8 +118,13 @@ def _find(array: pa.Array, share: float, tried: int) -> list[str]:
     sample = array.take(pa.array(spread))
     if pc.mean(pc.cast(pc.match_substring_regex(sample, r"\d"), pa.int8())).as_py() < share:
         return []
-    known = dict.fromkeys((*DATETIME_FORMATS, *PERIOD_FORMATS, *_guessed(sample)))
-    likely = [f for f in known if share_read(sample, f) >= share / 2]
+    known = _best((*DATETIME_FORMATS, *PERIOD_FORMATS), array, sample, share)
+    return known or _best(_guessed(sample), array, sample, share)
+
+
+def _best(formats: Sequence[str], array: pa.Array, sample: pa.Array, share: float) -> list[str]:
+    """Of some formats."""
+    likely = [f for f in formats if share_read(sample, f) >= share / 2]
     seconds = {f: to_seconds(array, f) for f in likely}
     shares = {f: np.isfinite(read).mean() for f, read in seconds.items()}
     if not likely or max(shares.values()) < share:
