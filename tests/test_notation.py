@@ -110,6 +110,12 @@ def test_a_column_of_written_numbers_is_one_of_numbers(kind: str) -> None:
     assert back == cells
 
 
+def test_few_numbers_in_parentheses_are_read_among_plain_ones() -> None:
+    cells = [*(f"{i}.5" for i in range(90)), "(3.5)"]
+    column = infer_schema(pa.table({"x": cells}))["x"]
+    assert (column.foreign, column.minimum) == (0, -3.5)
+
+
 @pytest.mark.parametrize(
     "cells",
     [

@@ -426,11 +426,15 @@ class _Inference:
         if not arrow.is_text(self.observed.type):
             return plain
         texts, allowed = arrow.to_text(self.observed), self.separators.allow(PLAIN)
-        usual = allowed and np.isfinite(arrow.to_numbers(self.observed)).mean() >= share
-        if usual and not pc.any(pc.starts_with(pc.utf8_ltrim_whitespace(texts), "+")).as_py():
+        numbers = np.isfinite(arrow.to_numbers(self.observed)) if allowed else np.zeros(1)
+        signed = pc.any(pc.starts_with(pc.utf8_ltrim_whitespace(texts), "+")).as_py()
+        if numbers.all() and not signed:
             return plain
         found = find_notation(texts, share, NotationConfig(), self.separators, asked)
-        return found or (plain if allowed else None)
+        if found is None:
+            return plain if allowed else None
+        more = np.isfinite(arrow.to_numbers(self.observed, found[0])).mean() - numbers.mean()
+        return found if more > 0 or (signed and more == 0) else plain
 
     def _identifier_number(self, column: Column) -> Column:
         """A running number, or a distinct integer in a column called id, identifies rows."""
