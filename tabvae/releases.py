@@ -9,7 +9,7 @@ from tabvae.columns.arrays import Document
 from tabvae.rules.expression import quoted
 from tabvae.values.notation import PLAIN
 
-FORMAT = 15
+FORMAT = 16
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
@@ -87,15 +87,11 @@ def _from_13(document: Document) -> Document:
 
 
 def _from_14(document: Document) -> Document:
-    """Rules were equations, orders of two columns and dependencies of one. Separators of numbers
-    were always found; numbers had neither exponents of one form, nor digits but
-    ASCII's; categories had no order."""
+    """Rules were equations, orders of two columns and dependencies of one."""
     schema = document["schema"]
     rules = [_rule_from_14(rule) for rule in schema["rules"]]
     parameters = {**document["parameters"], "rules_at_least": None}
-    parameters = {**parameters, "decimal": [], "thousands": []}
-    columns = [_column_from_14(column) for column in schema["columns"]]
-    schema = {**schema, "rules": rules, "columns": columns}
+    schema = {**schema, "rules": rules}
     return {**document, "format": 15, "parameters": parameters, "schema": schema}
 
 
@@ -114,7 +110,17 @@ def _rule_from_14(rule: Document) -> Document:
     return {**rule, "share": 1.0}
 
 
-def _column_from_14(column: Document) -> Document:
+def _from_15(document: Document) -> Document:
+    """Separators of numbers were always found; numbers had neither exponents of one form, nor
+    digits but ASCII's; categories had no order."""
+    schema = document["schema"]
+    columns = [_column_from_15(column) for column in schema["columns"]]
+    parameters = {**document["parameters"], "decimal": [], "thousands": []}
+    schema = {**schema, "columns": columns}
+    return {**document, "format": 16, "parameters": parameters, "schema": schema}
+
+
+def _column_from_15(column: Document) -> Document:
     numbers = column["numbers"]
     if numbers is not None:
         notation = {**asdict(PLAIN), **numbers["notation"]}
@@ -122,4 +128,4 @@ def _column_from_14(column: Document) -> Document:
     return {**column, "numbers": numbers, "order": []}
 
 
-_STEPS = (_from_11, _from_12, _from_13, _from_14)
+_STEPS = (_from_11, _from_12, _from_13, _from_14, _from_15)
