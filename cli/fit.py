@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from .words import guarantee_in_words, leakage_in_words, rules_in_words, withhel
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from tabvae.columns.overrides import Overrides
     from tabvae.columns.schema import ColumnKind
     from tabvae.estimator import TabVAE
     from tabvae.files.reader import Loaded
@@ -86,12 +87,15 @@ def command(
     private = work.epsilon is not None
     if private and resume:
         raise ParameterError("--epsilon and --resume exclude each other", "fit again")
-    given, formats, rules = ({}, {}, ()) if private else read_schema(kinds, loaded.table)
     overrides = asdict(kinds)
+    given: dict[str, ColumnKind] = {}
+    rules: tuple[str, ...] = ()
+    if not private:
+        given, asked, rules = read_schema(kinds, loaded.table)
+        overrides |= asdict(asked)
     del overrides["schema"]
     overrides["rules"] = (*kinds.rules, *rules)
     overrides["find_rules"] = not overrides.pop("no_rules")
-    overrides["datetime"] = (*kinds.datetime, *(f"{name}={f}" for name, f in formats.items()))
     model = TabVAE(
         **asdict(family),
         **asdict(work),
@@ -147,9 +151,9 @@ def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str
 
 def read_schema(
     asked: options.Kinds, table: pa.Table
-) -> tuple[dict[str, ColumnKind], dict[str, str], tuple[str, ...]]:
-    """The kinds in a schema file, the datetime formats in it of columns of ``table`` that no option
-    names, and its rules.
+) -> tuple[dict[str, ColumnKind], Overrides, tuple[str, ...]]:
+    """The kinds in a schema file; what options say, and, of columns of ``table`` that none names,
+    the formats and separators in that file; and its rules.
 
     Raises:
         SchemaError: the file cannot be read, or is no schema.
@@ -159,18 +163,27 @@ def read_schema(
         formats_from_json,
         kinds_from_json,
         rules_from_json,
+        separators_from_json,
     )
     from tabvae.values.arrow import is_moment
 
+    said = {field.name: getattr(asked, field.name) for field in fields(Overrides)}
+    options_ = Overrides(**said)
     if asked.schema is None:
-        return {}, {}, ()
+        return {}, options_, ()
     text = text_of(asked.schema)
-    options_ = Overrides(asked.categorical, asked.numeric, asked.datetime, asked.ignore)
     named = options_.kinds(table.column_names)
-    written = {field.name for field in table.schema if not is_moment(field.type)}
-    formats = formats_from_json(text)
-    formats = {name: formats[name] for name in formats if name in written and name not in named}
-    return kinds_from_json(text), formats, rules_from_json(text)
+    written = {f.name for f in table.schema if not is_moment(f.type) and f.name not in named}
+    formats, signs = formats_from_json(text), separators_from_json(text)
+    dates = [f"{name}={f}" for name, f in formats.items() if name in written]
+    numbers = [(name, one) for name, one in signs.items() if name in written]
+    asked_for = replace(
+        options_,
+        datetime=(*options_.datetime, *dates),
+        decimal=(*options_.decimal, *(f"{name}={one.decimal}" for name, one in numbers)),
+        thousands=(*options_.thousands, *(f"{name}={one.thousands}" for name, one in numbers)),
+    )
+    return kinds_from_json(text), asked_for, rules_from_json(text)
 
 
 def read_public(asked: options.Kinds) -> dict[str, Any] | None:

@@ -48,20 +48,18 @@ def command(
                 show_card(Console(markup=False, emoji=False), model)
         return
     from tabvae.columns.infer import infer_schema
-    from tabvae.columns.overrides import Overrides
     from tabvae.columns.relations import RuleSearch, judged, with_rules
     from tabvae.values.arrow import DEFAULT_NA_VALUES
 
     from .fit import read_schema
 
     loaded = read_files([file], reading)
-    asked = Overrides(kinds.categorical, kinds.numeric, kinds.datetime, kinds.ignore)
     names = loaded.table.column_names
-    kinds_given, formats_given, rules_given = read_schema(kinds, loaded.table)
+    kinds_given, asked, rules_given = read_schema(kinds, loaded.table)
     given = {**kinds_given, **asked.kinds(names)}
-    formats = {**formats_given, **asked.formats(names)}
     na_values = reading.na_values(DEFAULT_NA_VALUES)
-    inferred = infer_schema(loaded.table, na_values, given, formats)
+    formats, separators = asked.formats(names), asked.separators(names)
+    inferred = infer_schema(loaded.table, na_values, given, formats, separators=separators)
     rules = RuleSearch((*kinds.rules, *rules_given), not kinds.no_rules, kinds.rules_at_least)
     schema = with_rules(inferred, loaded.table, na_values, rules)
     found = judged(schema, loaded.table, na_values)

@@ -65,6 +65,8 @@ class Kinds:
     numeric: tuple[str, ...]
     datetime: tuple[str, ...]
     ignore: tuple[str, ...]
+    decimal: tuple[str, ...]
+    thousands: tuple[str, ...]
     schema: str | None
     rules: tuple[str, ...]
     no_rules: bool
@@ -194,6 +196,19 @@ kind_options = _bundle(
         help="COL holds dates or times, in FORMAT if given, such as day=%d/%m/%Y.",
     ),
     click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
+    click.option(
+        "--decimal",
+        metavar="[COL=]CHAR",
+        multiple=True,
+        help="Between whole and fraction of numbers, such as ',', or of those in COL. Found by "
+        "default.",
+    ),
+    click.option(
+        "--thousands",
+        metavar="[COL=]CHAR",
+        multiple=True,
+        help="Between groups of three digits; '' for none. Found by default.",
+    ),
     click.option(
         "--schema",
         metavar="FILE",

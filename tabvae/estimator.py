@@ -67,6 +67,8 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
     numeric: tuple[str, ...] = ()
     datetime: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    decimal: tuple[str, ...] = ()
+    thousands: tuple[str, ...] = ()
     na_values: tuple[str, ...] | None = None
     min_count: int = 1
     memorise: bool = False
@@ -276,7 +278,9 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
                 run.
         """
         own, settings = self._checked(), self.settings()
-        asked = Overrides(own.categorical, own.numeric, own.datetime, own.ignore)
+        asked = Overrides(
+            *(own.categorical, own.numeric, own.datetime), *(own.ignore, own.decimal, own.thousands)
+        )
         na_values = DEFAULT_NA_VALUES if own.na_values is None else own.na_values
         names = table.column_names
         given = {**(kinds or {}), **asked.kinds(names)}
@@ -287,8 +291,9 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             )
         else:
             rules = RuleSearch(own.rules, own.find_rules, own.rules_at_least)
+            signs = asked.separators(names)
             self.fitted_ = fit(
-                table, settings, na_values, given, formats, progress, checkpoint, rules
+                table, settings, na_values, given, formats, progress, checkpoint, rules, signs
             )
         # Of the file that an earlier table came from nothing holds any more.
         self.source_: Source | None = None
@@ -327,8 +332,9 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
                 if getattr(own, name) is not None:
                     raise ParameterError(f"{name} is of fits with epsilon", "--epsilon 3")
             return None
-        if own.rules:
-            raise ParameterError("epsilon and rules exclude each other", "leave one out")
+        for name in ("rules", "decimal", "thousands"):
+            if getattr(own, name):
+                raise ParameterError(f"epsilon and {name} exclude each other", "leave one out")
         delta = DELTA if own.delta is None else own.delta
         return Privacy(own.epsilon, delta, own.unit, public_columns(own.public or {}))
 
@@ -412,6 +418,12 @@ class TabVAE(TransformerMixin, BaseTabVAE):  # type: ignore[misc]
         datetime: columns that hold dates or times, as ``name`` or ``name=format``, such as
             ``day=%d/%m/%Y``.
         ignore: columns to carry through and not to model.
+        decimal: between whole and fraction of the numbers of a table of text, such as ``,``, or of
+            one column, as ``name=,``; without it, it is found.
+        thousands: the same between groups of three digits; empty for none.
+        decimal: between whole and fraction of the numbers of a table of text, such as ``,``, or of
+            one column, as ``name=,``; without it, it is found.
+        thousands: the same between groups of three digits; empty for none.
         na_values: texts that mean a missing cell; ``None`` for the usual ones.
         min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
         rules: between columns, such as ``total = price * quantity``, ``begin <= end`` or

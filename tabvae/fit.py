@@ -39,6 +39,7 @@ from tabvae.training.config import Plan, Settings, hold_out
 from tabvae.training.parallel import Progress, Step, team_for, train
 from tabvae.training.state import Point, Record
 from tabvae.values.arrow import DEFAULT_NA_VALUES
+from tabvae.values.notation import Separators
 
 LOG = logging.getLogger("tabvae")
 
@@ -52,6 +53,7 @@ def fit(
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
     rules: RuleSearch = RuleSearch(),
+    separators: Mapping[str, Separators] | None = None,
 ) -> Model:
     """Learn a table.
 
@@ -64,6 +66,7 @@ def fit(
         progress: called several times while training.
         checkpoint: keeps the state of training, and brings back that of an earlier run.
         rules: between columns, that are given or looked for.
+        separators: of numbers that are given, per column.
 
     Raises:
         ParameterError: a rule is none.
@@ -72,7 +75,7 @@ def fit(
             no rule of it.
     """
     axis, min_count = settings.objective.axis, settings.min_count
-    schema = describe(table, na_values, kinds, formats, settings.grid, min_count)
+    schema = describe(table, na_values, kinds, formats, settings.grid, min_count, separators)
     rows, width, modelled = table.num_rows, len(schema.columns), len(schema.modelled)
     LOG.info("table: %d rows, %d columns, %d of them modelled", rows, width, modelled)
     codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)

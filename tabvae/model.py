@@ -202,8 +202,8 @@ class Model:
             name: of the column.
 
         Returns:
-            A column ``name=value`` for each value, the most frequent first; rare values of a column
-            with more than 256 share the last.
+            A column ``name=value`` for each value, in their order if they have one, else the most
+            frequent first; rare values of a column with more than 256 share the last.
 
         Raises:
             SchemaError: there is no such column, or it holds no categories.

@@ -9,7 +9,7 @@ from tabvae.columns.arrays import Document
 from tabvae.rules.expression import quoted
 from tabvae.values.notation import PLAIN
 
-FORMAT = 16
+FORMAT = 15
 """Of the files that this release writes."""
 OLDEST = 11
 """That were released; earlier ones are refused."""
@@ -87,15 +87,23 @@ def _from_13(document: Document) -> Document:
 
 
 def _from_14(document: Document) -> Document:
-    """Rules were equations, orders of two columns and dependencies of one; no model promised
-    anything of single rows."""
+    """Rules were equations, orders of two columns and dependencies of one. Separators of numbers
+    were always found. Neither was a frame remembered nor anything promised of single rows."""
     schema = document["schema"]
-    rules = [_rule_from_14(rule) for rule in schema["rules"]]
-    asked = {"epsilon": None, "delta": None, "unit": None, "public": None}
-    parameters = {**document["parameters"], "rules_at_least": None, **asked}
-    schema = {**schema, "rules": rules}
-    changed = {"format": 15, "parameters": parameters, "schema": schema, "privacy": None}
-    return {**document, **changed}
+    changed = {
+        "columns": [_column_from_14(column) for column in schema["columns"]],
+        "rules": [_rule_from_14(rule) for rule in schema["rules"]],
+    }
+    asked = dict.fromkeys(("rules_at_least", "epsilon", "delta", "unit", "public"))
+    parameters = {**document["parameters"], **asked, "decimal": [], "thousands": []}
+    return {
+        **document,
+        "format": 15,
+        "parameters": parameters,
+        "schema": {**schema, **changed},
+        "frame": None,
+        "privacy": None,
+    }
 
 
 def _rule_from_14(rule: Document) -> Document:
@@ -113,12 +121,14 @@ def _rule_from_14(rule: Document) -> Document:
     return {**rule, "share": 1.0}
 
 
-def _from_15(document: Document) -> Document:
-    """Dictionaries had no order, and no frame was remembered."""
-    schema = document["schema"]
-    columns = [{**column, "levels": []} for column in schema["columns"]]
-    schema = {**schema, "columns": columns}
-    return {**document, "format": 16, "schema": schema, "frame": None}
+def _column_from_14(column: Document) -> Document:
+    """Numbers had neither exponents of one form nor digits but ASCII's; dictionaries and categories
+    had no order."""
+    numbers = column["numbers"]
+    if numbers is not None:
+        notation = {**asdict(PLAIN), **numbers["notation"]}
+        numbers = {**numbers, "notation": notation, "scientific": ""}
+    return {**column, "numbers": numbers, "levels": [], "order": []}
 
 
-_STEPS = (_from_11, _from_12, _from_13, _from_14, _from_15)
+_STEPS = (_from_11, _from_12, _from_13, _from_14)

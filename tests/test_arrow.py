@@ -117,7 +117,8 @@ def test_what_does_not_read_what_it_writes_is_no_format(text: str) -> None:
 
 
 def test_every_known_format_is_one() -> None:
-    assert all(dates.is_datetime_format(f) for f in dates.DATETIME_FORMATS)
+    known = (*dates.DATETIME_FORMATS, *dates.PERIOD_FORMATS, *arrow.EPOCHS)
+    assert all(dates.is_datetime_format(f) for f in known)
 
 
 MOMENTS = pd.date_range("2023-01-05 03:04:05.678", periods=60, freq="9D7h3min1003ms")
@@ -137,7 +138,27 @@ WRITTEN = {
     "two digits of a year": ("%d.%m.%y", lambda m: f"{m:%d.%m.%y}"),
     "before and after noon": ("%m/%d/%Y %I:%M %p", lambda m: f"{m:%m/%d/%Y %I:%M %p}"),
     "an offset": ("%Y-%m-%dT%H:%M:%S+02:00", lambda m: f"{m:%Y-%m-%dT%H:%M:%S}+02:00"),
+    "an offset without a colon": (
+        "%Y-%m-%d %H:%M:%S -0330",
+        lambda m: f"{m:%Y-%m-%d %H:%M:%S} -0330",
+    ),
+    "UTC": ("%Y-%m-%d %H:%M UTC", lambda m: f"{m:%Y-%m-%d %H:%M} UTC"),
     "months": ("%b %Y", lambda m: f"{m:%b %Y}"),
+    "months of two digits of a year": ("%b-%y", lambda m: f"{m:%b-%y}"),
+    "weeks": ("%G-W%V", lambda m: f"{m:%G-W%V}"),
+    "days of weeks": ("%G-W%V-%u", lambda m: f"{m:%G-W%V-%u}"),
+    "quarters": ("%Y-Q%q", lambda m: f"{m.year}-Q{m.quarter}"),
+    "quarters first": ("Q%q %Y", lambda m: f"Q{m.quarter} {m.year}"),
+    "quarters side by side with years": ("%YQ%q", lambda m: f"{m.year}Q{m.quarter}"),
+    "all digits side by side": ("%Y%m%dT%H%M%S", lambda m: f"{m:%Y%m%dT%H%M%S}"),
+    "weekdays": ("%A, %-d %B %Y", lambda m: f"{m:%A}, {m.day} {m:%B %Y}"),
+    "as in mail": ("%a, %d %b %Y %H:%M:%S GMT", lambda m: f"{m:%a, %d %b %Y %H:%M:%S} GMT"),
+    "points and blanks": ("%-d. %-m. %Y", lambda m: f"{m.day}. {m.month}. {m.year}"),
+    "as an American spreadsheet": (
+        "%-m/%-d/%y %-I:%M %p",
+        lambda m: f"{m.month}/{m.day}/{m:%y} {(m.hour - 1) % 12 + 1}:{m:%M %p}",
+    ),
+    "months by name first": ("%b %-d %Y", lambda m: f"{m:%b} {m.day} {m.year}"),
 }
 
 
@@ -152,6 +173,54 @@ def test_a_date_is_read_and_written_as_its_column_has_it(kind: str) -> None:
     assert np.isfinite(seconds).all()
     assert arrow.from_seconds(seconds, pa.string(), column.datetime_format).equals(texts)
     assert dates.is_datetime_format(expected)
+
+
+def test_offsets_of_several_zones_are_read_as_one_time_and_one_that_occurs_is_written() -> None:
+    zones = ["+01:00", "+02:00", "+01:00", "Z", "-0330"]
+    ahead = pd.to_timedelta([60, 120, 60, 0, -210], "min")
+    moments = MOMENTS.floor("s")
+    texts = pa.array(
+        [f"{m + ahead[i % 5]:%Y-%m-%dT%H:%M:%S}{zones[i % 5]}" for i, m in enumerate(moments)]
+    )
+    (column,) = infer_schema(pa.table({"x": texts})).columns
+    assert column.datetime_format == "%Y-%m-%dT%H:%M:%S%z{+01:00}"
+    seconds = column.values(texts)
+    np.testing.assert_array_equal(seconds, (moments - pd.Timestamp(0)).total_seconds())
+    written = arrow.from_seconds(seconds, pa.string(), column.datetime_format)
+    assert all(text.endswith("+01:00") for text in written.to_pylist())
+    np.testing.assert_array_equal(column.values(written), seconds)
+
+
+@pytest.mark.parametrize(
+    ("cells", "asked", "expected"),
+    [
+        (["1704067200", "1704153600", "1704240000"], "epoch", "epoch"),
+        (["1704067200000", "1704153600500", "1704240000000"], "epoch-ms", "epoch-ms"),
+        ([1704067200, 1704153600, 1704240000], "epoch", "epoch"),
+        ([1704067200.5, 1704153600.0, 1704240000.0], "epoch", "epoch"),
+        (["2024-01-01T10:00Z", "2024-01-02T10:00+01:00", "2024-01-01T10:30Z"],
+         "%Y-%m-%dT%H:%M%z", "%Y-%m-%dT%H:%M%z{Z}"),
+        (["10:00 +0100", "11:00 +0100", "11:30 +0100"], "%H:%M %z", "%H:%M +0100"),
+    ],
+)  # fmt: skip
+def test_a_format_that_is_asked_for_is_written_back(
+    cells: list[object], asked: str, expected: str
+) -> None:
+    table = pa.table({"x": cells})
+    formats = {"x": asked}
+    (column,) = infer_schema(table, kinds={"x": ColumnKind.DATETIME}, formats=formats).columns
+    assert (column.kind, column.datetime_format) == (ColumnKind.DATETIME, expected)
+    seconds = column.values(arrow.flat(table["x"]))
+    assert 1704067200 <= seconds.max() < 1704240001 or seconds.max() < 0
+    back = arrow.from_seconds(seconds, table["x"].type, column.datetime_format)
+    np.testing.assert_array_equal(column.values(back), seconds)
+    if asked.startswith("epoch"):
+        assert back.to_pylist() == cells
+
+
+def test_numbers_since_1970_are_no_moments_unless_asked_for() -> None:
+    table = pa.table({"x": ["1704067200", "1704153600", "1704240000"] * 9})
+    assert infer_schema(table)["x"].kind is ColumnKind.NUMERIC
 
 
 def test_digits_that_are_no_days_are_numbers() -> None:

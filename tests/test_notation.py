@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +20,25 @@ from tabvae.errors import TabVAEWarning
 from tabvae.values import arrow
 from tabvae.values.notation import _SEPARATORS, MINUS, PLAIN, Notation, find_notation
 
-from .helpers import tabvae
+from .helpers import assert_one_line_error, tabvae
 
 NOTATIONS = st.builds(
-    lambda affix, separators, minus: Notation(*affix, *separators, minus),
+    lambda affix, separators, signs, **others: Notation(*affix, *separators, **signs, **others),
     st.sampled_from(
         [("", ""), ("$", ""), ("US$", ""), ("€ ", ""), ("CHF ", ""), ("", "%"), ("", " €"),
          ("", "\u00a0kg"), ("", "cm"), ("", " years"), ("", " °C")]
     ),
     st.sampled_from(_SEPARATORS),
-    st.sampled_from(["-", MINUS, "("]),
+    st.just({"minus": "("})
+    | st.fixed_dictionaries(
+        {
+            "minus": st.sampled_from(["-", MINUS]),
+            "sign": st.sampled_from(["front", "within", "behind"]),
+            "plus": st.booleans(),
+        }
+    ),
+    group=st.sampled_from([2, 3]),
+    digits=st.sampled_from(["0", "٠", "०", "\uff10"]),
 )  # fmt: skip
 NUMBERS = st.lists(
     st.decimals(-(10**9), 10**9, places=2, allow_nan=False), min_size=20, max_size=40, unique=True
@@ -70,6 +80,20 @@ CASES = {
     "blanks that do not break": (["1\u00a0234,5", "12,0", "0,5"], [1234.5, 12, 0.5]),
     "a unit": (["12 cm", "13.5 cm", "9 cm"], [12, 13.5, 9]),
     "a word": (["12 years", "3 years", "1 years"], [12, 3, 1]),
+    "a word for one": (["2 days", "1 day", "31 days"], [2, 1, 31]),
+    "a dollar before the sign": (["$-5", "$10", "$-2.5"], [-5, 10, -2.5]),
+    "a sign at the end": (["5-", "7", "12-"], [-5, 7, -12]),
+    "plus signs": (["+5", "-3", "+2"], [5, -3, 2]),
+    "lakhs": (["12,34,567", "5,000", "99"], [1234567, 5000, 99]),
+    "Arabic digits": (["١٬٢٣٤٫٥", "٧", "٠٫٢٥"], [1234.5, 7, 0.25]),
+    "Arabic thousands": (["١٬٢٣٤", "٧٥", "٩٬٠٠٠"], [1234, 75, 9000]),
+    "Devanagari digits": (["१२", "३४.५", "५"], [12, 34.5, 5]),
+    "full-width digits": (["１２", "３．５", "７"], [12, 3.5, 7]),
+    "hexadecimal digits": (["0x1F", "0xA0", "0x07"], [31, 160, 7]),
+    "small hexadecimal digits": (["0x1f", "0xa0", "0x1a0"], [31, 160, 416]),
+    "exponents": (["1.20E+05", "3.40E-10", "5.00E+03"], [1.2e5, 3.4e-10, 5e3]),
+    "short exponents": (["1.25e5", "3.4e-3", "5e0"], [1.25e5, 3.4e-3, 5]),
+    "exponents with decimal commas": (["1,25e5", "3,4e-3", "5e0"], [1.25e5, 3.4e-3, 5]),
 }
 
 
@@ -83,6 +107,13 @@ def test_a_column_of_written_numbers_is_one_of_numbers(kind: str) -> None:
     np.testing.assert_allclose(column.values(pa.array(cells)), numbers)
     back = column.numbers.write(np.array(numbers, dtype=float))
     np.testing.assert_allclose(column.values(pa.array(back)), numbers)
+    assert back == cells
+
+
+def test_few_numbers_in_parentheses_are_read_among_plain_ones() -> None:
+    cells = [*(f"{i}.5" for i in range(90)), "(3.5)"]
+    column = infer_schema(pa.table({"x": cells}))["x"]
+    assert (column.foreign, column.minimum) == (0, -3.5)
 
 
 @pytest.mark.parametrize(
@@ -97,6 +128,13 @@ def test_a_column_of_written_numbers_is_one_of_numbers(kind: str) -> None:
         ["1,2,3", "4,5", "6,7,8"],
         ["low", "high", "mid"],
         ["$x", "$y", "$z"],
+        ["10 Main", "12 Main", "7 Main"],
+        ["10 main", "12 oak", "7 main"],
+        ["0x1F", "0xA0", "A0"],
+        ["0xdeadbeefdeadbeef", "0x0123456789abcdef", "0xfedcba9876543210"],
+        ["1F", "A0", "07"],
+        ["--5", "-+3", "4"],
+        ["5 kg", "500 g", "2 kg"],
     ],
 )
 def test_codes_are_no_numbers(cells: list[str]) -> None:
@@ -104,12 +142,73 @@ def test_codes_are_no_numbers(cells: list[str]) -> None:
     assert column.kind is not ColumnKind.NUMERIC
 
 
-def test_a_comma_that_may_be_either_is_told() -> None:
-    table = pa.table({"x": ["1,234", "2,500", "7,125"] * 20, "y": list("abc") * 20})
-    (column, _) = infer_schema(table).columns
-    assert column.doubt is not None
-    with pytest.warns(TabVAEWarning, match="'x': read with thousands by ','; with decimals by ','"):
+EITHER = ["1,234", "2,500", "7,125"] * 20
+
+
+def test_a_comma_that_may_be_either_is_told_with_the_option_that_decides(tmp_path: Path) -> None:
+    table = pa.table({"x": EITHER, "y": list("abc") * 20})
+    with pytest.warns(TabVAEWarning, match="'x': thousands by ','; if decimals by ',' is meant"):
         infer_schema(table).warn_of_doubts()
+    pd.DataFrame(table.to_pydict()).to_csv(tmp_path / "a.csv", index=False)
+    unsure = tabvae(tmp_path, "inspect", "a.csv", "--json").out
+    option = re.search(r"--decimal '(x=,)'", json.loads(unsure)["columns"][0]["doubt"])
+    assert option is not None
+    sure = tabvae(tmp_path, "inspect", "a.csv", "--json", "--decimal", option[1])
+    column = json.loads(sure.out)["columns"][0]
+    assert (column["doubt"], column["minimum"]) == (None, 1.234)
+    (tmp_path / "s.json").write_text(sure.out)
+    again = tabvae(tmp_path, "inspect", "a.csv", "--json", "--schema", "s.json")
+    assert json.loads(again.out)["columns"][0] == column
+
+
+@pytest.mark.parametrize(
+    ("options", "least"),
+    [
+        (("--decimal", ","), 1.234),
+        (("--decimal", "."), 1234),
+        (("--thousands", ","), 1234),
+        (("--thousands", ""), 1.234),
+        (("--decimal", "x=,", "--decimal", "."), 1.234),
+        (("--decimal", ",", "--thousands", "."), 1.234),
+    ],
+)
+def test_separators_are_those_that_are_given(
+    tmp_path: Path, options: tuple[str, ...], least: float
+) -> None:
+    frame = pd.DataFrame({"x": EITHER, "n": range(60), "y": list("abc") * 20})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    shown = json.loads(tabvae(tmp_path, "inspect", "a.csv", "--json", *options).out)
+    x, n, y = shown["columns"]
+    assert (x["minimum"], x["doubt"]) == (least, None)
+    assert (n["kind"], y["kind"]) == ("identifier", "categorical")
+
+
+@pytest.mark.parametrize(
+    ("other", "least"),
+    [("0,5", 1.234), ("0.5", 1234), ("1.234.567,8", 1.234), ("a", 1234)],
+)
+def test_a_sign_that_may_be_either_is_read_as_in_other_columns(other: str, least: float) -> None:
+    cells = [*EITHER[:-1], ""]
+    column, _ = infer_schema(pa.table({"x": cells, "y": [other, "12"] * 30})).columns
+    assert column.minimum == least
+    assert (column.doubt is None) == (other != "a")
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--decimal", "x"), 2, "no numbers are written with decimal 'x'"),
+        (("--decimal", ",", "--thousands", ","), 2, "decimal ',' and thousands ','"),
+        (("--decimal", ",", "--decimal", "."), 1, "the table has two signs for --decimal"),
+        (("--decimal", "y=,"), 1, "column 'y' cannot be numeric"),
+        (("--thousands", "z=,"), 1, "no column 'z'"),
+    ],
+)
+def test_separators_of_no_numbers_are_refused(
+    tmp_path: Path, options: tuple[str, ...], code: int, words: str
+) -> None:
+    (tmp_path / "a.csv").write_text("x,y\n1,a\n2,b\n3,a\n")
+    assert_one_line_error(tabvae(tmp_path, "inspect", "a.csv", *options), code, words)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +221,13 @@ def test_a_comma_that_may_be_either_is_told() -> None:
         {"before": "5"},
         {"after": "\n"},
         {"before": "€" * 40},
+        {"one": "-"},
+        {"minus": "(", "plus": True},
+        {"sign": "above"},
+        {"group": 4},
+        {"digits": "1"},
+        {"digits": "ab"},
+        {"width": 99},
     ],
 )
 def test_what_is_no_notation_is_refused(wrong: dict[str, str]) -> None:
@@ -223,7 +329,47 @@ def test_text_that_is_mostly_numbers_is_told_without_a_cell() -> None:
     table = pa.table({"x": [*map(str, range(2, 300, 3)), *["Anna", "Ben", "Carl"] * 5]})
     with pytest.warns(TabVAEWarning, match="'x': 87 % of its cells are numbers, 15 are not"):
         infer_schema(table).warn_of_doubts()
-    assert "Anna" not in str(infer_schema(table)["x"].doubt)
+    doubt = str(infer_schema(table)["x"].doubt)
+    assert "(rows 101, 102, 103, ...)" in doubt
+    assert "Anna" not in doubt
+
+
+def test_text_that_is_mostly_amounts_is_told_with_the_rows_of_the_table() -> None:
+    amounts = [f"${7 * i:,}" for i in range(100, 180)]
+    table = pa.table({"x": ["", "see note", *amounts, "", "call", *["n.v."] * 9]})
+    doubt = str(infer_schema(table)["x"].doubt)
+    assert doubt.startswith("88 % of its cells are numbers, 11 are not (rows 2, 84, 85, ...)")
+    assert "--numeric 'x'" in doubt
+
+
+@pytest.mark.parametrize("day", ["1900-01-01", "9999-12-31"])
+def test_a_day_far_from_all_others_may_mean_a_missing_cell(tmp_path: Path, day: str) -> None:
+    days = [f"2024-0{1 + i % 9}-{1 + i % 28:02}" for i in range(60)]
+    for cells, doubted in (([*days, day, day], True), ([*days, day], False), (days, False)):
+        column = infer_schema(pa.table({"x": cells}))["x"]
+        assert column.kind is ColumnKind.DATETIME
+        assert (f"--na-add '{day}'" in str(column.doubt)) == doubted
+    pd.DataFrame({"x": [*days, day, day], "y": range(62)}).to_csv(tmp_path / "a.csv", index=False)
+    said = json.loads(tabvae(tmp_path, "inspect", "a.csv", "--json", "--na-add", day).out)
+    assert (said["columns"][0]["missing"], said["columns"][0]["doubt"]) == (2, None)
+
+
+def test_the_commonest_text_may_mean_a_missing_cell() -> None:
+    few, many = ["unknown"] * 5 + ["red"] * 20, ["unknown"] * 30 + ["red"] * 20
+    doubts = [infer_schema(pa.table({"x": [*c, "blue"]}))["x"].doubt for c in (few, many)]
+    assert doubts == [None, "'unknown' in 30 cells may mean a missing cell: --na-add 'unknown'"]
+
+
+@pytest.mark.parametrize("cell", ["-$5", "+1.234,50 €", "-61.7%", "$-5", "-12 kg", "−5", "+5"])
+def test_numbers_as_people_write_them_are_no_formulas(cell: str) -> None:
+    assert arrow.without_formulas(pa.array([cell])).to_pylist() == [cell]
+
+
+@pytest.mark.parametrize(
+    "cell", ["-A1", "+1-2", "-5+cmd|' /C calc'!A0", "-", "=5", "-SUM(1)", "@x"]
+)
+def test_what_a_spreadsheet_would_run_is_marked(cell: str) -> None:
+    assert arrow.without_formulas(pa.array([cell])).to_pylist() == [f"'{cell}"]
 
 
 def test_a_text_is_added_to_those_that_mean_a_missing_cell(tmp_path: Path) -> None:
@@ -235,3 +381,15 @@ def test_a_text_is_added_to_those_that_mean_a_missing_cell(tmp_path: Path) -> No
     assert [age["missing"] for age in ages] == [1, 3]
     assert "--na-add -999" in ages[0]["doubt"]
     assert ages[1]["doubt"] is None
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_follows_from_a_rule_is_written_in_the_notation_of_its_column() -> None:
+    fees = {"Oslo": "$1,200", "Rome": "$900", "Bern": "$12,500"}
+    cities = np.random.default_rng(0).choice(list(fees), 120)
+    frame = pd.DataFrame({"city": cities, "fee": [fees[city] for city in cities]})
+    frame["size"] = np.arange(120) % 17
+    gaps = frame.copy()
+    gaps.loc[::9, "fee"] = None
+    model = TabVAE(effort="fast", rules=("city -> fee",)).fit(gaps)
+    pd.testing.assert_frame_equal(model.impute(gaps), frame)

@@ -290,7 +290,10 @@ def _quantile_groups(values: Floats, wanted: int, rows_per_bin: int) -> list[Flo
 
 @dataclass(frozen=True)
 class CategoricalBins:
-    """Categories by falling frequency; the last bin pools the rare ones when there are many.
+    """Categories in their order, or by falling frequency; the last bin pools the rare ones when
+    there are many.
+
+    Trees split categories by the numbers of their bins, so an order helps them.
 
     Attributes:
         vocabulary: the text of every category.
@@ -324,9 +327,11 @@ class CategoricalBins:
             raise ValueError("a category comes twice")
 
     @classmethod
-    def fit(cls, texts: pa.Array, most: int, min_count: int = 1) -> CategoricalBins:
+    def fit(
+        cls, texts: pa.Array, most: int, min_count: int = 1, order: tuple[str, ...] = ()
+    ) -> CategoricalBins:
         """Collect the categories that occur ``min_count`` times in ``texts``, which has no nulls;
-        at most ``most`` bins."""
+        at most ``most`` bins, in ``order`` if none is pooled."""
         counted = pc.value_counts(texts)
         pairs = sorted(
             zip(
@@ -337,6 +342,9 @@ class CategoricalBins:
             key=lambda pair: (-pair[1], pair[0]),
         )
         pairs = [pair for pair in pairs if pair[1] >= min_count]
+        if len(pairs) <= most:
+            place = {text: i for i, text in enumerate(order)}
+            pairs.sort(key=lambda pair: place.get(pair[0], len(place)))
         vocabulary = tuple(str(text) for text, _ in pairs)
         return cls(vocabulary, tuple(int(c) for _, c in pairs), min(len(vocabulary), most))
 

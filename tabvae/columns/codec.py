@@ -162,7 +162,7 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             fewest = self.config.fewest_bins
             most = self.max_bins or int(np.clip(np.sqrt(len(array)), fewest, room))
             return ContinuousBins.fit(values, most, self.axis)
-        return CategoricalBins.fit(column.texts(present), room, self.min_count)
+        return CategoricalBins.fit(column.texts(present), room, self.min_count, column.order)
 
     def transform(self, table: pa.Table) -> Codes:
         """Encode the modelled columns of ``table``, whatever its column order.

@@ -11,6 +11,7 @@ from tabvae.columns.images import grid_of, is_cell
 from tabvae.columns.infer import infer_schema
 from tabvae.columns.privacy import generalised
 from tabvae.columns.schema import ColumnKind, Schema
+from tabvae.values.notation import Separators
 
 
 def describe(
@@ -20,6 +21,7 @@ def describe(
     formats: Mapping[str, str] | None = None,
     grid: tuple[int, int, int] | None = None,
     min_count: int = 1,
+    separators: Mapping[str, Separators] | None = None,
 ) -> Schema:
     """The schema of a table that is to be learned.
 
@@ -30,6 +32,7 @@ def describe(
         formats: datetime formats that are given.
         grid: height, width and channels, where the columns of numbers are cells of a grid.
         min_count: cells that stand behind every number and category that is kept.
+        separators: of numbers that are given.
 
     Raises:
         DataError: the table is too small, nothing in it can be modelled, or it has another number
@@ -42,7 +45,7 @@ def describe(
     >>> [column.kind.value for column in describe(table, (), grid=(1, 2, 1)).columns]
     ['numeric', 'numeric']
     """
-    schema = infer_schema(table, na_values, kinds, formats)
+    schema = infer_schema(table, na_values, kinds, formats, separators=separators)
     if grid is not None:
         schema = _as_numbers(schema, table, na_values)
         grid_of(schema, grid)

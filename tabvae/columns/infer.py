@@ -9,13 +9,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from tabvae.columns.doubts import doubt_of_numbers, doubt_of_text
+from tabvae.columns.doubts import (
+    doubt_of_moments,
+    doubt_of_numbers,
+    doubt_of_text,
+    doubt_of_words,
+)
+from tabvae.columns.scales import order_of
 from tabvae.columns.schema import Column, ColumnKind, Schema, TableLimits, reason_of_words
 from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.values import arrow, dates
-from tabvae.values.arrow import NumberFormat
+from tabvae.values.arrow import Ints, NumberFormat
 from tabvae.values.booleans import are_booleans
-from tabvae.values.notation import PLAIN, find_notation, has_leading_zeros
+from tabvae.values.notation import (
+    FOUND,
+    PLAIN,
+    Notation,
+    NotationConfig,
+    Separators,
+    find_notation,
+    has_leading_zeros,
+    may_be_thousands,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class InferenceConfig:
         fewest_days_in_digits: distinct cells such as ``20240722`` from which on they are days: one
             number in thirty is one by chance.
         most_spellings: of true and false together.
+        most_ordered: words that a scale may have.
         missing_words: in small letters, that mean a missing cell among numbers or dates. In text,
             ``unknown`` may be an answer.
 
@@ -53,9 +69,11 @@ class InferenceConfig:
     cells_to_try: int = 200
     fewest_days_in_digits: int = 5
     most_spellings: int = 20
+    most_ordered: int = 20
     missing_words: tuple[str, ...] = (
         *("n/a", "#n/a", "na", "nan", "null", "none", "nil", "<na>", "(null)", "missing"),
         *("unknown", "not available", "-", "--", "---", ".", "#value!", "#div/0!", "#null!"),
+        *("#ref!", "#name?", "#num!", "n.a.", "n.d.", "not applicable", "no data", "nat"),
     )
 
 
@@ -65,6 +83,7 @@ def infer_schema(
     kinds: Mapping[str, ColumnKind] | None = None,
     formats: Mapping[str, str] | None = None,
     config: InferenceConfig = InferenceConfig(),
+    separators: Mapping[str, Separators] | None = None,
 ) -> Schema:
     """Decide the kind of every column of ``table``.
 
@@ -74,6 +93,7 @@ def infer_schema(
         kinds: columns whose kind is given.
         formats: datetime formats that are given.
         config: when cells decide.
+        separators: of numbers that are given.
 
     Raises:
         SchemaError: a given column is not in the table, or cannot be of the given kind or format.
@@ -82,18 +102,20 @@ def infer_schema(
     >>> [(column.kind.value, column.reason) for column in schema.columns]
     [('numeric', 'numbers with 1 decimals, 2 distinct'), ('constant', 'one value in every cell')]
     """
-    kinds, formats = kinds or {}, formats or {}
+    kinds, formats, separators = kinds or {}, formats or {}, separators or {}
     for name in kinds:
         if name not in table.column_names:
             raise SchemaError(f"no column {shown(name)}", suggestion(name, table.column_names))
     columns = []
     for name, array in zip(table.column_names, table.columns, strict=True):
         asked = (kinds.get(name), formats.get(name))
-        cells = arrow.flat(array)
-        column = infer_column(name, cells, array.type, na_values, *asked, config)
+        cells, signs = arrow.flat(array), separators.get(name, FOUND)
+        column = infer_column(name, cells, array.type, na_values, *asked, config, signs)
         if column.kind.modelled and not column.kind.continuous:
             levels = arrow.to_text(arrow.levels_of(array)).to_pylist()
             column = replace(column, levels=tuple(levels))
+        if column.kind is ColumnKind.CATEGORICAL and not column.order:
+            column = replace(column, order=_stored_order(array, cells))
         columns.append(column)
     for position, date_format in _settled_formats(columns).items():
         array = table.column(position)
@@ -101,6 +123,13 @@ def infer_schema(
         name, cells = columns[position].name, arrow.flat(array)
         column = infer_column(name, cells, array.type, na_values, *asked, config)
         reason = f"date or time, {date_format} as in other columns"
+        columns[position] = replace(column, reason=reason)
+    for position, signs in _settled_separators(columns, table, separators).items():
+        array = table.column(position)
+        asked = (kinds.get(columns[position].name), None)
+        name, cells = columns[position].name, arrow.flat(array)
+        column = infer_column(name, cells, array.type, na_values, *asked, config, signs)
+        reason = f"{column.reason}; decimals by {signs.decimal!r} as in other columns"
         columns[position] = replace(column, reason=reason)
     # The metadata of a Parquet file can quote its rows.
     bare = pa.schema([pa.field(field.name, field.type) for field in table.schema])
@@ -126,6 +155,43 @@ def _settled_formats(columns: list[Column]) -> dict[int, str]:
     return settled
 
 
+def _stored_order(array: pa.ChunkedArray, cells: pa.Array) -> tuple[str, ...]:
+    """The values of an ordered dictionary that occur, from the lowest on."""
+    if not (pa.types.is_dictionary(array.type) and array.type.ordered):
+        return ()
+    known = [arrow.to_text(chunk.dictionary).to_pylist() for chunk in array.chunks]
+    occurring = set(pc.unique(arrow.to_text(cells)).to_pylist())
+    return tuple(dict.fromkeys(v for part in known for v in part if v in occurring))
+
+
+def _settled_separators(
+    columns: list[Column], table: pa.Table, given: Mapping[str, Separators]
+) -> dict[int, Separators]:
+    """By position, the separators of columns such as 1.234, whose points may be decimals or
+    thousands: those that other columns surely have."""
+    sure, unsure = set[str](), dict[int, Notation]()
+    for i, column in enumerate(columns):
+        numbers, array = column.numbers, arrow.flat(table.column(i))
+        if (
+            column.kind is not ColumnKind.NUMERIC
+            or numbers is None
+            or not arrow.is_text(array.type)
+        ):
+            continue
+        if numbers.decimals == 3 or numbers.notation.thousands:
+            array = array.filter(pa.array(np.isfinite(column.values(array))))
+            if column.name not in given and may_be_thousands(array, numbers.notation):
+                unsure[i] = numbers.notation
+                continue
+        if numbers.decimals != 0 or numbers.notation.thousands:
+            sure.add(numbers.notation.decimal)
+    if len(sure) != 1:
+        return {}
+    signs = Separators(decimal=sure.pop())
+    doubted = (i for i in unsure if unsure[i].decimal != signs.decimal or columns[i].doubt)
+    return dict.fromkeys(doubted, signs)
+
+
 def infer_column(
     name: str,
     array: pa.Array,
@@ -134,6 +200,7 @@ def infer_column(
     asked: ColumnKind | None = None,
     datetime_format: str | None = None,
     config: InferenceConfig = InferenceConfig(),
+    separators: Separators = FOUND,
 ) -> Column:
     """Decide what one column is; ``asked`` and its format override what its cells suggest.
 
@@ -148,6 +215,7 @@ def infer_column(
         asked: its kind, if that is given.
         datetime_format: how its moments are written, if that is given.
         config: when cells decide.
+        separators: of its numbers, as far as they are given.
 
     Raises:
         SchemaError: it cannot be of the kind or in the format that is asked for.
@@ -155,7 +223,9 @@ def infer_column(
 
     def inferred(missing_texts: tuple[str, ...]) -> Column:
         known = (*na_values, *missing_texts)
-        return _infer_column(name, array, stored_type, known, asked, datetime_format, config)
+        return _infer_column(
+            name, array, stored_type, known, asked, datetime_format, config, separators
+        )
 
     usual = set(arrow.DEFAULT_NA_VALUES) <= set(na_values)
     if usual and (words := _missing_words(array, na_values, config)):
@@ -190,6 +260,7 @@ def _infer_column(
     asked: ColumnKind | None,
     datetime_format: str | None,
     config: InferenceConfig,
+    separators: Separators,
 ) -> Column:
     """The column, if ``na_values`` alone are missing cells; see ``infer_column``."""
     missing = pa.array(arrow.missing_mask(array, na_values))
@@ -211,7 +282,8 @@ def _infer_column(
     if len(observed) == 0:
         return replace(column, reason="all cells are missing")
     column = replace(column, distinct=int(pc.count_distinct(observed).as_py()))
-    inference = _Inference(column, observed, config)
+    rows = np.flatnonzero(~np.asarray(missing))
+    inference = _Inference(column, observed, rows, config, separators)
     return inference.inferred() if asked is None else inference.as_asked(asked, datetime_format)
 
 
@@ -242,12 +314,16 @@ class _Inference:
     Attributes:
         column: what is known of it whatever its kind.
         observed: its cells that are not missing, at least one.
+        rows: in which they are.
         config: when they decide.
+        separators: of its numbers, as far as they are given.
     """
 
     column: Column
     observed: pa.Array
+    rows: Ints
     config: InferenceConfig
+    separators: Separators
 
     @property
     def example(self) -> str:
@@ -257,7 +333,7 @@ class _Inference:
     def as_asked(self, kind: ColumnKind, datetime_format: str | None) -> Column:
         """The column, of the kind that is asked for."""
         if kind is ColumnKind.CATEGORICAL:
-            return replace(self.column, kind=kind)
+            return self._categorical("asked for")
         if kind is ColumnKind.NUMERIC:
             column = self._numeric(share=0.0)
         elif datetime_format is not None:
@@ -286,7 +362,7 @@ class _Inference:
             return boolean
         if dictionary:
             reason = "stored as a dictionary"
-            return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason)
+            return self._categorical(reason)
         if (day := self._day_in_digits(texts)) is not None:
             return day
         if arrow.is_number(observed.type):
@@ -297,7 +373,11 @@ class _Inference:
         texts = pc.utf8_trim_whitespace(texts)
         if not has_leading_zeros(texts) and (numeric := self._numeric(share)) is not None:
             return self._identifier_number(numeric)
-        return self._datetime(share) or replace(self._text(texts), doubt=doubt_of_text(texts))
+        if (moments := self._datetime(share)) is not None:
+            return moments
+        doubt = doubt_of_text(texts, self.rows, self.column.name)
+        doubt = doubt or doubt_of_words(texts, self.config.missing_words)
+        return replace(self._text(texts), doubt=doubt)
 
     def _boolean(self, texts: pa.Array) -> Column | None:
         if self.column.distinct > self.config.most_spellings:
@@ -319,12 +399,11 @@ class _Inference:
         return self._moments(dates.DIGITS_OF_A_DAY)
 
     def _numeric(self, share: float) -> Column | None:
-        values, notation, rival = arrow.to_numbers(self.observed), PLAIN, None
-        if arrow.is_text(self.observed.type) and not np.isfinite(values).mean() >= max(share, 0.5):
-            found = find_notation(arrow.to_text(self.observed), max(share, 0.5))
-            if found is not None:
-                notation, rival = found
-                values = arrow.to_numbers(self.observed, notation)
+        found = self._notation(max(share, 0.5), asked=share == 0)
+        if found is None:
+            return None
+        notation, rival = found
+        values = arrow.to_numbers(self.observed, notation)
         finite = np.isfinite(values)
         if not finite.any() or finite.mean() < share:
             return None
@@ -339,11 +418,28 @@ class _Inference:
             kind=ColumnKind.NUMERIC,
             reason=f"{what}, {self.column.distinct} distinct{rest}",
             numbers=numbers,
-            doubt=doubt_of_numbers(values, notation, rival),
+            doubt=doubt_of_numbers(values, notation, rival, self.column.name),
             minimum=float(values[finite].min()),
             maximum=float(values[finite].max()),
             foreign=foreign,
         )
+
+    def _notation(self, share: float, asked: bool) -> tuple[Notation, Notation | None] | None:
+        """How the numbers are written, and another way that reads them all; ``None`` if in none
+        that may be. Numbers may be ``asked`` for."""
+        plain = PLAIN, None
+        if not arrow.is_text(self.observed.type):
+            return plain
+        texts, allowed = arrow.to_text(self.observed), self.separators.allow(PLAIN)
+        numbers = np.isfinite(arrow.to_numbers(self.observed)) if allowed else np.zeros(1)
+        signed = pc.any(pc.starts_with(pc.utf8_ltrim_whitespace(texts), "+")).as_py()
+        if numbers.all() and not signed:
+            return plain
+        found = find_notation(texts, share, NotationConfig(), self.separators, asked)
+        if found is None:
+            return plain if allowed else None
+        more = np.isfinite(arrow.to_numbers(self.observed, found[0])).mean() - numbers.mean()
+        return found if more > 0 or (signed and more == 0) else plain
 
     def _identifier_number(self, column: Column) -> Column:
         """A running number, or a distinct integer in a column called id, identifies rows."""
@@ -375,10 +471,13 @@ class _Inference:
         name, observed = shown(self.column.name), self.observed
         if arrow.is_moment(observed.type):
             raise SchemaError(f"column {name} of type {observed.type} has no datetime format")
+        if datetime_format.endswith("%z"):
+            offset = dates.common_offset(arrow.to_text(observed)).lstrip()
+            datetime_format = datetime_format.removesuffix("%z") + (offset or "%z")
         if not dates.is_datetime_format(datetime_format):
             raise SchemaError(
                 f"column {name}: {shown(datetime_format)} is no datetime format",
-                "such as %d/%m/%Y or '%Y-%m-%d %H:%M:%S', without time zones",
+                "such as %d/%m/%Y, '%Y-%m-%d %H:%M:%S%z' or epoch",
             )
         read = dates.share_read(arrow.to_text(observed), datetime_format)
         if read < self.config.share_asked_for:
@@ -403,6 +502,8 @@ class _Inference:
             maximum=float(seconds[finite].max()),
             foreign=int((~finite).sum()),
         )
+        if datetime_format is not None:
+            column = replace(column, doubt=doubt_of_moments(seconds, datetime_format))
         shown_format = datetime_format or str(self.observed.type)
         return replace(column, reason=f"date or time, {shown_format}{_or_else(column)}")
 
@@ -410,14 +511,21 @@ class _Inference:
         rows, distinct = len(texts), self.column.distinct
         nearly_all_distinct = distinct > self.config.share_of_distinct * rows
         if rows < self.config.fewest_rows_of_identifier or not nearly_all_distinct:
-            reason = f"text with {distinct} distinct values"
-            return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason)
+            return self._categorical(f"text with {distinct} distinct values")
         words = pc.any(pc.match_substring_regex(texts, r"\s")).as_py()
         short = pc.max(pc.utf8_length(texts)).as_py() < TableLimits.longest_identifier
         if distinct == rows and short and not words:
             return replace(self.column, kind=ColumnKind.IDENTIFIER, reason="every cell distinct")
         reason = f"{100 * distinct / rows:.0f} % of the cells are distinct"
         return replace(self.column, kind=ColumnKind.TEXT, reason=reason)
+
+    def _categorical(self, reason: str) -> Column:
+        """A column of categories; of words that have an order, in it."""
+        order: tuple[str, ...] = ()
+        if self.column.distinct <= self.config.most_ordered:
+            order = order_of(pc.unique(arrow.to_text(self.observed)).to_pylist())
+        reason = f"{reason} that have an order" if order else reason
+        return replace(self.column, kind=ColumnKind.CATEGORICAL, reason=reason, order=order)
 
 
 def _or_else(column: Column) -> str:

@@ -1,4 +1,4 @@
-"""Kinds of columns and formats of dates that the user insists on, by option or schema file."""
+"""Kinds of columns and formats of cells that the user insists on: options, or a schema file."""
 
 from __future__ import annotations
 
@@ -9,23 +9,30 @@ from typing import Any
 
 from tabvae.columns.schema import ColumnKind
 from tabvae.errors import SchemaError, shown
+from tabvae.values.notation import Separators
 
 
 @dataclass(frozen=True)
 class Overrides:
     """Kinds the user insists on, by column name; of dates also their format, as COL=FORMAT.
 
+    The separators of numbers are ``,`` for those of the whole table, or ``COL=,``.
+
     **Examples**
 
     >>> asked = Overrides(numeric=("zip",), datetime=("day=%d/%m/%Y",))
     >>> {name: kind.value for name, kind in asked.kinds().items()}, asked.formats()
     ({'zip': 'numeric', 'day': 'datetime'}, {'day': '%d/%m/%Y'})
+    >>> Overrides(decimal=(",", "b=.")).separators(["a", "b"])["b"]
+    Separators(decimal='.', thousands=None)
     """
 
     categorical: tuple[str, ...] = ()
     numeric: tuple[str, ...] = ()
     datetime: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    decimal: tuple[str, ...] = ()
+    thousands: tuple[str, ...] = ()
 
     def kinds(self, columns: Collection[str] = ()) -> dict[str, ColumnKind]:
         """The kind asked for, per column.
@@ -39,7 +46,7 @@ class Overrides:
         asked: dict[str, ColumnKind] = {}
         for kind, names in (
             (ColumnKind.CATEGORICAL, self.categorical),
-            (ColumnKind.NUMERIC, self.numeric),
+            (ColumnKind.NUMERIC, (*self.numeric, *self._separated(columns))),
             (ColumnKind.DATETIME, [_named(text, columns)[0] for text in self.datetime]),
             (ColumnKind.IGNORED, self.ignore),
         ):
@@ -65,6 +72,40 @@ class Overrides:
                 raise SchemaError(f"column {shown(name)} has two datetime formats", "name it once")
         return asked
 
+    def separators(self, columns: Collection[str]) -> dict[str, Separators]:
+        """The separators of numbers asked for, per column; of all ``columns`` if the table's are.
+
+        Raises:
+            ParameterError: no numbers are written so.
+            SchemaError: a column, or the table, is given two different ones.
+        """
+        decimal = _separator_of("decimal", self.decimal, columns)
+        thousands = _separator_of("thousands", self.thousands, columns)
+        of_table = (decimal.get(None), thousands.get(None))
+        named = columns if of_table != (None, None) else self._separated(columns)
+        return {
+            name: Separators(decimal.get(name, of_table[0]), thousands.get(name, of_table[1]))
+            for name in named
+        }
+
+    def _separated(self, columns: Collection[str]) -> list[str]:
+        """The columns that a separator is given of: they hold numbers."""
+        texts = [t for t in (*self.decimal, *self.thousands) if "=" in t]
+        return [_named(text, columns)[0] for text in texts]
+
+
+def _separator_of(
+    option: str, texts: Iterable[str], columns: Collection[str]
+) -> dict[str | None, str]:
+    """The separator of each column, and of the table as that of ``None``."""
+    asked: dict[str | None, str] = {}
+    for text in texts:
+        name, separator = _named(text, columns) if "=" in text else (None, text)
+        if asked.setdefault(name, separator or "") != (separator or ""):
+            whose = "the table" if name is None else f"column {shown(name)}"
+            raise SchemaError(f"{whose} has two signs for --{option}", "name it once")
+    return asked
+
 
 def _named(text: str, columns: Collection[str]) -> tuple[str, str | None]:
     """Column and format of COL or COL=FORMAT; the longest name there is a column of.
@@ -89,7 +130,7 @@ def kinds_from_json(text: str) -> dict[str, ColumnKind]:
     """
     # These follow from the data; asking for them again changes nothing.
     derived = (ColumnKind.CONSTANT, ColumnKind.IDENTIFIER, ColumnKind.TEXT, ColumnKind.BOOLEAN)
-    return {name: kind for name, (kind, _) in _given(text).items() if kind not in derived}
+    return {name: kind for name, (kind, *_) in _given(text).items() if kind not in derived}
 
 
 def formats_from_json(text: str) -> dict[str, str]:
@@ -100,7 +141,7 @@ def formats_from_json(text: str) -> dict[str, str]:
     """
     return {
         name: str(written)
-        for name, (kind, written) in _given(text).items()
+        for name, (kind, written, _) in _given(text).items()
         if kind is ColumnKind.DATETIME and written is not None
     }
 
@@ -122,8 +163,19 @@ def rules_from_json(text: str) -> tuple[str, ...]:
         raise _no_schema(error) from error
 
 
-def _given(text: str) -> dict[str, tuple[ColumnKind, Any]]:
-    """Kind and datetime format of each column of a schema file."""
+def separators_from_json(text: str) -> dict[str, Separators]:
+    """Read the separators of numbers out of a schema file, where they are not the plain ones.
+
+    Raises:
+        SchemaError: the text is not such a document.
+        ParameterError: no numbers are written so.
+    """
+    written = {name: notation for name, (_, _, notation) in _given(text).items() if notation}
+    return {name: Separators(n["decimal"], n["thousands"]) for name, n in written.items()}
+
+
+def _given(text: str) -> dict[str, tuple[ColumnKind, Any, Any]]:
+    """Kind, datetime format and notation of each column of a schema file."""
     try:
         document = json.loads(text)
         columns: Iterable[Mapping[str, Any]]
@@ -131,10 +183,18 @@ def _given(text: str) -> dict[str, tuple[ColumnKind, Any]]:
             columns = document["columns"]
         else:
             columns = [{"name": name, "kind": kind} for name, kind in document.items()]
-        return {str(c["name"]): (ColumnKind(c["kind"]), c.get("datetime_format")) for c in columns}
+        return {str(c["name"]): _said(c) for c in columns}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _no_schema(error) from error
 
 
 def _no_schema(error: Exception) -> SchemaError:
     return SchemaError(f"not a schema file: {error}", "write one with 'tabvae inspect DATA --json'")
+
+
+def _said(column: Mapping[str, Any]) -> tuple[ColumnKind, Any, Any]:
+    kind = ColumnKind(column["kind"])
+    notation = (column.get("numbers") or {}).get("notation") or {}
+    plain = (notation.get("decimal"), notation.get("thousands")) == (".", "")
+    said = kind is ColumnKind.NUMERIC and bool(notation) and not plain
+    return kind, column.get("datetime_format"), notation if said else None

@@ -184,7 +184,9 @@ def _without_rare(
     counts = np.asarray(counted.field("counts"))
     if (counts >= min_count).sum() < 2:  # One category alone is a constant.
         reason = f"fewer than two of its values occur {min_count} times"
-        return replace(column, kind=ColumnKind.IGNORED, reason=reason, levels=())
+        return replace(column, kind=ColumnKind.IGNORED, reason=reason, levels=(), order=())
     kept = set(counted.field("values").filter(pa.array(counts >= min_count)).to_pylist())
     levels = tuple(level for level in column.levels if level in kept)
-    return replace(column, foreign=int(counts[counts < min_count].sum()), levels=levels)
+    order = tuple(text for text in column.order if text in kept)
+    foreign = int(counts[counts < min_count].sum())
+    return replace(column, foreign=foreign, levels=levels, order=order)

@@ -98,6 +98,7 @@ class Column:
         rival_format: another that reads as many of its cells, as other moments.
         doubt: in which way its cells could be read wrongly, for people; see ``doubts``.
         levels: values of a dictionary, in their order, also those that no cell has.
+        order: of categories that have one, their texts from the lowest on.
         constant: the only value of a constant column.
         pattern: of identifiers that are none of the table.
         minimum: smallest number or moment, in data units or seconds.
@@ -127,6 +128,7 @@ class Column:
     rival_format: str | None = None
     doubt: str | None = None
     levels: tuple[str, ...] = ()
+    order: tuple[str, ...] = ()
     constant: str | None = None
     pattern: IdentifierPattern | None = None
     minimum: float | None = None
@@ -141,6 +143,8 @@ class Column:
             raise ValueError(f"{len(self.missing_texts)} texts of missing cells")
         if not all(0 <= n <= TableLimits.most_rows for n in counts):
             raise ValueError("a number of cells that no table has")
+        if self.order and self.kind is not ColumnKind.CATEGORICAL:
+            raise ValueError(f"an order of the cells of a {self.kind} column")
         if (self.constant is None) is (self.kind is ColumnKind.CONSTANT):
             raise ValueError("a constant column without a value, or a value without one")
         length = 0 if self.pattern is None else len(self.pattern.first)
@@ -165,9 +169,11 @@ class Column:
         """Smallest and largest number or moment, as people write them; empty for other kinds."""
         if self.minimum is None or self.maximum is None or not self.kind.continuous:
             return []
+        ends = np.array([self.minimum, self.maximum])
+        if self.numbers is not None and self.numbers.notation.duration:
+            return self.numbers.write(ends)
         if self.kind is ColumnKind.NUMERIC:
             return [f"{self.minimum:g}", f"{self.maximum:g}"]
-        ends = np.array([self.minimum, self.maximum])
         ends_as_text = arrow.from_seconds(ends, pa.string(), self.datetime_format)
         return [str(end) for end in ends_as_text.to_pylist()]
 
@@ -176,7 +182,7 @@ class Column:
         """Bytes of the longest text that it keeps."""
         first = None if self.pattern is None else self.pattern.first
         own = (self.constant, self.missing_text, first, self.doubt)
-        texts = (*own, *self.missing_texts, *self.levels)
+        texts = (*own, *self.missing_texts, *self.levels, *self.order)
         return max(len((text or "").encode()) for text in texts)
 
     @property

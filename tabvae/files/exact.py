@@ -56,6 +56,8 @@ def _typed(column: Column, texts: pa.Array) -> pa.Array:
     if column.kind is ColumnKind.NUMERIC:
         whole = column.numbers is not None and column.numbers.decimals == 0
         return as_numbers(texts, whole)
+    if column.datetime_format in arrow.EPOCHS:
+        return as_numbers(texts, whole=True)
     if column.kind is ColumnKind.DATETIME and column.datetime_format is not None:
         return as_moments(texts, column.datetime_format)
     return texts
@@ -84,7 +86,7 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
     """
     parsed = arrow.read_format(datetime_format)
     used, months = set(re.findall("%.", parsed)), {"%m", "%b", "%B"}
-    offset = re.search(r"[+-]\d\d:\d\d$", parsed)  # A timestamp would not keep it.
+    offset = re.search(r"[+-]\d\d:?\d\d$|%z$| (UTC|GMT)$", parsed)  # A timestamp would not keep it.
     if offset or not ({"%Y", "%d"} <= used and used & months):
         return texts
     plain = pd.Series(_without_padding(texts).to_pandas())
@@ -93,7 +95,7 @@ def as_moments(texts: pa.Array, datetime_format: str) -> pa.Array:
     written = pd.Series(index=plain.index, dtype=plain.dtype)
     known = arrow.write_moments(pd.DatetimeIndex(moments[read]), datetime_format)
     written[read] = known.to_pylist()
-    if datetime_format.rstrip("Z").endswith("%f"):  # Half a second is .5 or .500000.
+    if re.search("%[1-5]?fZ?$", datetime_format):  # Half a second is .5 or .500000.
         plain, written = (t.str.replace(r"0+(Z?)$", r"\1", regex=True) for t in (plain, written))
     if not (plain.isna() | (plain == written)).all():
         return texts

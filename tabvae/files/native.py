@@ -16,7 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tabvae.errors import DataError, one_line, shown
-from tabvae.files.frames import FrameLayout, fill_frame, to_arrow
+from tabvae.files.frames import FrameLayout, fill_frame, names_of, to_arrow
 
 Back = Callable[[pa.Table], Any]
 """Makes a frame of one kind."""
@@ -132,6 +132,7 @@ def rows_of(frame: Any) -> Rows | None:
     True
     """
     if isinstance(frame, pd.DataFrame):
+        names_of(frame)
         return PandasRows(frame)
     try:
         found = _native(frame)

@@ -75,7 +75,7 @@ class _Work:
         """As numbers of the column."""
         texts = as_texts(values)
         if texts is not None:
-            return arrow.to_numbers(pa.array(texts, pa.string()))
+            return self.columns[name].values(pa.array(texts, pa.string()))
         return rounded(self.columns[name], np.asarray(values, np.float64))
 
     def _texts(self, name: str, values: Floats | Texts) -> Texts:
@@ -83,7 +83,13 @@ class _Work:
         texts = as_texts(values)
         if texts is not None:
             return texts
-        return np.array([f"{number:.15g}" for number in self._numbers(name, values)], object)
+        form = self.columns[name].numbers
+        assert form is not None
+        numbers = self._numbers(name, values)
+        cells = np.full(len(numbers), None, object)
+        finite = np.isfinite(numbers)
+        cells[finite] = [text.strip() for text in form.write(numbers[finite])]
+        return cells
 
     def fits(self, rule: AnyRule, name: str, values: Floats | Texts) -> Mask:
         """(N,) where ``values`` in column ``name`` keep the rule."""

@@ -51,7 +51,8 @@ class SyntheticConfig:
 
 
 def modelled_frame(codec: TableCodec, table: pa.Table, codes: Codes) -> pd.DataFrame:
-    """The modelled columns: numbers and dates as numbers, the rest as text, gaps as missing.
+    """The modelled columns: numbers and dates as numbers, as are the places of categories that have
+    an order; the rest as text, gaps as missing.
 
     Args:
         codec: knows the columns.
@@ -64,7 +65,9 @@ def modelled_frame(codec: TableCodec, table: pa.Table, codes: Codes) -> pd.DataF
             columns[column.name] = pd.Series(codes.values[:, j])
         else:
             texts = arrow.to_text(arrow.flat(table.column(column.name))).to_pandas()
-            columns[column.name] = texts.astype(object).mask(codes.missing[:, j])
+            texts = texts.astype(object).mask(codes.missing[:, j])
+            place = {text: float(i) for i, text in enumerate(column.order)}
+            columns[column.name] = texts.map(place) if place else texts
     return pd.DataFrame(columns)
 
 

@@ -18,17 +18,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from tabvae.values import booleans
-from tabvae.values.notation import PLAIN, Notation
+from tabvae.values.notation import PLAIN, Notation, NotationConfig
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+SCIENTIFIC = r"0(?:\.0{0,17}#{0,17})?[eE]\+?0{1,3}"
+"""How numbers with exponents are written, as spreadsheets have it: # is a digit if it is no 0."""
 NUMBER_PATTERN = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?$"
 LARGEST_NUMBER = 1e150
 """Of a cell: its square is still a number."""
 FARTHEST = 1e6
 """Deviations from the mean that no cell of a table can have: of n cells, the root of n."""
+
+EPOCHS = {"epoch": 1.0, "epoch-ms": 1e-3}
+"""Formats of moments that are numbers since 1970, and the seconds of one."""
 
 DEFAULT_NA_VALUES = ("", "NA", "NaN", "null", "None", "?")
 
@@ -44,6 +49,7 @@ class NumberFormat:
         origin: a number of the column.
         padding: white space in front of each number.
         notation: what stands around and between its digits.
+        scientific: such as ``0.0#E+00``, if all numbers have exponents.
         most_decimals: bound of ``decimals``; numbers with more are not rounded.
         most_padding: bound of ``padding``; a model file may not ask for pages of it.
 
@@ -66,6 +72,7 @@ class NumberFormat:
     origin: float
     padding: str = ""
     notation: Notation = PLAIN
+    scientific: str = ""
 
     def __post_init__(self) -> None:
         most = self.fewest if self.decimals is None else self.decimals
@@ -78,18 +85,35 @@ class NumberFormat:
             raise ValueError(f"numbers from {self.origin} on")
         if len(self.padding) > self.most_padding or self.padding.strip():
             raise ValueError(f"{len(self.padding)} characters before a number")
+        if self.scientific and not re.fullmatch(SCIENTIFIC, self.scientific):
+            raise ValueError(f"numbers like {self.scientific[:40]!r}")
 
     def snap(self, values: Floats) -> Floats:
         """(N,) ``values`` at the column's spacing and number of decimals."""
         if self.step > 0:
             values = self.origin + np.round((values - self.origin) / self.step) * self.step
+        if self.scientific:
+            return np.array([float(self._with_exponent(float(value))) for value in values])
         return values if self.decimals is None else np.round(values, self.decimals)
 
     def write(self, values: Floats) -> list[str]:
         """The text of each of ``values``, which have its spacing already."""
         return [self.padding + self.notation.write(self._write(float(v))) for v in values]
 
+    def _with_exponent(self, value: float) -> str:
+        """A number as ``scientific`` shows it."""
+        mantissa, letter, exponent = re.split("([eE])", self.scientific)
+        fewest, most = mantissa.count("0") - 1, max(len(mantissa) - 2, 0)
+        digits, power = f"{value + 0.0:.{most}e}".split("e")
+        while len(digits.partition(".")[2]) > fewest and digits.endswith("0"):
+            digits = digits[:-1]
+        sign = "-" if power[0] == "-" else "+" * exponent.startswith("+")
+        power = power[1:].lstrip("0").rjust(exponent.count("0"), "0")
+        return f"{digits.removesuffix('.')}{letter}{sign}{power}"
+
     def _write(self, value: float) -> str:
+        if self.scientific:
+            return self._with_exponent(value)
         if self.decimals is None:
             return f"{value:.15g}"
         text = f"{value + 0.0:.{self.decimals}f}"
@@ -206,10 +230,12 @@ def to_text(array: pa.Array) -> pa.Array:
 def without_formulas(texts: pa.Array) -> pa.Array:
     """``texts`` with an apostrophe before those that a spreadsheet would run; numbers stay.
 
-    >>> without_formulas(pa.array(["=1+1", "-1.5", "a"])).to_pylist()
-    ["'=1+1", '-1.5', 'a']
+    >>> without_formulas(pa.array(["=1+1", "-1.5", "-$5", "-a"])).to_pylist()
+    ["'=1+1", '-1.5', '-$5', "'-a"]
     """
-    number = pc.match_substring_regex(pc.utf8_trim_whitespace(texts), NUMBER_PATTERN)
+    stripped = pc.utf8_trim_whitespace(texts)
+    written = pc.match_substring_regex(stripped, NotationConfig().pattern)
+    number = pc.or_(pc.match_substring_regex(stripped, NUMBER_PATTERN), written)
     formula = pc.match_substring_regex(texts, r"^[=+\-@\t\r]")  # OWASP, "CSV Injection"
     run = pc.and_not(formula, number)
     return pc.if_else(run, pc.binary_join_element_wise("'", texts, ""), texts)
@@ -248,11 +274,16 @@ def to_seconds(array: pa.Array, datetime_format: str | None) -> Floats:
             )
             / 1e6
         )
+    if datetime_format in EPOCHS:
+        return to_numbers(array) * EPOCHS[datetime_format]
     texts = pc.utf8_trim_whitespace(to_text(array))
     # pandas takes a leap second for one of the next minute.
     leap = pc.match_substring_regex(texts, r":6[01]")
-    series = pd.Series(pc.if_else(leap, pa.scalar(None, texts.type), texts).to_pandas())
+    texts = pc.if_else(leap, pa.scalar(None, texts.type), texts)
     parsed = None if datetime_format is None else read_format(datetime_format)
+    if parsed is not None:
+        texts, parsed = _as_days(texts, parsed)
+    series = pd.Series(texts.to_pandas())
     moments = pd.to_datetime(series, format=parsed, errors="coerce", utc=True)
     micros = moments.dt.tz_localize(None).astype("datetime64[us]").astype("int64").to_numpy()
     return np.where(moments.isna().to_numpy(), np.nan, micros / 1e6)
@@ -274,21 +305,46 @@ def read_format(datetime_format: str) -> str:
     >>> read_format("%-d.%-m.%Y %H:%M:%S.%3f")
     '%d.%m.%Y %H:%M:%S.%f'
     """
-    plain = "%(?:-([dmHI])|[1-5](f))"
-    return re.sub(plain, lambda found: "%" + (found[1] or found[2]), datetime_format)
+    plain = r"%(?:-([dmHI])|[1-5](f)|(z)\{[^{}]*\})"
+    return re.sub(plain, lambda found: "%" + (found[1] or found[2] or found[3]), datetime_format)
+
+
+def _as_days(texts: pa.Array, parsed: str) -> tuple[pa.Array, str]:
+    """Weeks with their first day, quarters with their first month: texts and format that pandas
+    reads."""
+    if "%V" in parsed and "%u" not in parsed:
+        ones = pc.binary_join_element_wise(texts, "-1", "")
+        return pc.if_else(pc.match_substring_regex(texts, r"\d$"), ones, texts), f"{parsed}-%u"
+    if "%q" in parsed:
+        quarter = pc.match_substring_regex(texts, r"Q[1-4](\D|$)")
+        texts = pc.if_else(quarter, texts, pa.scalar(None, texts.type))
+        for number in range(1, 5):
+            texts = pc.replace_substring(texts, f"Q{number}", f"Q{3 * number - 2:02}")
+    return texts, parsed.replace("%q", "%m")
 
 
 def write_moments(moments: pd.DatetimeIndex, datetime_format: str) -> pa.Array:
     """(N,) moments as text. ``%-d``, ``%-m``, ``%-H`` and ``%-I`` write no leading zero, ``%3f`` a
-    fraction of three digits.
+    fraction of three digits, ``%q`` the quarter, ``%z{+01:00}`` the time with that offset from UTC.
 
     >>> write_moments(pd.DatetimeIndex(["2024-03-01"]), "%-m/%-d/%Y").to_pylist()
     ['3/1/2024']
+    >>> write_moments(pd.DatetimeIndex(["2024-03-01"]), "%H:%M%z{-03:30}, Q%q").to_pylist()
+    ['20:30-03:30, Q1']
     """
+    if zone := re.search(r"%z\{(Z|[+-]\d\d:?\d\d)\}", datetime_format):
+        hours, minutes = (int(zone[1][1:3]), int(zone[1][-2:])) if zone[1] != "Z" else (0, 0)
+        ahead = pd.Timedelta(hours=hours, minutes=minutes)
+        moments = moments - ahead if zone[1].startswith("-") else moments + ahead
+        datetime_format = datetime_format.replace(zone[0], zone[1])
     # Marks that no table has stand where digits are to go from what ``strftime`` writes.
     marked = re.sub("%-([dmHI])", "\x01%\\1", datetime_format)
     marked = re.sub("%([1-5])f", lambda found: "%f" + "\x02" * (6 - int(found[1])), marked)
+    marked = marked.replace("%q", "\x03%m")
     texts = pa.array(moments.strftime(marked), pa.string())
+    for quarter, months in enumerate(("0[1-3]", "0[4-6]", "0[7-9]", "1[0-2]"), start=1):
+        if "\x03" in marked:
+            texts = pc.replace_substring_regex(texts, f"\x03{months}", str(quarter))
     if "\x01" in marked:
         texts = pc.replace_substring_regex(texts, "\x01 ?0?", "")
     for cut in range(5, 0, -1):
@@ -300,6 +356,11 @@ def write_moments(moments: pd.DatetimeIndex, datetime_format: str) -> pa.Array:
 
 def from_seconds(seconds: Floats, target: pa.DataType, datetime_format: str | None) -> pa.Array:
     """Seconds since 1970 as cells of type ``target``."""
+    if datetime_format in EPOCHS:
+        units = np.round(seconds / EPOCHS[datetime_format], 6)
+        if is_text(target):
+            return pa.array([f"{unit:.16g}" for unit in units], target)
+        return pc.cast(pa.array(units), target, safe=False)
     micros = np.round(seconds * 1e6).astype(np.int64)
     if not is_moment(target):
         moments = pd.to_datetime(micros, unit="us")
@@ -400,9 +461,32 @@ def number_format(array: pa.Array, values: Floats, notation: Notation = PLAIN) -
     texts = to_text(array.filter(pa.array(finite)))
     values = values[finite]
     integral = is_whole(array.type)
-    decimals, fewest = _decimals(notation.plain(texts), integral)
+    plain = notation.plain(texts)
+    decimals, fewest = _decimals(plain, integral)
     step, origin = spacing(values, decimals)
-    return NumberFormat(decimals, fewest, step, origin, _padding(texts), notation)
+    scientific = "" if integral else _scientific(plain)
+    return NumberFormat(decimals, fewest, step, origin, _padding(texts), notation, scientific)
+
+
+def _scientific(texts: pa.Array) -> str:
+    """How numbers are written that all have exponents; empty if one has none.
+
+    >>> _scientific(pa.array(["1.20E+05", "3.4E-10"])), _scientific(pa.array(["1e5", "0.1"]))
+    ('0.0#E+00', '')
+    """
+    pattern = (
+        r"^[+-]?\d(?:\.(?P<digits>\d{1,17}))?(?P<letter>[eE])(?P<sign>[+-]?)(?P<power>\d{1,3})$"
+    )
+    parts = pc.extract_regex(texts, pattern)
+    if len(parts) == 0 or parts.null_count:
+        return ""
+    digits, letters, signs, powers = (pc.struct_field(parts, [k]) for k in range(4))
+    lengths = pc.min_max(pc.utf8_length(digits)).as_py()
+    least, most = lengths["min"], lengths["max"]
+    mantissa = f"0.{'0' * least}{'#' * (most - least)}".removesuffix(".")
+    plus = "+" if pc.any(pc.equal(signs, "+")).as_py() else ""
+    width = pc.min(pc.utf8_length(powers)).as_py()
+    return f"{mantissa}{letters[0].as_py()}{plus}{'0' * width}"
 
 
 def _decimals(texts: pa.Array, integral: bool) -> tuple[int | None, int]:

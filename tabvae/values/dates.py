@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+import warnings
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from pandas.tseries.api import guess_datetime_format
 
-from tabvae.values.arrow import Floats, from_seconds, read_format, to_seconds, write_moments
+from tabvae.values.arrow import (
+    EPOCHS,
+    Floats,
+    from_seconds,
+    read_format,
+    to_seconds,
+    write_moments,
+)
 from tabvae.values.notation import literal
 
 DATETIME_FORMATS = (
@@ -56,7 +66,19 @@ DATETIME_FORMATS = (
     "%H:%M:%S",
     "%H:%M",
     "%I:%M %p",
+    "%d. %m. %Y",
+    "%b-%y",
+    "%m/%d/%y %H:%M",
+    "%d/%m/%y %H:%M",
+    "%d.%m.%y %H:%M",
+    "%m/%d/%y %I:%M %p",
+    "%d/%m/%y %I:%M %p",
 )
+"""What people write most often; pandas guesses others."""
+PERIOD_FORMATS = (
+    *("%G-W%V", "%G-W%V-%u", "%GW%V", "%Y-Q%q", "%YQ%q", "%Y Q%q", "Q%q %Y", "Q%q-%Y", "Q%q/%Y"),
+)
+"""Weeks of ISO 8601, and quarters, as %q."""
 DIGITS_OF_A_DAY = "%Y%m%d"
 """Which digits alone may mean, if all of them do."""
 
@@ -72,19 +94,37 @@ def find_datetime_formats(array: pa.Array, share: float, tried: int = 200) -> li
         share: of the cells that the format must read.
         tried: cells that each format is tried on before the whole column is read.
 
+    An offset from UTC that all cells end with is part of the format; of several, ``%z{+01:00}``
+    reads any and writes the commonest.
+
     >>> find_datetime_formats(pa.array(["01/02/2020", "02/03/2020"]), 1)
     ['%m/%d/%Y', '%d/%m/%Y']
     >>> find_datetime_formats(pa.array(["01/02/2020", "13/03/2020"]), 1)
     ['%d/%m/%Y']
+    >>> find_datetime_formats(pa.array(["2020-01-02 10:00+01:00", "2020-07-02 10:00+02:00"]), 1)
+    ['%Y-%m-%d %H:%M%z{+01:00}']
     """
-    offset = _common_offset(array)
+    offset = common_offset(array, share)
     if offset:
-        array = pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(array), 0, -len(offset))
-        found = find_datetime_formats(array, share, tried)
-        return [f + offset for f in found if "%H" in f or "%-H" in f]
+        parts = pc.extract_regex(pc.utf8_trim_whitespace(array), _WITH_OFFSET)
+        found = _find(pc.fill_null(pc.struct_field(parts, "moment"), ""), share, tried)
+        return [f + offset for f in found if re.search("%-?[HI]", f)]
+    return _find(array, share, tried)
+
+
+def _find(array: pa.Array, share: float, tried: int) -> list[str]:
+    """The same, of texts (N,) without offsets from UTC."""
     spread = np.linspace(0, len(array) - 1, min(len(array), tried)).astype(np.int64)
     sample = array.take(pa.array(spread))
-    likely = [f for f in DATETIME_FORMATS if share_read(sample, f) >= share / 2]
+    if pc.mean(pc.cast(pc.match_substring_regex(sample, r"\d"), pa.int8())).as_py() < share:
+        return []
+    known = _best((*DATETIME_FORMATS, *PERIOD_FORMATS), array, sample, share)
+    return known or _best(_guessed(sample), array, sample, share)
+
+
+def _best(formats: Sequence[str], array: pa.Array, sample: pa.Array, share: float) -> list[str]:
+    """Of some formats."""
+    likely = [f for f in formats if share_read(sample, f) >= share / 2]
     seconds = {f: to_seconds(array, f) for f in likely}
     shares = {f: np.isfinite(read).mean() for f, read in seconds.items()}
     if not likely or max(shares.values()) < share:
@@ -94,23 +134,67 @@ def find_datetime_formats(array: pa.Array, share: float, tried: int = 200) -> li
     return [_as_written(array, f) for f in (best, *rivals)]
 
 
-def _common_offset(array: pa.Array) -> str:
-    """The offset from UTC that every cell ends with, such as ``+02:00``; empty if there is none."""
-    pattern = r"^.*\d{2}([+-]\d{2}:?\d{2})$"
-    stripped = pc.utf8_trim_whitespace(array)
-    if len(array) == 0 or not pc.all(pc.match_substring_regex(stripped, pattern)).as_py():
+def _guessed(sample: pa.Array, cells: int = 5) -> list[str]:
+    """Formats that pandas guesses from the first few of the cells, if they say which year or hour
+    it is; none with the day before the month after the year."""
+    texts = pc.unique(pc.utf8_trim_whitespace(sample)).slice(0, cells).to_pylist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        guesses = {_guess(text, day_first) for text in texts for day_first in (False, True)}
+    return sorted(
+        guess
+        for guess in guesses - {None, ""}
+        if guess is not None
+        and re.search("%[YyHI]", guess)
+        and not re.match("%Y[^%]*%d", guess)
+        and is_datetime_format(guess)
+    )
+
+
+def _guess(text: str, day_first: bool) -> str | None:
+    try:
+        guess = guess_datetime_format(text, dayfirst=day_first)
+    except (ValueError, OverflowError):
+        return None
+    return None if guess is None else str(guess)
+
+
+_OFFSET = r"Z|UTC|GMT|[+-]\d{2}:?\d{2}|[+-]\d{2}"
+_WITH_OFFSET = rf"^(?P<moment>.*[:T]\d{{2,6}}(?:\.\d+)?)(?P<gap> ?)(?P<offset>{_OFFSET})$"
+
+
+def common_offset(array: pa.Array, share: float = 0.0) -> str:
+    """How the offset from UTC, such as ``+02:00``, is written that at least ``share`` of the cells
+    end with; empty if fewer do.
+
+    >>> common_offset(pa.array(["10:00:00 +0100", "11:00:00 +0100"]), 1)
+    ' +0100'
+    >>> common_offset(pa.array(["10:00Z", "11:00+01:00", "12:00+01:00"]), 1)
+    '%z{+01:00}'
+    """
+    stripped = pc.cast(pc.utf8_trim_whitespace(array), pa.string())
+    parts = pc.drop_null(pc.extract_regex(stripped, _WITH_OFFSET))
+    if len(parts) == 0 or len(parts) < share * len(array):
         return ""
-    offsets = pc.unique(pc.replace_substring_regex(stripped, pattern, r"\1")).to_pylist()
-    return str(offsets[0]) if len(offsets) == 1 and ":" in str(offsets[0]) else ""
+    gaps, offsets = (pc.struct_field(parts, name) for name in ("gap", "offset"))
+    ends = pc.value_counts(pc.binary_join_element_wise(gaps, offsets, "")).to_pylist()
+    commonest = str(max(ends, key=lambda end: end["counts"])["values"])
+    if len(ends) == 1:
+        return commonest
+    read = all(re.fullmatch(r" ?(Z|[+-]\d{2}:?\d{2})", end["values"]) for end in ends)
+    offset = commonest.lstrip()
+    return f"{commonest.removesuffix(offset)}%z{{{offset}}}" if read else ""
 
 
 def _as_written(array: pa.Array, datetime_format: str) -> str:
-    """The format, with fractions of as many digits as all cells have, and without leading zeros
+    """The format, with fractions of as many digits as cells have at most, and without leading zeros
     where no cell has one."""
     stripped = pc.utf8_trim_whitespace(array)
     parts = re.split("(%.)", datetime_format)
     for k in range(1, len(parts), 2):
-        if parts[k] not in _DIGITS:
+        follows = parts[k - 1] == "" and k > 1  # Of digits side by side none is left out.
+        followed = parts[k + 1] == "" and parts[k + 2 : k + 3] != []
+        if parts[k] not in _DIGITS or follows or followed:
             continue
         others = [_DIGITS.get(p, r"\w+") if p[:1] == "%" else literal(p) for p in parts]
         others[k] = f"(?P<part>{others[k]})"
@@ -121,8 +205,8 @@ def _as_written(array: pa.Array, datetime_format: str) -> str:
         lengths = pc.unique(pc.utf8_length(found)).to_pylist()
         zeros = pc.any(pc.match_substring_regex(found, r"^0\d")).as_py()
         if parts[k] == "%f":
-            if len(lengths) == 1 and lengths[0] < 6:
-                parts[k] = f"%{lengths[0]}f"
+            if max(lengths) < 6:
+                parts[k] = f"%{max(lengths)}f"
         elif 1 in lengths and not zeros:
             parts[k] = parts[k].replace("%", "%-")
     return "".join(parts)
@@ -149,6 +233,8 @@ def is_datetime_format(text: str) -> bool:
     longest = 64  # Characters, of which a directive is two.
     if len(text) > longest:
         return False
+    if text in EPOCHS:
+        return True
     try:
         example = write_moments(pd.DatetimeIndex(["2021-03-25 14:45:30"]), text)
         seconds = to_seconds(example, text)
