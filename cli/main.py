@@ -37,6 +37,7 @@ COMMANDS = (
     "detect",
     "evaluate",
     "inspect",
+    "report",
 )
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 LEAST_ADDRESS_SPACE = 5 * 2**29
@@ -86,6 +87,7 @@ def tabvae(context: click.Context) -> None:
     tabvae detect                rows and cells that do not fit
     tabvae evaluate new.csv      how well the model knows these rows
     tabvae inspect data.csv      what each column is taken for, and why
+    tabvae report -o page.html   a page about the table, to pass on
 
     Tables are CSV, TSV, Parquet, Arrow, JSON lines or .xlsx, packed or not. Data goes to
     standard output or to -o FILE, everything else to standard error. Without -m, a command uses
