@@ -11,13 +11,7 @@ from . import options
 @options.data_argument
 @options.model_option
 @options.target_options
-@click.option(
-    "--fpr",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    default=0.01,
-    show_default=True,
-    help="Share of ordinary rows that may be called outliers.",
-)
+@options.fpr_option
 @click.option(
     "--score",
     type=click.Choice(

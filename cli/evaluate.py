@@ -10,14 +10,11 @@ import click
 
 from . import options
 from .console import literal, say
-from .words import leakage_in_words
 
 if TYPE_CHECKING:
     from tabvae.estimator import TabVAE
     from tabvae.tasks.evaluate import Evaluation
 
-NEAR_AUC, FAR_AUC = 0.6, 0.75
-SMALL_ERROR = 0.02
 TIGHT_NATS = 0.5
 MATCHED_NATS = 0.1
 
@@ -68,14 +65,14 @@ def command(
         loaded, same = session.read_fitted(estimator, reading)
     real = loaded.table
     if synthetic is not None:
-        from tabvae.columns.relations import judged as judged_rules
-        from tabvae.tasks.synthetic import compare, modelled_frame
+        from tabvae.columns.relations import judged
+        from tabvae.tasks.synthetic import compare, in_words, modelled_frame
 
         made = session.read_rows(estimator, [synthetic], reading).table
         frames = [modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, made)]
         scores = compare(*frames)
         schema, na_values = fitted.schema, fitted.codec.na_values
-        kept = [judged_rules(schema, each, na_values) for each in (real, made)]
+        kept = [judged(schema, each, na_values) for each in (real, made)]
         rules = [
             {"text": ours.text, "real": ours.kept, "synthetic": theirs.kept}
             for ours, theirs in zip(*kept, strict=True)
@@ -84,7 +81,7 @@ def command(
             if as_json:
                 click.echo(json.dumps({**scores, "rules": rules}, indent=2))
             else:
-                click.echo("\n".join((judged(scores), *map(rule_in_words, rules))))
+                click.echo("\n".join((*in_words(scores), *map(rule_in_words, rules))))
         return
     if not data:
         unseen = session.unseen_rows_of(estimator, real, same)
@@ -144,7 +141,7 @@ def show(model: TabVAE, found: Evaluation) -> None:
     console.print(table)
     lines = words(found)
     if leakage := model.fitted_.card.leakage:
-        lines.append(leakage_in_words(leakage))
+        lines.append(leakage.words)
     for line in lines:
         console.print(line, highlight=False, soft_wrap=True)
 
@@ -190,22 +187,4 @@ def rule_in_words(rule: dict[str, Any]) -> str:
     real, made = rule["real"], rule["synthetic"]
     return (
         f"rule {printable(rule['text'])}: kept by {made:.1%} of the rows, {real:.1%} of real ones"
-    )
-
-
-def judged(scores: dict[str, float]) -> str:
-    """The scores of a synthetic table in words."""
-    auc, copied, distance = scores["auc"], scores["copies"], scores["distance"]
-    told = "hardly told" if auc < NEAR_AUC else "told at times" if auc < FAR_AUC else "easily told"
-    small = "good" if max(scores["shape"], scores["trend"]) < SMALL_ERROR else "visible"
-    near = "nearer to real rows than those are to each other" if distance < 1 else "no nearer"
-    return "\n".join(
-        (
-            f"rows are {told} from real ones: AUC {auc:.3f} (0.5 is ideal)",
-            f"{small}: columns are off by {scores['shape']:.4f}, pairs by {scores['trend']:.4f}",
-            f"{copied:.2%} are copies of real rows ({scores['duplicates']:.2%} of the real ones "
-            "are there more than once)",
-            f"median distance to the nearest real row {distance:.2f} of that among real rows: "
-            f"{near}",
-        )
     )

@@ -14,7 +14,7 @@ import click
 from . import options
 from .console import say, training_progress
 from .session import MODEL_SUFFIX, read_files
-from .words import guarantee_in_words, leakage_in_words, rules_in_words, withheld_in_words
+from .words import guarantee_in_words, rules_in_words, withheld_in_words
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -228,7 +228,7 @@ def summary(model: TabVAE, target: str, seconds: float) -> str:
     if withheld := withheld_in_words(model):
         lines.append(f"note: {withheld}; impute allows for it")
     if leakage := card.leakage:
-        lines.append(leakage_in_words(leakage))
+        lines.append(leakage.words)
     if guarantee := card.guarantee:
         lines.append(guarantee_in_words(guarantee))
         if guarantee.delta * schema.rows > 1:

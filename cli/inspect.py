@@ -111,7 +111,7 @@ def show_card(console: Any, model: TabVAE) -> None:
     """The model's columns, training and diagnostics."""
     from rich.table import Table
 
-    from .words import leakage_in_words, rules_in_words, withheld_in_words
+    from .words import rules_in_words, withheld_in_words
 
     grid = f", grid {model.grid}" if model.grid else ""
     size = model.fitted_.networks.latent
@@ -140,7 +140,7 @@ def show_card(console: Any, model: TabVAE) -> None:
     if guarantee := card.guarantee:
         show_guarantee(console, guarantee)
     if card.leakage:
-        console.print(leakage_in_words(card.leakage), highlight=False, soft_wrap=True)
+        console.print(card.leakage.words, highlight=False, soft_wrap=True)
     if not len(card.kl):
         return
     dimensions = ", ".join(f"{value:.2f}" for value in card.kl)

@@ -38,6 +38,7 @@ COMMANDS = (
     "pool",
     "evaluate",
     "inspect",
+    "report",
 )
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 LEAST_ADDRESS_SPACE = 5 * 2**29
@@ -88,6 +89,7 @@ def tabvae(context: click.Context) -> None:
     tabvae pool 'y ~ x' d.csv    a regression over several draws of impute
     tabvae evaluate new.csv      how well the model knows these rows
     tabvae inspect data.csv      what each column is taken for, and why
+    tabvae report -o page.html   a page about the table, to pass on
 
     Tables are CSV, TSV, Parquet, Arrow, JSON lines or .xlsx, packed or not. Data goes to
     standard output or to -o FILE, everything else to standard error. Without -m, a command uses

@@ -110,6 +110,14 @@ class Target:
     safe_csv: bool
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a page goes."""
+
+    output: str | None
+    force: bool
+
+
 def _bundle(name: str, kind: type[Any], *decorators: Decorator) -> Decorator:
     """Options that reach the command as one object of class ``kind`` called ``name``."""
 
@@ -338,6 +346,8 @@ model_option = click.option(
 
 data_argument = click.argument("data", nargs=-1)
 
+_force_option = click.option("--force", is_flag=True, help="Replace an output that exists.")
+
 target_options = _bundle(
     "target",
     Target,
@@ -354,12 +364,29 @@ target_options = _bundle(
         type=click.Choice(names_of_formats()),
         help="Of the output. [default: by its extension]",
     ),
-    click.option("--force", is_flag=True, help="Replace an output that exists."),
+    _force_option,
     click.option(
         "--safe-csv",
         is_flag=True,
         help="Put ' before text that a spreadsheet would run; never before numbers.",
     ),
+)
+
+place_options = _bundle(
+    "place",
+    Place,
+    click.option(
+        "-o", "--output", metavar="FILE", help="Write to FILE. [default: standard output]"
+    ),
+    _force_option,
+)
+
+fpr_option = click.option(
+    "--fpr",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.01,
+    show_default=True,
+    help="Share of ordinary rows that may be called outliers.",
 )
 
 seed_option = click.option(

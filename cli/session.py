@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tabvae.files.source import Source
     from tabvae.values.arrow import Ints
 
-    from .options import Reading, Target
+    from .options import Place, Reading, Target
 
 MODEL_VARIABLE = "TABVAE_MODEL"
 MODEL_SUFFIX = ".tabvae"
@@ -55,12 +55,10 @@ class Output:
         Raises:
             OutputError: it cannot be written, or is one of ``inputs``.
         """
-        from tabvae.files.writer import check_output, destination, output_format
+        from tabvae.files.writer import output_format
 
         chosen = output_format(target.output, target.fmt)
-        path = None if target.output is None else destination(target.output)
-        if path is not None:
-            check_output(path, target.force, inputs)
+        path = free_path(target, inputs)
         return cls(path, chosen, target.force, target.safe_csv)
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
@@ -69,6 +67,38 @@ class Output:
         if self.path is not None:
             check_output(self.path, self.force)
         write_table(table, self.path, self.format, dialect, self.guarded)
+
+
+def checked_path(
+    target: Target | Place, model: str | None, inputs: Sequence[str] = ()
+) -> str | None:
+    """``free_path`` of an output beside a model file."""
+    models = [] if target.output is None else [find_model(model)]
+    return free_path(target, [*inputs, *models])
+
+
+def free_path(target: Target | Place, inputs: Sequence[str]) -> str | None:
+    """Where the output goes, once it is known that it can be written; ``None`` for standard output.
+
+    Raises:
+        OutputError: it cannot, or is one of ``inputs``.
+    """
+    from tabvae.files.writer import check_output, destination
+
+    if target.output is None:
+        return None
+    path = destination(target.output)
+    check_output(path, target.force, inputs)
+    return path
+
+
+def write_page(text: str, path: str | None, force: bool) -> None:
+    """Write a page to where ``checked_path`` said."""
+    from tabvae.files.writer import check_output, write_text
+
+    if path is not None:
+        check_output(path, force)
+    write_text(text, path)
 
 
 def find_model(given: str | None) -> str:
@@ -179,6 +209,12 @@ def read_rows(model: TabVAE, data: Sequence[str], reading: Reading, alike: bool 
     return _read(model, data, reading, usual)
 
 
+def is_fitted(model: TabVAE, table: pa.Table) -> bool:
+    """The table is the one that the model was fitted on."""
+    source = _source(model)
+    return source is not None and source.is_of(table)
+
+
 def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
     """Read the table the model was fitted on, from the file that it names, and say so; and whether
     it is as it was then.
@@ -191,7 +227,7 @@ def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
     listed = ", ".join(shown(path) for path in paths[:3])
     say(f"tabvae: note: reading {listed}, which the model names as the table it was fitted on")
     loaded = _read(model, paths, reading, source.dialect)
-    same = source.is_of(loaded.table)
+    same = is_fitted(model, loaded.table)
     if source.fingerprint is not None and not same:
         say("tabvae: note: it holds other names, cells or rows than then, or in another order")
     return loaded, same

@@ -9,22 +9,6 @@ if TYPE_CHECKING:
     from tabvae.dp.budget import Guarantee
     from tabvae.estimator import TabVAE
     from tabvae.rules.rules import AnyRule
-    from tabvae.tasks.leakage import Leakage
-
-
-def leakage_in_words(leakage: Leakage) -> str:
-    """What an attacker who holds the file can tell, and whether that is too much."""
-    told = (
-        f"rows of the table told from {leakage.rows} held-out ones with AUC "
-        f"{leakage.membership:.2f} (0.5 is a guess, error {leakage.spread:.2f}); "
-        f"{leakage.stated:.1%} of the cells can be read from the file"
-    )
-    if not leakage.excessive:
-        return f"privacy: {told}"
-    return (
-        f"note: this file gives rows away: {told}; treat it like the table, or fit with "
-        "--min-count 10 or --ignore for columns of rare values"
-    )
 
 
 def guarantee_in_words(guarantee: Guarantee) -> str:

@@ -23,6 +23,7 @@ TOLD_IN = {
     "detect": "detect",
     "evaluate": "models",
     "inspect": "columns",
+    "report": "report",
 }
 """The page of the guide that explains each command."""
 HEAD = """\

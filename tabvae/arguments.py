@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache, wraps
 from numbers import Integral, Real
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, ParamSpec, TypeVar, get_args, get_origin, get_type_hints
 
 from tabvae.errors import ParameterError, shown
@@ -75,7 +76,11 @@ def checked(method: Callable[P, T]) -> Callable[P, T]:
 
 @cache
 def _hints(method: Callable[..., Any]) -> dict[str, Any]:
-    return get_type_hints(method)
+    """Of the arguments; what comes back may be known to readers of types alone."""
+    own = {name: hint for name, hint in method.__annotations__.items() if name != "return"}
+    return get_type_hints(
+        SimpleNamespace(__annotations__=own), vars(sys.modules[method.__module__])
+    )
 
 
 def _is_numpy_bool(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike, fspath
-from typing import Any, Self, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, Self, cast, get_type_hints
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,9 @@ from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
 from tabvae.training.parallel import Progress
 from tabvae.values.arrow import DEFAULT_NA_VALUES, Floats
+
+if TYPE_CHECKING:
+    from tabvae.report.page import Report
 
 Names = npt.NDArray[np.object_]
 
@@ -229,6 +232,63 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         """How odd each row is, and why, as a frame like ``X``; see ``Model.detect``."""
         rows = self._rows(X)
         return rows.like(self._fitted().detect(rows.table, fpr, score))
+
+    @checked
+    def report(
+        self,
+        X: Any,
+        synthetic: Any = None,
+        *,
+        fpr: float = 0.01,
+        color: str | None = None,
+        cells: bool = True,
+        seed: int | None = None,
+    ) -> Report:
+        """A page about rows and what the model knows of them, which a notebook shows.
+
+        Args:
+            X: (rows, columns) rows, with the columns of the table fitted on.
+            synthetic: rows to judge beside them.
+            fpr: share of ordinary rows that may be called outliers.
+            color: column that colours the map; ``None`` for p-values.
+            cells: the page may show cells; without, it can be passed on.
+            seed: of the choice of rows, and of draws; ``None`` for that of the model.
+
+        Returns:
+            ``html``, ``numbers`` and ``save(path)``.
+
+        Raises:
+            SchemaError: a column is not there.
+            ParameterError: there are no rows, or ``fpr`` is not between 0 and 1.
+            DataError: there are too few rows to judge synthetic ones by.
+        """
+        # Templates, and the classifier that tells synthetic rows, are needed here alone.
+        from tabvae.report.gather import gather
+        from tabvae.report.page import Report
+        from tabvae.report.request import Request
+
+        made = None if synthetic is None else self._rows(synthetic).table
+        call = "model.report(frame)" if made is None else "model.report(frame, synthetic)"
+        request = Request(
+            fpr=fpr,
+            color=color,
+            cells=cells,
+            seed=self.seed if seed is None else seed,
+            commands=(call,),
+            parameters=self.unusual_parameters(),
+        )
+        table = self._rows(X).table
+        return Report(gather(self._fitted(), table, request, made))
+
+    def unusual_parameters(self) -> dict[str, Any]:
+        """The parameters that are not as they are by default.
+
+        Examples:
+            >>> BaseTabVAE(effort="best").unusual_parameters()
+            {'effort': 'best'}
+        """
+        usual = type(self)().get_params()
+        return {name: v for name, v in self.get_params().items() if v != usual[name]}
 
     # files
 

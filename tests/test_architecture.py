@@ -30,6 +30,7 @@ ORDER = [
     "imputation",
     "tasks",
     "model",
+    "report",
     "fit",
     "releases",
     "artifact",
@@ -47,6 +48,7 @@ WITHOUT_TORCH = {
     "imputation",
     "releases",
     "model",
+    "report",
 }
 WITHOUT_TABLES = {"network"}
 BANNED = {

@@ -369,6 +369,8 @@ def test_nothing_that_a_model_says_reaches_the_terminal_raw(
         ("evaluate", *model, "rows.csv"),
         ("evaluate", *model, "rows.csv", "--json"),
         ("evaluate", *model),
+        ("report", *model),
+        ("report", *model, "rows.csv", "--json"),
     ):
         result = tabvae(tmp_path, *arguments)
         assert result.code == 0, result.err

@@ -223,6 +223,23 @@ def write_table(
         _WRITERS[fmt](table, packed, dialect)
 
 
+def write_text(text: str, path: str | None) -> None:
+    """Write ``text`` in UTF-8 to ``path``, or to standard output.
+
+    Raises:
+        OutputError: the file system refuses.
+    """
+    # A cell may hold half of a pair of surrogates, which no encoding has.
+    octets = text.encode("utf-8", "backslashreplace")
+    if path is None:
+        with standard_output() as output:
+            output.buffer.write(octets)
+            output.buffer.flush()
+        return
+    with whole_file(path) as file:
+        file.write(octets)
+
+
 @contextmanager
 def standard_output() -> Iterator[TextIO]:
     """Standard output for as long as the block takes, flushed at its end.

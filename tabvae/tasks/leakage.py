@@ -102,6 +102,21 @@ class Leakage:
         too_much = surely > self.config.most_membership
         return too_much or self.stated > self.config.most_stated
 
+    @property
+    def words(self) -> str:
+        """What an attacker who holds the file can tell, and whether that is too much."""
+        told = (
+            f"rows of the table told from {self.rows} held-out ones with AUC "
+            f"{self.membership:.2f} (0.5 is a guess, error {self.spread:.2f}); "
+            f"{self.stated:.1%} of the cells can be read from the file"
+        )
+        if not self.excessive:
+            return f"privacy: {told}"
+        return (
+            f"note: this file gives rows away: {told}; treat it like the table, or fit with "
+            "--min-count 10 or --ignore for columns of rare values"
+        )
+
     @classmethod
     def measure(
         cls, predictor: Predictor, training: Codes, validation: Codes, trial: Trial | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import cast
@@ -37,6 +38,8 @@ class SyntheticConfig:
         most_categories: that gradient boosting takes as categories; more are taken as numbers.
         trend_bins: of a number beside a category, as SDMetrics has it.
         rows_compared: whose nearest neighbours are looked for; more would only take time.
+        near_auc, far_auc: up to which rows are hardly told apart, and from which easily.
+        small_error: of columns and pairs, that nobody sees.
 
     Examples:
         >>> SyntheticConfig().trend_bins
@@ -48,6 +51,9 @@ class SyntheticConfig:
     most_categories: int = 255
     trend_bins: int = 10
     rows_compared: int = 5000
+    near_auc: float = 0.6
+    far_auc: float = 0.75
+    small_error: float = 0.02
 
 
 def modelled_frame(codec: TableCodec, table: pa.Table, codes: Codes) -> pd.DataFrame:
@@ -125,38 +131,53 @@ def total_variation(a: Floats, b: Floats) -> float:
     return float(0.5 * (counts["a"] - counts["b"]).abs().sum())
 
 
-def marginal_error(real: Floats, synthetic: Floats, categorical: Mask) -> float:
-    """Mean over columns of the KS distance (numbers) or total variation (categories)."""
-    distances = []
+def marginal_errors(real: Floats, synthetic: Floats, categorical: Mask) -> Floats:
+    """(columns,) KS distance (numbers) or total variation (categories); NaN without cells."""
+    distances = np.full(len(categorical), np.nan)
     for j, is_category in enumerate(categorical):
         a, b = real[:, j], synthetic[:, j]
         if is_category:
-            distances.append(total_variation(a, b))
-        else:
-            distances.append(ks_2samp(a[~np.isnan(a)], b[~np.isnan(b)]).statistic)
-    return float(np.mean(distances))
+            distances[j] = total_variation(a, b)
+            continue
+        a, b = a[~np.isnan(a)], b[~np.isnan(b)]
+        if len(a) and len(b):
+            distances[j] = ks_2samp(a, b).statistic
+    return distances
 
 
-def trend_error(
+def marginal_error(real: Floats, synthetic: Floats, categorical: Mask) -> float:
+    """Mean of ``marginal_errors``."""
+    return float(np.nanmean(marginal_errors(real, synthetic, categorical)))
+
+
+def trend_errors(
     real: Floats, synthetic: Floats, categorical: Mask, config: SyntheticConfig = SyntheticConfig()
-) -> float:
-    """Mean error of the dependence of two columns: half the difference of correlations (two
-    numbers), else total variation of contingency tables (numbers in bins), as SDMetrics."""
+) -> Floats:
+    """(columns, columns) error of the dependence of two columns: half the difference of
+    correlations (two numbers), else total variation of contingency tables (numbers in bins), as
+    SDMetrics; NaN on the diagonal, and where there is no correlation."""
     tables = (real, synthetic)
     labels = []
     for j, is_category in enumerate(categorical):
         edges = np.histogram_bin_edges(real[~np.isnan(real[:, j]), j], config.trend_bins)[1:-1]
         labels.append([t[:, j] if is_category else np.digitize(t[:, j], edges) for t in tables])
-    errors = []
+    errors = np.full((len(categorical), len(categorical)), np.nan)
     for i, j in combinations(range(len(categorical)), 2):
         if not categorical[i] and not categorical[j]:
             pair = [pd.Series(t[:, i]).corr(pd.Series(t[:, j])) for t in tables]
-            errors.append(abs(pair[0] - pair[1]) / 2)
+            errors[i, j] = errors[j, i] = abs(pair[0] - pair[1]) / 2
         else:
             # A pair of labels as one number, for fewer than 10,000 labels.
             pairs = [10_000.0 * labels[i][k] + labels[j][k] for k in (0, 1)]
-            errors.append(total_variation(pairs[0], pairs[1]))
-    return float(np.nanmean(errors))
+            errors[i, j] = errors[j, i] = total_variation(pairs[0], pairs[1])
+    return errors
+
+
+def trend_error(
+    real: Floats, synthetic: Floats, categorical: Mask, config: SyntheticConfig = SyntheticConfig()
+) -> float:
+    """Mean of ``trend_errors``."""
+    return float(np.nanmean(trend_errors(real, synthetic, categorical, config)))
 
 
 def copies(rows: Floats, reference: Floats) -> float:
@@ -257,3 +278,22 @@ def compare(
         "duplicates": float(pd.DataFrame(x).duplicated(keep=False).mean()),
         "distance": float(near / apart) if apart > 0 else float("nan"),
     }
+
+
+def in_words(
+    scores: Mapping[str, float], config: SyntheticConfig = SyntheticConfig()
+) -> tuple[str, ...]:
+    """What the scores of ``compare`` mean, a line each."""
+    auc, copied, distance = scores["auc"], scores["copies"], scores["distance"]
+    told = "told at times" if auc < config.far_auc else "easily told"
+    told = "hardly told" if auc < config.near_auc else told
+    small = max(scores["shape"], scores["trend"]) < config.small_error
+    near = "nearer to real rows than those are to each other" if distance < 1 else "no nearer"
+    return (
+        f"rows are {told} from real ones: AUC {auc:.3f} (0.5 is ideal)",
+        f"{'good' if small else 'visible'}: columns are off by {scores['shape']:.4f}, pairs by "
+        f"{scores['trend']:.4f}",
+        f"{copied:.2%} are copies of real rows ({scores['duplicates']:.2%} of the real ones "
+        "are there more than once)",
+        f"median distance to the nearest real row {distance:.2f} of that among real rows: {near}",
+    )

@@ -1,0 +1,1 @@
+"""One page about a table and what a model knows of it."""
