@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import options
+from . import commands, options
 from .console import say
 
 if TYPE_CHECKING:
     from tabvae.estimator import TabVAE
 
 
-@click.command("decode")
+@commands.command(
+    "decode",
+    guide="embed",
+    examples={
+        "tabvae embed -o places.csv && tabvae decode places.csv": "there and back",
+        "tabvae decode places.csv --compare data.csv -o back.csv": "and what it loses",
+    },
+)
 @click.argument("latents")
 @options.model_option
 @options.target_options
@@ -23,7 +30,6 @@ if TYPE_CHECKING:
     help="Say on standard error what is lost against the rows that were embedded.",
 )
 @options.reading_options
-@options.debug_option
 def command(
     latents: str,
     model: str | None,

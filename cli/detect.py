@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import click
 
-from . import options
+from tabvae.progress import phase
+
+from . import commands, options
+from .console import progress
 
 
-@click.command("detect")
+@commands.command(
+    "detect",
+    guide="detect",
+    examples={
+        "tabvae detect -o odd.csv": "a score and a reason for each row fitted on",
+        "tabvae detect new.csv --fpr 0.001": "of other rows, fewer false alarms",
+    },
+)
 @options.data_argument
 @options.model_option
 @options.target_options
@@ -29,7 +39,6 @@ from . import options
 )
 @options.keep_option
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     model: str | None,
@@ -49,9 +58,12 @@ def command(
     """
     from . import session
 
-    estimator = session.load_model(model)
-    output = session.Output.checked(target, model, session.inputs_of(estimator, data))
-    loaded = session.read_rows(estimator, data, reading)
-    found = estimator.fitted_.detect(loaded.table, fpr, score)
+    with progress("detect") as watch:
+        with phase(watch, "loading"):
+            estimator = session.load_model(model)
+            output = session.Output.checked(target, model, session.inputs_of(estimator, data))
+        with phase(watch, "reading"):
+            loaded = session.read_rows(estimator, data, reading)
+        found = estimator.fitted_.detect(loaded.table, fpr, score, watch)
     result = session.keep_columns(loaded.table, keep, found)
     output.write(result, session.text_dialect(loaded))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import options
-from .console import say, training_progress
+from tabvae.progress import phase
+
+from . import commands, options
+from .console import note, progress, say
 from .session import MODEL_SUFFIX, read_files
 from .words import leakage_in_words, rules_in_words, withheld_in_words
 
@@ -26,7 +28,14 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-@click.command("fit")
+@commands.command(
+    "fit",
+    guide="models",
+    examples={
+        "tabvae fit data.csv": "learn a table; writes data.tabvae",
+        "tabvae fit *.parquet -o sales.tabvae --effort best": "many files, more time",
+    },
+)
 @click.argument("data", nargs=-1, required=True)
 @click.option(
     "-o",
@@ -49,7 +58,6 @@ INTERRUPTED = 130
 @options.family_options
 @options.kind_options
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     output: str | None,
@@ -68,16 +76,45 @@ def command(
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
     goes on with --resume, and ends as if nothing had happened.
     """
-    from tabvae.files.writer import check_output, destination
+    with progress("fit") as watch:
+        with phase(watch, "reading"):
+            from tabvae.files.writer import check_output, destination
 
-    target = destination(output or default_model_path(data[0]))
-    check_output(target, force, data)
-    loaded = read_files(data, reading)
+            target = destination(output or default_model_path(data[0]))
+            check_output(target, force, data)
+            loaded = read_files(data, reading)
+        with phase(watch, "loading"):
+            model, given = unfitted(family, work, kinds, reading, seed, loaded.table)
+            from tabvae.training.checkpoint import Checkpoint
+        started = time.perf_counter()
+        # Before the training, so that nothing that goes wrong here can lose it.
+        source = source_of(model, data, loaded, reading.encoding)
+        keeper = Checkpoint(f"{target}.checkpoint", checkpoint, resume)
+        model.fit_table(loaded.table, given, watch, keeper)
+        model.source_ = source
+        check_output(target, force, data)
+        model.save(target)
+    say(summary(model, target, time.perf_counter() - started))
+    if any(record.interrupted for record in model.fitted_.card.records):
+        note("interrupted; the best model so far was kept")
+        return INTERRUPTED
+    keeper.discard()
+    return 0
+
+
+def unfitted(
+    family: options.Family,
+    work: options.Work,
+    kinds: options.Kinds,
+    reading: options.Reading,
+    seed: int | None,
+    table: pa.Table,
+) -> tuple[TabVAE, dict[str, ColumnKind]]:
+    """The estimator that the options ask for, and the kinds in a schema file."""
     from tabvae.estimator import TabVAE
-    from tabvae.training.checkpoint import Checkpoint
     from tabvae.values.arrow import DEFAULT_NA_VALUES
 
-    given, formats, rules = read_schema(kinds, loaded.table)
+    given, formats, rules = read_schema(kinds, table)
     overrides = asdict(kinds)
     del overrides["schema"]
     overrides["rules"] = (*kinds.rules, *rules)
@@ -90,21 +127,7 @@ def command(
         seed=seed or 0,
         na_values=reading.na_values(DEFAULT_NA_VALUES) if reading.na or reading.na_add else None,
     )
-    started = time.perf_counter()
-    # Before the training, so that nothing that goes wrong here can lose it.
-    source = source_of(model, data, loaded, reading.encoding)
-    keeper = Checkpoint(f"{target}.checkpoint", checkpoint, resume)
-    with training_progress() as progress:
-        model.fit_table(loaded.table, given, progress, keeper)
-    model.source_ = source
-    check_output(target, force, data)
-    model.save(target)
-    say(summary(model, target, time.perf_counter() - started))
-    if any(record.interrupted for record in model.fitted_.card.records):
-        say("tabvae: note: interrupted; the best model so far was kept")
-        return INTERRUPTED
-    keeper.discard()
-    return 0
+    return model, given
 
 
 def default_model_path(data: str) -> str:

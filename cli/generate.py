@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from . import options
-from .console import say
+from tabvae.progress import phase
+
+from . import commands, options
+from .console import progress, say
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from tabvae.estimator import TabVAE
 
 
-@click.command("generate")
+@commands.command(
+    "generate",
+    guide="generate",
+    examples={
+        "tabvae generate -n 1000 -o new.csv": "a thousand new rows",
+        "tabvae generate -n 50 --where country=Norway": "with a cell that is set",
+    },
+)
 @click.option("-n", "--rows", type=click.IntRange(min=1), required=True, help="How many rows.")
 @options.model_option
 @options.target_options
@@ -39,7 +55,6 @@ from .console import say
 @click.option("--no-check", is_flag=True, help="Read no table and tell no share of copies.")
 @options.seed_option
 @options.reading_options
-@options.debug_option
 def command(
     rows: int,
     model: str | None,
@@ -66,30 +81,39 @@ def command(
     if data is not None and no_check:
         raise ParameterError("--data and --no-check exclude each other")
     cells = options.parse_assignments(where)
-    estimator = session.load_model(model)
-    named = [] if data is None else [data]
-    output = session.Output.checked(target, model, [*session.sources_of(estimator), *named])
-    real = None if no_check else session.table_to_compare(estimator, data, reading)
-    result = estimator.fitted_.generate(
-        rows,
-        where=cells,
-        one_shot=one_shot,
-        complete=complete,
-        temperature=temperature,
-        seed=estimator.seed if seed is None else seed,
-    )
+    with progress("generate") as watch:
+        with phase(watch, "loading"):
+            estimator = session.load_model(model)
+            named = [] if data is None else [data]
+            output = session.Output.checked(target, model, [*session.sources_of(estimator), *named])
+        with phase(watch, "reading"):
+            real = None if no_check else session.table_to_compare(estimator, data, reading)
+        result = estimator.fitted_.generate(
+            rows,
+            where=cells,
+            one_shot=one_shot,
+            complete=complete,
+            temperature=temperature,
+            seed=estimator.seed if seed is None else seed,
+            progress=watch,
+        )
+        with phase(watch, "copies"):
+            found = None if real is None else copies(estimator, real, result)
     table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))
-    if real is not None:
-        from tabvae.tasks.synthetic import exact_copies, modelled_frame
-
-        fitted = estimator.fitted_
-        frames = [
-            modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, result)
-        ]
-        copied, twins = exact_copies(*frames)
+    if found is not None:
+        copied, twins = found
         whose = "the table fitted on" if data is None else shown(data)
         say(
             f"{copied:.2%} of the rows are copies of rows of {whose}, in which {twins:.2%} have a "
             "twin"
         )
+
+
+def copies(model: TabVAE, real: pa.Table, new: pa.Table) -> tuple[float, float]:
+    """Share of new rows that are copies of real ones, and of these that have a twin."""
+    from tabvae.tasks.synthetic import exact_copies, modelled_frame
+
+    fitted = model.fitted_
+    frames = [modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, new)]
+    return exact_copies(*frames)

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import click
 
-from . import options
+from tabvae.progress import phase
+
+from . import commands, options
+from .console import progress
 
 
-@click.command("impute")
+@commands.command(
+    "impute",
+    guide="impute",
+    examples={
+        "tabvae impute -o filled.csv": "fill the table fitted on",
+        "tabvae impute new.csv --draws 5 -o draws.csv": "five drawn tables, for statistics",
+    },
+)
 @options.data_argument
 @options.model_option
 @options.target_options
@@ -25,7 +35,6 @@ from . import options
 )
 @options.seed_option
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     model: str | None,
@@ -46,26 +55,30 @@ def command(
 
     from . import session
 
-    estimator = session.load_model(model)
-    output = session.Output.checked(target, model, session.inputs_of(estimator, data))
-    loaded = session.read_rows(estimator, data, reading)
-    table = loaded.table
-    seed = estimator.seed if seed is None else seed
-    if draws is None:
-        result = estimator.fitted_.impute(table)
-        for name in proba:
-            found = estimator.fitted_.probabilities(table, name)
-            result = session.keep_columns(result, result.column_names, found)
-    elif proba:
-        raise ParameterError("--proba and --draws exclude each other: a draw is certain")
-    elif "draw" in table.column_names:
-        raise SchemaError("the table has a column 'draw' of its own", "rename it")
-    else:
-        numbered = [
-            one.add_column(0, "draw", pa.array([number] * len(one), pa.int64()))
-            for number, one in enumerate(estimator.fitted_.draw(table, draws, seed), start=1)
-        ]
-        result = pa.concat_tables(numbered)
+    with progress("impute") as watch:
+        with phase(watch, "loading"):
+            estimator = session.load_model(model)
+            output = session.Output.checked(target, model, session.inputs_of(estimator, data))
+        with phase(watch, "reading"):
+            loaded = session.read_rows(estimator, data, reading)
+        table = loaded.table
+        seed = estimator.seed if seed is None else seed
+        if draws is None:
+            result = estimator.fitted_.impute(table, watch)
+            for name in proba:
+                found = estimator.fitted_.probabilities(table, name)
+                result = session.keep_columns(result, result.column_names, found)
+        elif proba:
+            raise ParameterError("--proba and --draws exclude each other: a draw is certain")
+        elif "draw" in table.column_names:
+            raise SchemaError("the table has a column 'draw' of its own", "rename it")
+        else:
+            drawn = estimator.fitted_.draw(table, draws, seed, watch)
+            numbered = [
+                one.add_column(0, "draw", pa.array([number] * len(one), pa.int64()))
+                for number, one in enumerate(drawn, start=1)
+            ]
+            result = pa.concat_tables(numbered)
     output.write(
         session.same_kind_of_file(estimator, result, loaded.format, output),
         session.text_dialect(loaded, result),

@@ -8,13 +8,20 @@ import click
 
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
 
-from . import options
+from . import commands, options
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@click.command("interpolate")
+@commands.command(
+    "interpolate",
+    guide="embed",
+    examples={
+        "tabvae interpolate --from 1 --to 20": "ten rows from the first to the twentieth",
+        "tabvae interpolate --id name=Ada --id name=Eve -n 5": "between two named rows",
+    },
+)
 @options.data_argument
 @options.model_option
 @options.target_options
@@ -39,7 +46,6 @@ if TYPE_CHECKING:
 )
 @click.option("--spherical", is_flag=True, help="Along an arc instead of a straight line.")
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     model: str | None,

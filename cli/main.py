@@ -24,8 +24,9 @@ from tabvae.errors import (
     lacks_memory,
     printable,
     shown,
-    suggestion,
 )
+
+from . import commands, console
 
 COMMANDS = (
     "fit",
@@ -46,6 +47,12 @@ LEAST_ADDRESS_SPACE = 5 * 2**29
 class LazyGroup(click.Group):
     """A group whose commands are modules, imported when they are called."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Click looks here for the command that a wrong name may be meant for.
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
+        self.params += commands.voice_options()
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -56,14 +63,9 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if not name.startswith("-") and name not in COMMANDS:
-            hint = suggestion(name, COMMANDS, otherwise=f"commands: {', '.join(COMMANDS)}")
-            raise click.UsageError(f"no command {shown(name)} ({hint})", ctx)
-        return super().resolve_command(ctx, args)
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands.write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
 
 
 @click.group(
@@ -123,6 +125,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; the exit code."""
     warnings.showwarning = _show_warning
+    console.voice = console.Voice()
     try:
         code = tabvae.main(args=arguments, prog_name="tabvae", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -182,7 +185,7 @@ def _fail(line: str, code: int) -> int:
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if category.__name__ == "TabVAEWarning" or "--debug" in sys.argv:
-        click.echo(f"tabvae: note: {printable(str(message))}", err=True)
+        console.note(str(message))
 
 
 if __name__ == "__main__":

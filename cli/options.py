@@ -118,10 +118,6 @@ def _bundle(name: str, kind: type[Any], *decorators: Decorator) -> Decorator:
     return decorate
 
 
-debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
-)
-
 reading_options = _bundle(
     "reading",
     Reading,

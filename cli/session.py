@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tabvae.errors import DataError, ModelFileError, SchemaError, shown, suggestion
 
-from .console import say
+from .console import note
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -168,11 +168,11 @@ def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
     paths, source = inputs_of(model, ()), _source(model)
     assert source is not None
     listed = ", ".join(shown(path) for path in paths[:3])
-    say(f"tabvae: note: reading {listed}, which the model names as the table it was fitted on")
+    note(f"reading {listed}, which the model names as the table it was fitted on")
     loaded = _read(model, paths, reading, source.dialect)
     same = source.is_of(loaded.table)
     if source.fingerprint is not None and not same:
-        say("tabvae: note: it holds other names, cells or rows than then, or in another order")
+        note("it holds other names, cells or rows than then, or in another order")
     return loaded, same
 
 
@@ -253,10 +253,10 @@ def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:
         loaded, same = read_fitted(model, reading)
     except DataError as error:
         # Nobody asked for this file: new rows need none.
-        say(f"tabvae: note: {error}; no copies are looked for")
+        note(f"{error}; no copies are looked for")
         return None
     if not same:
-        say("tabvae: note: no copies of its rows are looked for; --data FILE names a table")
+        note("no copies of its rows are looked for; --data FILE names a table")
         return None
     return loaded.table
 

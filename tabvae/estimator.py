@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self, cast
 
 import numpy as np
@@ -23,10 +25,10 @@ from tabvae.files.source import Source
 from tabvae.fit import fit
 from tabvae.model import Model
 from tabvae.network.objective import Objective
+from tabvae.progress import PhaseWeights, Progress, shown, silent
 from tabvae.tasks.evaluate import Evaluation
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
-from tabvae.training.parallel import Progress
 from tabvae.values.arrow import DEFAULT_NA_VALUES, Floats
 
 
@@ -62,6 +64,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             equations and .98 of others.
         memorise: let networks and trees learn single rows by heart: small tables are imputed
             better, and their rows can be read from the model.
+        verbose: show a bar while a method works, in a notebook or a terminal; elsewhere a line for
+            each phase on standard error.
 
     Attributes:
         fitted_: schema, codec, networks, trees and card, for use on Arrow tables.
@@ -100,6 +104,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         rules: tuple[str, ...] = (),
         find_rules: bool = True,
         rules_at_least: float | None = None,
+        verbose: bool = False,
     ) -> None:
         self.model = model
         self.effort = effort
@@ -122,6 +127,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.rules = rules
         self.find_rules = find_rules
         self.rules_at_least = rules_at_least
+        self.verbose = verbose
 
     @property
     def rules_(self) -> tuple[TableRule, ...]:
@@ -148,12 +154,14 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = frame.shape[1]
         if isinstance(X, pd.DataFrame):
             self.feature_names_in_ = np.array([str(c) for c in X.columns], dtype=object)
-        return self.fit_table(to_arrow(frame))
+        with self._watched("fit") as progress:
+            return self.fit_table(to_arrow(frame), progress=progress)
 
     def embed(self, X: Any) -> pd.DataFrame:
         """(rows, latent) coordinates ``z1..zk`` of each row, on the index of ``X``."""
         frame = self._frame(X)
-        table = self._fitted().embed(to_arrow(frame))
+        with self._watched("embed") as progress:
+            table = self._fitted().embed(to_arrow(frame), progress)
         return table.to_pandas().set_index(frame.index)
 
     def decode(self, latents: Any) -> pd.DataFrame:
@@ -174,7 +182,9 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
-        return self._fitted().evaluate(to_arrow(self._frame(X)), samples, self.seed)
+        table = to_arrow(self._frame(X))
+        with self._watched("evaluate") as progress:
+            return self._fitted().evaluate(table, samples, self.seed, progress)
 
     def transform(self, X: Any) -> Floats:
         """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""
@@ -190,9 +200,10 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         frame = self._frame(X)
         table = to_arrow(frame)
-        if draws is None:
-            return fill_frame(frame, table, self._fitted().impute(table))
-        filled = self._fitted().draw(table, draws, self.seed)
+        with self._watched("impute") as progress:
+            if draws is None:
+                return fill_frame(frame, table, self._fitted().impute(table, progress))
+            filled = self._fitted().draw(table, draws, self.seed, progress)
         frames = [fill_frame(frame, table, one) for one in filled]
         for number, one in enumerate(frames, start=1):
             one.insert(0, "draw", number)
@@ -215,20 +226,23 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         seed: int | None = None,
     ) -> pd.DataFrame:
         """``n`` new rows; see ``Model.generate``."""
-        table = self._fitted().generate(
-            n,
-            where=where,
-            one_shot=one_shot,
-            complete=complete,
-            temperature=temperature,
-            seed=self.seed if seed is None else seed,
-        )
+        with self._watched("generate") as progress:
+            table = self._fitted().generate(
+                n,
+                where=where,
+                one_shot=one_shot,
+                complete=complete,
+                temperature=temperature,
+                seed=self.seed if seed is None else seed,
+                progress=progress,
+            )
         return cast(pd.DataFrame, table.to_pandas())
 
     def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
         """How odd each row is, and why, on the index of ``X``; see ``Model.detect``."""
         frame = self._frame(X)
-        table = self._fitted().detect(to_arrow(frame), fpr, score)
+        with self._watched("detect") as progress:
+            table = self._fitted().detect(to_arrow(frame), fpr, score, progress)
         return table.to_pandas().set_index(frame.index)
 
     # files
@@ -240,7 +254,9 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             OutputError: the file system refuses.
         """
         source = getattr(self, "source_", None)
-        artifact.save(path, artifact.Saved(self._fitted(), self.get_params(), source))
+        # How it is watched is nothing that a model knows.
+        parameters = {name: v for name, v in self.get_params().items() if name != "verbose"}
+        artifact.save(path, artifact.Saved(self._fitted(), parameters, source))
 
     @classmethod
     def load(cls, path: str) -> Self:
@@ -251,7 +267,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         saved = artifact.load(path)
         with container.damage_told(path):
-            model = from_json(cls, saved.parameters)
+            model = from_json(cls, saved.parameters, verbose=False)
             model.settings()
         model.source_ = saved.source
         model.fitted_ = saved.fitted
@@ -263,7 +279,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         table: pa.Table,
         kinds: Mapping[str, ColumnKind] | None = None,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Learn an Arrow table; ``fit`` for tables that come from files.
@@ -271,7 +287,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Args:
             table: text columns (CSV) or typed ones.
             kinds: kinds that are given, from a schema file; the parameters go before them.
-            progress: called several times while training.
+            progress: told each phase and how far it is.
             checkpoint: keeps the state of training in a file, and brings back that of an earlier
                 run.
         """
@@ -307,6 +323,15 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             self.memorise,
         )
 
+    @contextmanager
+    def _watched(self, method: str) -> Iterator[Progress]:
+        """A bar for a method, if it is to be watched."""
+        if not self.verbose:
+            yield silent
+            return
+        with shown(method, getattr(PhaseWeights(), method), otherwise=_told) as progress:
+            yield progress
+
     def _fitted(self) -> Model:
         check_is_fitted(self, "fitted_")
         return self.fitted_
@@ -337,3 +362,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _told(line: str) -> None:
+    print(line, file=sys.stderr)

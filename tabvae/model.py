@@ -25,6 +25,7 @@ from tabvae.errors import (
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
+from tabvae.progress import Progress, Tell, parts, phase, silent, unheard
 from tabvae.tasks.assemble import fill, whole_table
 from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import (
@@ -51,11 +52,13 @@ class Block(NamedTuple):
         start: number of its first row in the table.
         rows: as they are in the table.
         codes: (n, columns) the same, encoded.
+        tell: how far the work on it is.
     """
 
     start: int
     rows: pa.Table
     codes: Codes
+    tell: Tell = unheard
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ class Model:
         trees = [array.nbytes for j, forest in forests for array in forest.arrays(j).values()]
         return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
 
-    def embed(self, table: pa.Table) -> pa.Table:
+    def embed(self, table: pa.Table, progress: Progress = silent) -> pa.Table:
         """``z1..zk``, one row per input row."""
         # One array for all blocks: results kept between the blocks' working memory would leave
         # holes in it that nothing fits in again. Column by column, as Arrow has it.
@@ -120,7 +123,8 @@ class Model:
             stop = block.start + len(block.codes)
             z[block.start : stop] = embed(self.projection, self.predictor, block.codes)
 
-        self._in_blocks(put, table)
+        with phase(progress, "placing") as tell:
+            self._in_blocks(put, table, tell=tell)
         return write_coordinates(z)
 
     def decode(self, latents: pa.Table) -> pa.Table:
@@ -169,14 +173,17 @@ class Model:
         decoded = self.decode(write_coordinates(path(z[0], z[1], t, spherical)))
         return decoded.add_column(0, "t", pa.array(t))
 
-    def impute(self, table: pa.Table) -> pa.Table:
+    def impute(self, table: pa.Table, progress: Progress = silent) -> pa.Table:
         """The same table with its gaps filled."""
 
         def filled(block: Block) -> pa.Table:
             rows, codes = self._followed(block)
-            return self._kept(block, fill(self.codec, rows, codes, self.imputer.complete(codes)))
+            sample = self.imputer.complete(codes, block.tell)
+            return self._kept(block, fill(self.codec, rows, codes, sample))
 
-        return pa.concat_tables(self._in_blocks(filled, table)).unify_dictionaries()
+        with phase(progress, "filling") as tell:
+            done = self._in_blocks(filled, table, tell=tell)
+            return pa.concat_tables(done).unify_dictionaries()
 
     def _followed(self, block: Block) -> tuple[pa.Table, Codes]:
         """The rows with the cells that follow from others by rules, and their codes."""
@@ -215,7 +222,9 @@ class Model:
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
         return pa.table({f"{name}={v}": probabilities[:, k] for k, v in enumerate(values)})
 
-    def draw(self, table: pa.Table, draws: int, seed: int = 0) -> list[pa.Table]:
+    def draw(
+        self, table: pa.Table, draws: int, seed: int = 0, progress: Progress = silent
+    ) -> list[pa.Table]:
         """``draws`` completed tables.
 
         Raises:
@@ -229,8 +238,9 @@ class Model:
             samples = self.imputer.draw(codes, draws, seed, block.start)
             return [self._kept(block, fill(self.codec, rows, codes, one)) for one in samples]
 
-        parts = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW), strict=True)
-        return [pa.concat_tables(part).unify_dictionaries() for part in parts]
+        with phase(progress, "filling") as tell:
+            draws_of = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW, tell), strict=True)
+            return [pa.concat_tables(one).unify_dictionaries() for one in draws_of]
 
     def generate(
         self,
@@ -241,6 +251,7 @@ class Model:
         complete: bool = False,
         temperature: float = 1.0,
         seed: int = 0,
+        progress: Progress = silent,
     ) -> pa.Table:
         """``n`` new rows with the columns, types and formats of the table fitted on.
 
@@ -251,6 +262,7 @@ class Model:
             complete: leave no gaps; by default gaps come as often as in the table fitted on.
             temperature: below 1 gives more typical rows, above 1 more varied ones.
             seed: of the draws.
+            progress: told how far it is.
 
         Raises:
             ParameterError: ``n`` or ``temperature`` is not positive, or the model is ``ae`` or
@@ -267,15 +279,18 @@ class Model:
                 "fit with --model vae, the default",
             )
 
-        def drawn(rows: int, seed: int) -> tuple[pa.Table, dict[str, Mask]]:
+        def drawn(rows: int, seed: int, tell: Tell = unheard) -> tuple[pa.Table, dict[str, Mask]]:
             given = rows_where(self.codec, rows, where or {})
-            sample = generate(self.predictor, given, seed, not complete, one_shot, temperature)
+            sample = generate(
+                self.predictor, given, seed, not complete, one_shot, temperature, tell
+            )
             modelled = self.codec.inverse_transform(sample.codes, sample.quantiles)
             free = {name: np.full(rows, name not in (where or {})) for name in self.schema.names}
             kept = keep(self.codec, modelled, free, bounds=False)
             return kept if complete else with_gaps(self.codec, kept, free), free
 
-        table, free = drawn(n, seed)
+        with phase(progress, "drawing") as tell:
+            table, free = drawn(n, seed, tell)
         for attempt in range(1, self.most_redraws + 1):
             broken = np.flatnonzero(breaking(self.codec, table))
             if not len(broken):
@@ -286,13 +301,20 @@ class Model:
             table = pa.concat_tables([table, again]).unify_dictionaries().take(places)
         return whole_table(self.schema, keep(self.codec, table, free))
 
-    def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:
+    def detect(
+        self,
+        table: pa.Table,
+        fpr: float = 0.01,
+        score: str | None = None,
+        progress: Progress = silent,
+    ) -> pa.Table:
         """How odd each row is, and which cells make it so.
 
         Args:
             table: rows.
             fpr: share of ordinary rows that may be called outliers.
             score: one of ``tabvae.tasks.scores.SCORES``; ``None`` for the one that suits the model.
+            progress: told how far it is.
 
         Returns:
             ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
@@ -319,7 +341,8 @@ class Model:
         def judged(block: Block) -> pa.Table:
             return self.card.judge(self.predictor, block.rows, block.codes, chosen, fpr)
 
-        return pa.concat_tables(self._in_blocks(judged, table))
+        with phase(progress, "scoring") as tell:
+            return pa.concat_tables(self._in_blocks(judged, table, tell=tell))
 
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
@@ -327,12 +350,16 @@ class Model:
         return codes
 
     def _in_blocks(
-        self, work: Callable[[Block], T], table: pa.Table, size: int | None = None
+        self,
+        work: Callable[[Block], T],
+        table: pa.Table,
+        size: int | None = None,
+        tell: Tell = unheard,
     ) -> list[T]:
         """What ``work`` makes of each block of a table, with warnings for the whole of it."""
         self.check(table)
         results, unknown = [], np.zeros(len(self.codec.columns_), dtype=np.int64)
-        for block in self.blocks(table, self.rows_per_block if size is None else size):
+        for block in self.blocks(table, self.rows_per_block if size is None else size, tell):
             results.append(work(block))
             unknown += block.codes.unknown.sum(0)
         self.warn_unknown(unknown)
@@ -353,11 +380,13 @@ class Model:
                 f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=4
             )
 
-    def blocks(self, table: pa.Table, size: int) -> Iterator[Block]:
+    def blocks(self, table: pa.Table, size: int, tell: Tell = unheard) -> Iterator[Block]:
         """Runs of ``size`` rows with their codes; of an empty table, one without rows."""
-        for start in range(0, max(table.num_rows, 1), max(size, 1)):
+        starts = range(0, max(table.num_rows, 1), max(size, 1))
+        for start, part in zip(starts, parts(tell, *[1.0] * len(starts)), strict=True):
             rows = table.slice(start, max(size, 1))
-            yield Block(start, rows, self.codec.transform(rows))
+            part(0.0)
+            yield Block(start, rows, self.codec.transform(rows), part)
 
     def warn_unknown(self, counts: Iterable[int]) -> None:
         """Warn of columns with more cells that cannot be read than in the table fitted on.
@@ -375,7 +404,9 @@ class Model:
                     stacklevel=4,
                 )
 
-    def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
+    def evaluate(
+        self, table: pa.Table, samples: int = 50, seed: int = 0, progress: Progress = silent
+    ) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``.
 
         Raises:
@@ -383,8 +414,8 @@ class Model:
         """
         if samples < 1:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
-        codes = self.encode(table)
-        return evaluate(self.predictor, codes, samples, seed)
+        with phase(progress, "losses") as tell:
+            return evaluate(self.predictor, self.encode(table), samples, seed, tell=tell)
 
     def arrays(self) -> Arrays:
         """The numbers of all parts, by the names they have in a model file."""

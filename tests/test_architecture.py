@@ -18,6 +18,7 @@ LIBRARY = Path(tabvae.__file__).parent
 PACKAGES = sorted([*LIBRARY.rglob("*.py"), *Path(tabvae_cli.__file__).parent.glob("*.py")])
 ORDER = [
     "errors",
+    "progress",
     "values",
     "rules",
     "columns",
@@ -34,7 +35,17 @@ ORDER = [
     "estimator",
 ]
 """Packages and the rooms above them: each imports from itself and from those before it."""
-WITHOUT_TORCH = {"errors", "values", "rules", "columns", "files", "imputation", "releases", "model"}
+WITHOUT_TORCH = {
+    "errors",
+    "progress",
+    "values",
+    "rules",
+    "columns",
+    "files",
+    "imputation",
+    "releases",
+    "model",
+}
 WITHOUT_TABLES = {"network"}
 BANNED = {
     "pickle",
@@ -113,7 +124,7 @@ def test_no_room_imports_itself_by_way_of_others() -> None:
 @pytest.mark.parametrize("name", ROOMS)
 def test_each_library_stays_in_its_rooms(name: str) -> None:
     roots = {imported.split(".")[0] for imported in imports(ROOMS[name])}
-    assert not roots & {"click", "rich"}
+    assert not roots & ({"click"} if name == "tabvae.progress" else {"click", "rich"})
     if package_of(name) in WITHOUT_TORCH:
         assert "torch" not in roots
     if package_of(name) in WITHOUT_TABLES:
@@ -134,7 +145,7 @@ def test_nothing_that_could_run_a_file_or_reach_the_network_is_used(path: Path) 
             assert node.arg not in ("allow_pickle", "weights_only")
 
 
-@pytest.mark.parametrize(("name", "most"), [("tabvae.artifact", 10), ("tabvae.model", 15)])
+@pytest.mark.parametrize(("name", "most"), [("tabvae.artifact", 10), ("tabvae.model", 16)])
 def test_what_puts_parts_together_knows_few_of_them(name: str, most: int) -> None:
     assert len(imports(ROOMS[name]) & set(ROOMS)) <= most
 

@@ -214,7 +214,7 @@ def test_a_bad_table_is_one_line_and_leaves_nothing(empty: Path, name: str) -> N
         (["fit", "data.csv", "-o", "b.tabvae", "--numeric", "grade"], 1, ["'grade'"]),
         (["fit", "data.csv", "-o", "b.tabvae", "--numeric", "group"], 1, ["'group'", "numeric"]),
         (["fit", "data.csv", "-o", "b.tabvae", "--effort", "max"], 2, ["--effort"]),
-        (["fitt", "data.csv"], 2, ["did you mean 'fit'"]),
+        (["fitt", "data.csv"], 2, ["Did you mean 'fit'"]),
         (["impute", "--outpt", "x.csv"], 2, ["--output"]),
         (["impute", "-m", "none.tabvae"], 1, ["no model file"]),
         (["impute", "-m", "data.csv"], 1, ["not a tabvae model"]),

@@ -18,6 +18,7 @@ from tabvae.predict.ensemble import batches
 from tabvae.predict.guess import Guess, NetworkGuess, network_guess
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample
+from tabvae.progress import Progress, Tell, phase, silent, unheard
 from tabvae.values.arrow import Floats
 
 ROWS_TO_DRAW = 4 * ROWS_PER_BLOCK
@@ -60,7 +61,7 @@ class Imputer:
     refiner: Refiner
     recalibration: Recalibration
 
-    def impute(self, codes: Codes) -> Codes:
+    def impute(self, codes: Codes, tell: Tell = unheard) -> Codes:
         """Every missing cell at its point estimate given the observed cells of its row.
 
         A number is its predictive mean in data units, a category its most probable value. Observed
@@ -69,6 +70,7 @@ class Imputer:
         filled = codes.copy()
         gaps = np.flatnonzero(codes.missing.any(1))
         for part in batches(len(gaps)):
+            tell(part.start / len(gaps))
             rows = gaps[part]
             block = codes[rows]
             self._guess(block).fill(self.predictor.codec, block)
@@ -119,17 +121,27 @@ class Imputer:
 
     @classmethod
     def fit(
-        cls, predictor: Predictor, training: Codes, validation: Codes, seed: int, leverage: float
+        cls,
+        predictor: Predictor,
+        training: Codes,
+        validation: Codes,
+        seed: int,
+        leverage: float,
+        progress: Progress = silent,
     ) -> tuple[Imputer, Trial | None]:
         """Grow the trees and learn how draws are corrected; see ``Refiner.fit``."""
         guess = partial(network_guess, predictor)
-        refiner, trial = Refiner.fit(predictor.codec, training, validation, guess, seed, leverage)
-        recalibration = Recalibration.fit(predictor, refiner.stacking, trial, seed)
+        with phase(progress, "trees") as tell:
+            refiner, trial = Refiner.fit(
+                predictor.codec, training, validation, guess, seed, leverage, tell=tell
+            )
+        with phase(progress, "draws"):
+            recalibration = Recalibration.fit(predictor, refiner.stacking, trial, seed)
         return cls(predictor, refiner, recalibration), trial
 
-    def complete(self, codes: Codes) -> Sample:
+    def complete(self, codes: Codes, tell: Tell = unheard) -> Sample:
         """As ``impute``; of pooled categories the most frequent."""
-        imputed = self.impute(codes)
+        imputed = self.impute(codes, tell)
         return Sample(imputed, np.zeros(imputed.bins.shape))
 
     def arrays(self) -> Arrays:

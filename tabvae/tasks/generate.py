@@ -13,6 +13,7 @@ from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
+from tabvae.progress import Tell, unheard
 
 
 def generate(
@@ -22,6 +23,7 @@ def generate(
     gaps: bool = True,
     one_shot: bool = False,
     temperature: float = 1.0,
+    tell: Tell = unheard,
 ) -> Sample:
     """Complete the rows of ``given``, in which nothing, or the cells asked for, is observed.
 
@@ -32,10 +34,11 @@ def generate(
         gaps: leave cells missing as often as the training table does.
         one_shot: sample z from the prior and decode all cells at once (Kingma & Welling 2014).
         temperature: divides the logits.
+        tell: how far it is.
     """
     if one_shot:
         return _one_shot(predictor, given, seed, gaps, temperature)
-    return sample(predictor, given, (seed,), gaps, temperature)
+    return sample(predictor, given, (seed,), gaps, temperature, tell=tell)
 
 
 def _one_shot(
