@@ -5,7 +5,7 @@ from __future__ import annotations
 from tabvae.progress import phase
 
 from . import commands, options
-from .console import progress
+from .console import conclude, progress
 
 
 @commands.command(
@@ -43,3 +43,5 @@ def command(
         session.same_kind_of_file(estimator, result, loaded.format, output),
         session.text_dialect(loaded),
     )
+    said = {"rows": len(z), "dimensions": z.num_columns} | output.document()
+    conclude("embed", "", said, output.on_stdout)

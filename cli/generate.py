@@ -9,7 +9,7 @@ import click
 from tabvae.progress import phase
 
 from . import commands, options
-from .console import progress, say
+from .console import conclude, progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,13 +101,17 @@ def command(
             found = None if real is None else copies(estimator, real, result)
     table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))
+    said: dict[str, object] = {"rows": len(result)} | output.document()
+    words = ""
     if found is not None:
         copied, twins = found
         whose = "the table fitted on" if data is None else shown(data)
-        say(
+        said |= {"copies": copied, "twins": twins}
+        words = (
             f"{copied:.2%} of the rows are copies of rows of {whose}, in which {twins:.2%} have a "
             "twin"
         )
+    conclude("generate", words, said, output.on_stdout)
 
 
 def copies(model: TabVAE, real: pa.Table, new: pa.Table) -> tuple[float, float]:

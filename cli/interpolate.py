@@ -9,6 +9,7 @@ import click
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
 
 from . import commands, options
+from .console import conclude
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -80,6 +81,8 @@ def command(
     plain = session.same_kind_of_file(estimator, result.drop_columns("t"), loaded.format, output)
     table = plain.add_column(0, pa.field("t", pa.float64()), path)
     output.write(table, session.text_dialect(loaded))
+    said = {"rows": len(table), "from": start + 1, "to": end + 1} | output.document()
+    conclude("interpolate", "", said, output.on_stdout)
 
 
 def row_with(table: pa.Table, text: str) -> int:

@@ -93,7 +93,8 @@ def tabvae(context: click.Context) -> None:
     everything else to standard error. Without -m, a command uses $TABVAE_MODEL or the only
     .tabvae file in the folder; without DATA, the table the model was fitted on.
 
-    Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 3 too many odd rows (detect
+    --fail-on), 130 interrupted, 143 terminated.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())

@@ -53,6 +53,15 @@ class Output:
             check_output(path, target.force, [*inputs, find_model(model)])
         return cls(path, chosen, target.force, target.safe_csv)
 
+    @property
+    def on_stdout(self) -> bool:
+        """A table goes to standard output."""
+        return self.path is None
+
+    def document(self) -> dict[str, object]:
+        """Where it goes, as JSON values."""
+        return {"output": self.path, "format": self.format}
+
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
         from tabvae.files.writer import check_output, write_table
 

@@ -26,7 +26,7 @@ from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
 from tabvae.progress import Progress, Tell, parts, phase, silent, unheard
-from tabvae.tasks.assemble import fill, whole_table
+from tabvae.tasks.assemble import between, fill, whole_table
 from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import (
     RowProjection,
@@ -37,7 +37,7 @@ from tabvae.tasks.embed import (
     read_coordinates,
     write_coordinates,
 )
-from tabvae.tasks.evaluate import Evaluation, evaluate
+from tabvae.tasks.evaluate import Evaluation, evaluate, known_shares
 from tabvae.tasks.follow import breaking, follow, keep, missing_cells, with_gaps
 from tabvae.tasks.generate import generate, rows_where
 from tabvae.values.arrow import Mask
@@ -173,17 +173,86 @@ class Model:
         decoded = self.decode(write_coordinates(path(z[0], z[1], t, spherical)))
         return decoded.add_column(0, "t", pa.array(t))
 
-    def impute(self, table: pa.Table, progress: Progress = silent) -> pa.Table:
-        """The same table with its gaps filled."""
+    def impute(self, table: pa.Table, progress: Progress = silent, point: str = "mean") -> pa.Table:
+        """The same table with its gaps filled.
+
+        Args:
+            table: rows.
+            progress: told how far it is.
+            point: what a missing number becomes: the ``mean``, ``median`` or ``mode`` of what is
+                believed of it.
+
+        Raises:
+            ParameterError: ``point`` is none of these.
+        """
 
         def filled(block: Block) -> pa.Table:
             rows, codes = self._followed(block)
-            sample = self.imputer.complete(codes, block.tell)
+            sample = self.imputer.complete(codes, block.tell, point)
             return self._kept(block, fill(self.codec, rows, codes, sample))
 
         with phase(progress, "filling") as tell:
             done = self._in_blocks(filled, table, tell=tell)
             return pa.concat_tables(done).unify_dictionaries()
+
+    def intervals(
+        self, table: pa.Table, filled: pa.Table, level: float, progress: Progress = silent
+    ) -> pa.Table:
+        """Between which numbers the missing ones lie.
+
+        Args:
+            table: rows with gaps.
+            filled: the same without; what it holds lies between its bounds.
+            level: probability that a number lies between them.
+            progress: told how far it is.
+
+        Returns:
+            ``price_lower`` and ``price_upper`` for each column of numbers or dates with gaps; of a
+            cell that is there, itself.
+
+        Raises:
+            ParameterError: ``level`` is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ParameterError(f"an interval holds a share between 0 and 1, however: {level}")
+        gaps = self.missing(table)
+        modelled = self.codec.columns_
+        chosen = [j for j, c in enumerate(modelled) if c.kind.continuous and gaps[c.name].any()]
+
+        def bounded(block: Block) -> pa.Table:
+            _, codes = self._followed(block)
+            beliefs = self.imputer.beliefs(codes)
+            rows = filled.slice(block.start, len(codes))
+            return pa.table(
+                {
+                    f"{modelled[j].name}_{end}": cells
+                    for j in chosen
+                    for end, cells in between(self.codec, j, beliefs, rows, level).items()
+                }
+            )
+
+        with phase(progress, "intervals") as tell:
+            return pa.concat_tables(self._in_blocks(bounded, table, ROWS_TO_DRAW, tell))
+
+    def missing(self, table: pa.Table) -> dict[str, Mask]:
+        """(N,) by column of the model, which cells of ``table`` are missing."""
+        return missing_cells(self.codec, table, self.schema.columns)
+
+    def known(self, table: pa.Table) -> dict[str, float]:
+        """How well each modelled column of rows is known from the others, from 0 to 1; see
+        ``tabvae.tasks.evaluate``."""
+        return known_shares(self.predictor, self.encode(table))
+
+    def doubtful(self, table: pa.Table) -> dict[str, float]:
+        """Share of the missing cells of each modelled column that are little better than a guess
+        when they are filled, of all rows with gaps or a choice of them; columns without are left
+        out."""
+        before = self.codec.transform(table)
+        _, codes = self._followed(Block(0, table, before))
+        # What follows by a rule is certain.
+        gaps, rest = before.missing.sum(0), codes.missing.sum(0)
+        shares = self.imputer.doubtful(codes)
+        return {self.codec.columns_[j].name: s * rest[j] / gaps[j] for j, s in shares.items()}
 
     def _followed(self, block: Block) -> tuple[pa.Table, Codes]:
         """The rows with the cells that follow from others by rules, and their codes."""

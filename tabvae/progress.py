@@ -123,8 +123,11 @@ class PhaseWeights:
         privacy=1.0,
         calibration=9.0,
         map=0.5,
+        summary=1.0,
     )
-    impute: Mapping[str, float] = _weights(loading=3.0, reading=0.1, filling=1.0)
+    impute: Mapping[str, float] = _weights(
+        loading=3.0, reading=0.1, filling=1.0, intervals=0.5, summary=0.5
+    )
     embed: Mapping[str, float] = _weights(loading=3.0, reading=0.1, placing=0.3)
     generate: Mapping[str, float] = _weights(loading=3.0, reading=0.1, drawing=2.0, copies=0.2)
     detect: Mapping[str, float] = _weights(loading=3.0, reading=0.1, scoring=1.0)

@@ -188,7 +188,7 @@ BAD_TABLES = {
     "header.csv": (b"a,b\n", ["no rows"]),
     "one_row.csv": (b"a,b\n1,2\n", ["1 row"]),
     "one_column.csv": (b"a\n1\n2\n3\n", ["one column"]),
-    "missing.csv": (b"a,b\n,NA\n?,\n,\n", ["0 of 2 columns"]),
+    "missing.csv": (b"a,b\n" + b",NA\n?,\n,\n" * 7, ["0 of 2 columns"]),
     "ragged.csv": (b"a,b\n1,2\n3,4,5\n", ["line 3", "3 cells"]),
     "latin.csv": ("a,b\né,1\n".encode("latin-1"), ["line 2", "--encoding"]),
     "text.parquet": (b"a,b\n1,2\n", ["not a Parquet file"]),

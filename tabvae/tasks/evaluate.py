@@ -137,6 +137,23 @@ def evaluate(
     return Evaluation(len(codes), loss, entropy, mean.var(0), bounds)
 
 
+def known_shares(
+    predictor: Predictor, codes: Codes, config: EvaluateConfig = EvaluateConfig()
+) -> dict[str, float]:
+    """By name, the share of what there is to know of a cell that the others of its row tell, from
+    0 to 1; columns that do not vary in the rows are left out.
+
+    Args:
+        predictor: networks and codec.
+        codes: (N, columns) rows.
+        config: how many rows to look at.
+    """
+    codes = codes.at_most(config.most_rows, seed=0)
+    losses = _column_losses(predictor, codes, config.least_probability)
+    columns = zip(predictor.codec.columns_, *losses, strict=True)
+    return {c.name: max(0.0, 1 - loss / entropy) for c, loss, entropy in columns if entropy > 0}
+
+
 def _column_losses(
     predictor: Predictor, codes: Codes, least_probability: float, tell: Tell = unheard
 ) -> tuple[Floats, Floats]:
