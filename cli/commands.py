@@ -9,13 +9,23 @@ from typing import Any
 import click
 
 from . import console
+from .settings import add_variables, config_option
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Table": (
         *("delimiter", "encoding", "quote", "escape", "header_rows", "no_header", "skip_rows"),
         *("comment", "bad_rows", "na", "na_add", "max_memory"),
     ),
-    "Columns": ("categorical", "numeric", "datetime", "ignore", "schema", "rules", "no_rules"),
+    "Columns": (
+        "categorical",
+        "numeric",
+        "datetime",
+        "ignore",
+        "schema",
+        "rules",
+        "no_rules",
+        "rules_at_least",
+    ),
     "Training": (
         *("effort", "device", "min_count", "memorise", "force_small", "resume", "checkpoint"),
     ),
@@ -52,6 +62,7 @@ class Command(click.Command):
         taken = {parameter.name for parameter in self.params}
         # The JSON of some commands is their whole output.
         self.params += [o for o in voice_options() if not (o.name == "json" and "as_json" in taken)]
+        add_variables(self.params)
 
     def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         self.format_usage(ctx, formatter)
@@ -94,6 +105,7 @@ def _group_of(parameter: click.Option) -> str:
 def voice_options() -> list[click.Option]:
     """Options of every command, also before its name."""
     return [
+        config_option(),  # first: it may say how the others are
         _switch(["--json"], "json", True, "Say the summary as one JSON object."),
         _switch(["-q", "--quiet"], "quiet", True, "Say nothing but errors."),
         _switch(["-v", "--verbose"], "verbose", True, "Say how long each phase took."),

@@ -32,6 +32,7 @@ class Voice:
         color: in colours.
         json: what a summary would say as one JSON object.
         notes: said so far, which are part of that object.
+        config: file with options that are not given otherwise.
     """
 
     quiet: bool = False
@@ -40,6 +41,7 @@ class Voice:
     color: bool = True
     json: bool = False
     notes: list[str] = field(default_factory=list)
+    config: str | None = None
 
 
 voice = Voice()

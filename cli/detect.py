@@ -10,7 +10,7 @@ import click
 
 from tabvae.progress import phase
 
-from . import commands, options
+from . import commands, complete, options
 from .console import conclude, progress
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ SCORE_DECIMALS, P_VALUE_DECIMALS = 3, 6
     "ids",
     metavar="COL",
     multiple=True,
+    shell_complete=complete.columns,
     help="Carry COL along in front, to know rows by; repeatable.",
 )
 @click.option(

@@ -39,7 +39,7 @@ INTERRUPTED = 130
         "tabvae fit *.parquet -o sales.tabvae --effort best": "many files, more time",
     },
 )
-@click.argument("data", nargs=-1, required=True)
+@click.argument("data", nargs=-1, required=True, type=click.Path())
 @click.option(
     "-o",
     "--output",
@@ -131,7 +131,7 @@ def unfitted(
     overrides["find_rules"] = not overrides.pop("no_rules")
     overrides["datetime"] = (*kinds.datetime, *(f"{name}={f}" for name, f in formats.items()))
     model = TabVAE(
-        **asdict(family),
+        **family.parameters(),
         **asdict(work),
         **overrides,
         seed=seed or 0,

@@ -10,7 +10,7 @@ import click
 
 from tabvae.progress import phase
 
-from . import commands, options
+from . import commands, complete, options
 from .console import conclude, progress
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ MASK_FILES = (".csv", ".tsv", ".parquet", ".csv.gz", ".tsv.gz")
     "--proba",
     metavar="COL",
     multiple=True,
+    shell_complete=complete.columns,
     help="Add how probable each value of COL is, in columns COL=value; repeatable.",
 )
 @click.option(

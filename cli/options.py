@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import reduce, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +12,15 @@ import click
 
 from tabvae.errors import ParameterError, shown
 
+from . import complete
+from .console import note
+
 if TYPE_CHECKING:
     from tabvae.files.records import Dialect
 
 Decorator = Callable[[Any], Any]
 
+FAMILIES = ("vae", "ae", "dae")
 DEFAULT_NA_HELP = "the empty cell, NA, NaN, null, None, ?"
 
 
@@ -74,7 +78,8 @@ class Kinds:
 class Family:
     """Which autoencoder to train, and the weights of its terms."""
 
-    model: str
+    family: str
+    old_family: str | None
     latent: int | None
     beta: float
     warmup: float
@@ -82,6 +87,14 @@ class Family:
     noise: float
     likelihood: str
     grid: str | None
+
+    def parameters(self) -> dict[str, Any]:
+        """By the names that the estimator has for them."""
+        values = asdict(self)
+        family, old = values.pop("family"), values.pop("old_family")
+        if old is not None:
+            note("'fit --model' is called --family now: --model names a file everywhere else")
+        return {"model": old or family, **values}
 
 
 @dataclass(frozen=True)
@@ -116,6 +129,13 @@ def _bundle(name: str, kind: type[Any], *decorators: Decorator) -> Decorator:
         return reduce(lambda inner, decorator: decorator(inner), reversed(decorators), bundled)
 
     return decorate
+
+
+def _column_option(name: str, text: str) -> Decorator:
+    """An option that takes names of columns."""
+    return click.option(
+        name, metavar="COL", multiple=True, shell_complete=complete.columns, help=text
+    )
 
 
 reading_options = _bundle(
@@ -177,15 +197,16 @@ reading_options = _bundle(
 kind_options = _bundle(
     "kinds",
     Kinds,
-    click.option("--categorical", metavar="COL", multiple=True, help="COL holds categories."),
-    click.option("--numeric", metavar="COL", multiple=True, help="COL holds numbers."),
+    _column_option("--categorical", "COL holds categories."),
+    _column_option("--numeric", "COL holds numbers."),
     click.option(
         "--datetime",
         metavar="COL[=FORMAT]",
         multiple=True,
+        shell_complete=complete.columns,
         help="COL holds dates or times, in FORMAT if given, such as day=%d/%m/%Y.",
     ),
-    click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
+    _column_option("--ignore", "Carry COL through, unmodelled."),
     click.option(
         "--schema", metavar="FILE", help="Kinds and rules from a file that 'inspect --json' wrote."
     ),
@@ -210,11 +231,17 @@ family_options = _bundle(
     "family",
     Family,
     click.option(
-        "--model",
-        type=click.Choice(["vae", "ae", "dae"]),
+        "--family",
+        type=click.Choice(FAMILIES),
         default="vae",
         show_default=True,
         help="Variational, plain or denoising autoencoder.",
+    ),
+    click.option(
+        "--model",
+        "old_family",
+        type=click.Choice(FAMILIES),
+        help="Old name of --family.",
     ),
     click.option(
         "--latent", type=click.IntRange(min=1), help="Dimensions of the embedding. [default: 8]"
@@ -296,10 +323,11 @@ model_option = click.option(
     "-m",
     "--model",
     metavar="MODEL",
+    shell_complete=complete.models,
     help="The model file. [default: $TABVAE_MODEL, else the only .tabvae here]",
 )
 
-data_argument = click.argument("data", nargs=-1)
+data_argument = click.argument("data", nargs=-1, type=click.Path())
 
 target_options = _bundle(
     "target",
@@ -331,9 +359,7 @@ seed_option = click.option(
     help="Of all randomness; the same seed gives the same bytes.",
 )
 
-keep_option = click.option(
-    "--keep", metavar="COL", multiple=True, help="Carry COL along in front; repeatable."
-)
+keep_option = _column_option("--keep", "Carry COL along in front; repeatable.")
 
 
 def parse_size(text: str) -> int:

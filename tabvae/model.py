@@ -345,7 +345,7 @@ class Model:
         if not self.networks.objective.variational:
             raise ParameterError(
                 "a plain autoencoder has no distribution over its latent space to draw rows from",
-                "fit with --model vae, the default",
+                "fit with --family vae, the default",
             )
 
         def drawn(rows: int, seed: int, tell: Tell = unheard) -> tuple[pa.Table, dict[str, Mask]]:
