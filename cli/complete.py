@@ -34,11 +34,10 @@ def columns(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Com
 
 def names(ctx: click.Context) -> list[str]:
     """Columns of the table or the model that the command line names so far."""
-    data = ctx.params.get("data") or ()
-    paths = [data] if isinstance(data, str) else list(data)
+    data = ctx.args or ctx.params.get("data")  # what Click has not made arguments of yet
     try:
-        if paths:
-            return _of_table(paths[0])
+        if data:
+            return _of_table(data[0])
         from .session import find_model
 
         return _of_model(find_model(ctx.params.get("model")))
