@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -148,7 +149,9 @@ def _phrased(error: Exception) -> tuple[str, int]:
     match error:
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else where
-            message, code = error.format_message(), USAGE
+            # Click repeats what was given, however long it is.
+            message = re.sub(r"\S{80,}", lambda word: shown(word[0])[1:-1], error.format_message())
+            code = USAGE
         case click.ClickException():
             message = error.format_message()
         case ParameterError():

@@ -385,18 +385,3 @@ def split_assignment(option: str, text: str) -> tuple[str, str]:
     if not equals:
         raise ParameterError(f"{option} takes COL=VALUE, however: {shown(text)}")
     return name, value
-
-
-def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
-    """``COL=VALUE`` texts as a mapping.
-
-    Raises:
-        ParameterError: a text has no equals sign, or a column is set twice.
-    """
-    cells: dict[str, str] = {}
-    for text in texts:
-        name, value = split_assignment("--where", text)
-        if name in cells:
-            raise ParameterError(f"--where sets column {shown(name)} twice")
-        cells[name] = value
-    return cells

@@ -193,6 +193,11 @@ def _read(model: TabVAE, paths: Sequence[str], reading: Reading, usual: Dialect)
     return read_tables(paths, reading.dialect(usual), reading.max_memory)
 
 
+def rows_of(table: pa.Table | None) -> int:
+    """How many rows there are."""
+    return 0 if table is None else int(table.num_rows)
+
+
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
     """``table``, from a file of format ``source``, ready for ``output``: the text of a CSV file
     gets types when it goes to Parquet."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Self, cast
 
@@ -219,7 +219,7 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self,
         n: int,
         *,
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Sequence[str] | None = None,
         one_shot: bool = False,
         complete: bool = False,
         temperature: float = 1.0,

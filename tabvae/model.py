@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -39,7 +39,7 @@ from tabvae.tasks.embed import (
 )
 from tabvae.tasks.evaluate import Evaluation, evaluate, known_shares
 from tabvae.tasks.follow import breaking, follow, keep, missing_cells, with_gaps
-from tabvae.tasks.generate import generate, rows_where
+from tabvae.tasks.generate import generate, given_cells
 from tabvae.values.arrow import Mask
 
 T = TypeVar("T")
@@ -315,23 +315,26 @@ class Model:
         self,
         n: int,
         *,
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Sequence[str] | None = None,
         one_shot: bool = False,
         complete: bool = False,
         temperature: float = 1.0,
         seed: int = 0,
         progress: Progress = silent,
+        rows: pa.Table | None = None,
     ) -> pa.Table:
         """``n`` new rows with the columns, types and formats of the table fitted on.
 
         Args:
             n: how many rows.
-            where: cells to set, by column; the others are drawn given them.
+            where: cells to set, by column, or conditions such as ``price > 5000``; see
+                ``tabvae.tasks.conditions``. The others are drawn given them.
             one_shot: draw z from the prior and decode all cells at once: faster, less faithful.
             complete: leave no gaps; by default gaps come as often as in the table fitted on.
             temperature: below 1 gives more typical rows, above 1 more varied ones.
             seed: of the draws.
             progress: told how far it is.
+            rows: (n,) instead of ``where``, cells to set in each row.
 
         Raises:
             ParameterError: ``n`` or ``temperature`` is not positive, or the model is ``ae`` or
@@ -348,23 +351,27 @@ class Model:
                 "fit with --family vae, the default",
             )
 
-        def drawn(rows: int, seed: int, tell: Tell = unheard) -> tuple[pa.Table, dict[str, Mask]]:
-            given = rows_where(self.codec, rows, where or {})
+        def drawn(
+            n: int, rows: pa.Table | None, seed: int, tell: Tell = unheard
+        ) -> tuple[pa.Table, dict[str, Mask]]:
+            given = given_cells(self.predictor, n, where, rows, seed)
             sample = generate(
-                self.predictor, given, seed, not complete, one_shot, temperature, tell
+                self.predictor, given.codes, seed, not complete, one_shot, temperature, tell
             )
+            sample, free = given.completed(sample), given.free(self.codec)
             modelled = self.codec.inverse_transform(sample.codes, sample.quantiles)
-            free = {name: np.full(rows, name not in (where or {})) for name in self.schema.names}
             kept = keep(self.codec, modelled, free, bounds=False)
             return kept if complete else with_gaps(self.codec, kept, free), free
 
         with phase(progress, "drawing") as tell:
-            table, free = drawn(n, seed, tell)
+            table, free = drawn(n, rows, seed, tell)
         for attempt in range(1, self.most_redraws + 1):
             broken = np.flatnonzero(breaking(self.codec, table))
             if not len(broken):
                 break
-            again, _ = drawn(len(broken), seed + attempt)
+            again, _ = drawn(
+                len(broken), None if rows is None else rows.take(broken), seed + attempt
+            )
             places = np.arange(n)
             places[broken] = n + np.arange(len(broken))
             table = pa.concat_tables([table, again]).unify_dictionaries().take(places)
