@@ -128,7 +128,9 @@ def oddest(rows: pa.Table, top: int) -> pa.Table:
     if "rule" in rows.column_names:
         kept = rows.column("rule").is_null().to_numpy()
     order = np.lexsort((-score, kept))[:top]
-    result = rows.take(order).add_column(0, "row", pa.array(order + 1))
+    # Arrow cannot take from every type.
+    taken = pa.concat_tables(rows.slice(row, 1) for row in order) if len(order) else rows
+    result = taken.add_column(0, "row", pa.array(order + 1))
     for name, decimals in (("score", SCORE_DECIMALS), ("p_value", P_VALUE_DECIMALS)):
         rounded = np.round(result.column(name).to_numpy(), decimals)
         result = result.set_column(result.column_names.index(name), name, pa.array(rounded))

@@ -218,7 +218,7 @@ class Learned:
 
         fitted = model.fitted_
         held_out = validation_rows(len(table), model.settings().seed).numpy()
-        known = fitted.known(table.take(held_out) if len(held_out) else table)
+        known = fitted.known(table, held_out if len(held_out) else None)
         rules = judged(fitted.schema, table, fitted.codec.na_values)
         for rule, found in zip(fitted.schema.rules, rules, strict=True):
             # What follows from others is worked out, not predicted.

@@ -40,7 +40,7 @@ from tabvae.tasks.embed import (
 from tabvae.tasks.evaluate import Evaluation, evaluate, known_shares
 from tabvae.tasks.follow import breaking, follow, keep, missing_cells, with_gaps
 from tabvae.tasks.generate import generate, given_cells
-from tabvae.values.arrow import Mask
+from tabvae.values.arrow import Ints, Mask
 
 T = TypeVar("T")
 
@@ -238,10 +238,11 @@ class Model:
         """(N,) by column of the model, which cells of ``table`` are missing."""
         return missing_cells(self.codec, table, self.schema.columns)
 
-    def known(self, table: pa.Table) -> dict[str, float]:
-        """How well each modelled column of rows is known from the others, from 0 to 1; see
-        ``tabvae.tasks.evaluate``."""
-        return known_shares(self.predictor, self.encode(table))
+    def known(self, table: pa.Table, rows: Ints | None = None) -> dict[str, float]:
+        """How well each modelled column is known from the others, from 0 to 1, in all rows or in
+        those of these numbers; see ``tabvae.tasks.evaluate``."""
+        codes = self.codec.transform(table)
+        return known_shares(self.predictor, codes if rows is None else codes[rows])
 
     def doubtful(self, table: pa.Table) -> dict[str, float]:
         """Share of the missing cells of each modelled column that are little better than a guess
