@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -77,7 +78,7 @@ def command(
     kinds: options.Kinds,
     reading: options.Reading,
 ) -> int:
-    """Learn DATA, one or many CSV or Parquet files with the same columns, and write a model.
+    """Learn DATA, one or many files with the same columns, and write a model.
 
     Kinds of columns, formats and everything about the training are found in the data and
     printed; the options override them. Ctrl-C keeps the best model so far. A fit that was killed
@@ -85,9 +86,14 @@ def command(
     """
     with progress("fit") as watch:
         with phase(watch, "reading"):
+            from tabvae.errors import OutputError, shown
+            from tabvae.files.location import is_remote
             from tabvae.files.writer import check_output, destination
 
             target = destination(output or default_model_path(data[0]))
+            if is_remote(target):
+                what = f"a model is written on this machine, not to {shown(target)}"
+                raise OutputError(what, "-o FILE")
             check_output(target, force, data)
             loaded = read_files(data, reading)
             require_rows(loaded.table.num_rows, force_small)
@@ -142,20 +148,24 @@ def unfitted(
 
 def default_model_path(data: str) -> str:
     """DATA's stem with the suffix of a model, in the working folder."""
-    name: str = "stdin" if data == "-" else Path(data).name
-    for extension in (".gz", ".csv", ".tsv", ".txt", ".parquet", ".pq"):
-        name = name.removesuffix(extension)
-    return name + MODEL_SUFFIX
+    from tabvae.files.formats import stem
+    from tabvae.files.location import plain_name
+
+    name: str = "stdin" if data == "-" else Path(plain_name(data)).name
+    name = stem(re.sub(r"[*?\[\]]", "", name))
+    return (name or "table") + MODEL_SUFFIX
 
 
 def source_of(model: TabVAE, paths: Sequence[str], loaded: Loaded, encoding: str | None) -> Source:
     """How to know again the table that ``model`` is fitted on, and its rows."""
+    from tabvae.files.location import plain_name
     from tabvae.files.source import Source
     from tabvae.fit import validation_rows
 
     unseen = validation_rows(loaded.table.num_rows, model.settings().seed).numpy()
     # The encoding that is found is found again.
     dialect = replace(loaded.dialect, encoding=encoding)
+    paths = [plain_name(path) for path in paths]
     return Source.read(paths, loaded.format, dialect, loaded.table, unseen)
 
 

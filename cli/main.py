@@ -90,9 +90,10 @@ def tabvae(context: click.Context) -> None:
     tabvae evaluate new.csv      how well the model knows these rows
     tabvae inspect data.csv      what each column is taken for, and why
 
-    Tables are CSV, TSV or Parquet, gzipped or not. Data goes to standard output or to -o FILE,
-    everything else to standard error. Without -m, a command uses $TABVAE_MODEL or the only
-    .tabvae file in the folder; without DATA, the table the model was fitted on.
+    Tables are CSV, TSV, Parquet, Arrow, JSON lines or .xlsx, packed or not. Data goes to
+    standard output or to -o FILE, everything else to standard error. Without -m, a command uses
+    $TABVAE_MODEL or the only .tabvae file in the folder; without DATA, the table the model was
+    fitted on.
 
     Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 3 too many odd rows (detect
     --fail-on), 130 interrupted, 143 terminated.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tabvae.errors import ParameterError, shown
+from tabvae.files.formats import names_of_formats
 
 from . import complete
 from .console import note
@@ -336,12 +337,13 @@ target_options = _bundle(
         "-o",
         "--output",
         metavar="FILE",
-        help="Write to .csv, .tsv or .parquet, also .gz. [default: standard output]",
+        help="Write to .csv, .tsv, .parquet, .arrow or .jsonl, also .gz, .zst, .bz2, .xz or .lz4. "
+        "[default: standard output]",
     ),
     click.option(
         "--format",
         "fmt",
-        type=click.Choice(["csv", "tsv", "parquet"]),
+        type=click.Choice(names_of_formats()),
         help="Of the output. [default: by its extension]",
     ),
     click.option("--force", is_flag=True, help="Replace an output that exists."),

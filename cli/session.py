@@ -106,18 +106,22 @@ def _source(model: TabVAE) -> Source | None:
 
 def _lack(path: str) -> str:
     """What keeps a file from being read from end to end, if anything: a pipe or a device, which a
-    model from a stranger may name, has no end, and a file of the kernel's no size."""
+    model from a stranger may name, has no end, a file of the kernel's no size, and to ask a store
+    would tell that the model is used."""
+    from tabvae.files.location import is_remote, parts_of
     from tabvae.files.reader import STDIN
 
     if path == STDIN:
         return "came from standard input"
+    if is_remote(path):
+        return "is not on this machine"
     try:
-        found = Path(path).stat()
-    except (OSError, ValueError):
+        found = [Path(part.path).stat() for part in parts_of(path)]
+    except (OSError, ValueError, DataError):
         return "is not here"
-    if not stat.S_ISREG(found.st_mode):
+    if not all(stat.S_ISREG(each.st_mode) for each in found):
         return "is no regular file"
-    return "" if found.st_size else "is a file of 0 bytes"
+    return "" if all(each.st_size for each in found) else "is a file of 0 bytes"
 
 
 def sources_of(model: TabVAE) -> list[str]:
@@ -147,11 +151,18 @@ def inputs_of(model: TabVAE, data: Sequence[str]) -> list[str]:
 
 
 def read_files(paths: Sequence[str], reading: Reading) -> Loaded:
-    """Read files of which no model knows anything yet."""
+    """Read files of which no model knows anything yet.
+
+    Raises:
+        DataError: they cannot be read, or have no rows to learn from.
+    """
     from tabvae.files.reader import read_tables
     from tabvae.files.records import Dialect
 
-    return read_tables(paths, reading.dialect(Dialect()), reading.max_memory)
+    loaded = read_tables(paths, reading.dialect(Dialect()), reading.max_memory)
+    if loaded.table.num_rows == 0:
+        raise DataError(f"{', '.join(map(shown, paths[:3]))} has a header but no rows")
+    return loaded
 
 
 def read_rows(model: TabVAE, data: Sequence[str], reading: Reading, alike: bool = True) -> Loaded:
@@ -190,7 +201,10 @@ def _read(model: TabVAE, paths: Sequence[str], reading: Reading, usual: Dialect)
 
     codec = model.fitted_.codec
     codec.set_params(na_values=reading.na_values(codec.na_values))
-    return read_tables(paths, reading.dialect(usual), reading.max_memory)
+    loaded = read_tables(paths, reading.dialect(usual), reading.max_memory)
+    if loaded.table.num_rows == 0:
+        note(f"{', '.join(map(shown, paths[:3]))} has no rows")
+    return loaded
 
 
 def rows_of(table: pa.Table | None) -> int:
@@ -200,8 +214,10 @@ def rows_of(table: pa.Table | None) -> int:
 
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
     """``table``, from a file of format ``source``, ready for ``output``: the text of a CSV file
-    gets types when it goes to Parquet."""
-    if output.format != "parquet" or source == "parquet":
+    gets types when it goes to a format that has them."""
+    from tabvae.files.formats import format_called
+
+    if format_called(output.format).text or not format_called(source).text:
         return table
     from tabvae.files.exact import typed
 
@@ -241,7 +257,7 @@ def unseen_rows_of(model: TabVAE, table: pa.Table, same: bool) -> Ints | None:
 
 def table_to_compare(model: TabVAE, data: str | None, reading: Reading) -> pa.Table | None:
     """The table of which new rows may hold copies: the one given, or the one the model was fitted
-    on, if it can be read and known to be as it was.
+    on, if it can be read and known to be as it was; ``None`` without rows, too.
 
     Raises:
         DataError: the one given cannot be read.
@@ -255,7 +271,7 @@ def table_to_compare(model: TabVAE, data: str | None, reading: Reading) -> pa.Ta
             return None
         table = found
     model.fitted_.schema.require(table.column_names)
-    return table
+    return table if table.num_rows else None
 
 
 def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:
@@ -276,10 +292,16 @@ def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:
 
 
 def text_dialect(loaded: Loaded, result: pa.Table | None = None) -> Dialect:
-    """The dialect for the output: that of the input, with UTF-8 for a Parquet input, and with a
+    """The dialect for the output: that of the input, with UTF-8 for one that has types, and with a
     header if the ``result`` has other columns."""
+    from tabvae.files.formats import format_called
+
     same = result is not None and result.column_names == loaded.table.column_names
-    usual = loaded.dialect if loaded.format == "csv" else replace(loaded.dialect, encoding=None)
+    usual = (
+        loaded.dialect
+        if format_called(loaded.format).text
+        else replace(loaded.dialect, encoding=None)
+    )
     return usual if same else replace(usual, header_rows=1)
 
 
@@ -292,6 +314,6 @@ def fitted_dialect(model: TabVAE) -> Dialect:
 
 
 def fitted_format(model: TabVAE) -> str:
-    """The format of the table the model was fitted on: csv or parquet."""
+    """The format of the table the model was fitted on."""
     source = _source(model)
     return "csv" if source is None else source.format

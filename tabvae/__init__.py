@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
 
 # OpenMP's threads spin for milliseconds while they wait for each other. On a machine that is busy
 # with something else that makes boosting on both cores up to ten times slower. Networks are trained
-# on one thread each and do not mind. It is read once, when torch or scikit-learn loads.
+# on one thread each and do not mind. It is read once, when torch or scikit-learn loads; where torch
+# was first, its threads spin, and tasks take one.
+THREADS_SPIN = "torch" in sys.modules and "GOMP_SPINCOUNT" not in os.environ
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""TabVAE, the estimator users import: parameters and pandas frames around a fitted model."""
+"""TabVAE, the estimator users import: parameters and frames around a fitted model."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ from tabvae.columns.overrides import Overrides
 from tabvae.columns.relations import RuleSearch, TableRule
 from tabvae.columns.schema import ColumnKind, TableLimits
 from tabvae.files import container
-from tabvae.files.frames import fill_frame, to_arrow
+from tabvae.files.by_kind import by_kind
+from tabvae.files.formats import format_called
+from tabvae.files.native import Back, PandasRows, Rows, rows_of, to_pandas
 from tabvae.files.source import Source
 from tabvae.fit import fit
 from tabvae.model import Model
@@ -136,13 +138,14 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         na_values = fitted.codec.na_values
         return tuple(TableRule(rule, fitted.schema, na_values) for rule in fitted.schema.rules)
 
-    # pandas in, pandas out
+    # frames in, frames of the same kind out
 
     def fit(self, X: Any, y: object = None) -> Self:
         """Learn a table.
 
         Args:
-            X: (rows, columns) frame or array with gaps.
+            X: (rows, columns) frame or array with gaps; of pandas, polars, pyarrow, DuckDB or any
+                other library that narwhals knows or that speaks Arrow.
             y: ignored.
 
         Raises:
@@ -150,47 +153,64 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             SchemaError: a column named in a parameter does not exist or cannot be of that kind.
             ParameterError: a parameter has a value outside its domain.
         """
-        frame = self._frame(X, reset=True)
-        self.n_features_in_ = frame.shape[1]
-        if isinstance(X, pd.DataFrame):
-            self.feature_names_in_ = np.array([str(c) for c in X.columns], dtype=object)
+        rows = rows_of(X)
+        named = rows is not None
+        rows = rows or self._rows(X, reset=True)
+        table = rows.table
+        self.n_features_in_ = table.num_columns
+        if named:
+            self.feature_names_in_ = np.array(table.column_names, dtype=object)
         with self._watched("fit") as progress:
-            return self.fit_table(to_arrow(frame), progress=progress)
+            self.fit_table(table, progress=progress)
+        self.back_: Back = rows.back
+        return self
 
-    def embed(self, X: Any) -> pd.DataFrame:
-        """(rows, latent) coordinates ``z1..zk`` of each row, on the index of ``X``."""
-        frame = self._frame(X)
+    def _restored(self, table: pa.Table) -> Any:
+        """Rows that the model made, as a frame of the kind fitted on; typed, if that was text in a
+        file."""
+        source, fitted = getattr(self, "source_", None), self._fitted()
+        if source is not None and format_called(source.format).text:
+            table = by_kind(table, fitted.schema, fitted.codec.na_values)
+        return getattr(self, "back_", to_pandas)(table)
+
+    def embed(self, X: Any) -> Any:
+        """(rows, latent) coordinates ``z1..zk`` of each row, as a frame like ``X``."""
+        rows = self._rows(X)
         with self._watched("embed") as progress:
-            table = self._fitted().embed(to_arrow(frame), progress)
-        return table.to_pandas().set_index(frame.index)
+            return rows.like(self._fitted().embed(rows.table, progress))
 
-    def decode(self, latents: Any) -> pd.DataFrame:
+    def decode(self, latents: Any) -> Any:
         """The rows at coordinates (rows, latent), a frame ``z1..zk`` or an array."""
-        if not isinstance(latents, pd.DataFrame):
+        rows = rows_of(latents)
+        if rows is None:
             array = np.asarray(latents)
-            latents = pd.DataFrame(array, columns=[f"z{k + 1}" for k in range(array.shape[1])])
-        table = self._fitted().decode(to_arrow(latents))
-        return table.to_pandas().set_index(latents.index)
+            names = [f"z{k + 1}" for k in range(array.shape[1])]
+            rows = PandasRows(pd.DataFrame(array, columns=names))
+        decoded = self._restored(self._fitted().decode(rows.table))
+        if isinstance(rows, PandasRows) and isinstance(decoded, pd.DataFrame):
+            return decoded.set_index(rows.frame.index)
+        return decoded
 
     def interpolate(
         self, X: Any, first: int, last: int, n: int = 10, *, spherical: bool = False
-    ) -> pd.DataFrame:
+    ) -> Any:
         """``n`` rows on the way between two rows of ``X``; see ``Model.interpolate``."""
-        table = to_arrow(self._frame(X))
+        table = self._rows(X).table
         rows = self._fitted().interpolate(table, first, last, n, spherical=spherical)
-        return cast(pd.DataFrame, rows.to_pandas())
+        return self._restored(rows)
 
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
-        table = to_arrow(self._frame(X))
+        table = self._rows(X).table
         with self._watched("evaluate") as progress:
             return self._fitted().evaluate(table, samples, self.seed, progress)
 
     def transform(self, X: Any) -> Floats:
         """(rows, latent) coordinates as an array; scikit-learn's name for ``embed``."""
-        return cast(Floats, self.embed(X).to_numpy())
+        z = self._fitted().embed(self._rows(X).table)
+        return cast(Floats, to_pandas(z).to_numpy())
 
-    def impute(self, X: Any, draws: int | None = None) -> pd.DataFrame:
+    def impute(self, X: Any, draws: int | None = None) -> Any:
         """``X`` with its gaps filled, every observed cell unchanged.
 
         Args:
@@ -198,22 +218,16 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             draws: give that many completed tables instead, each a draw from the posterior
                 predictive distribution, below each other with the number in a column ``draw``.
         """
-        frame = self._frame(X)
-        table = to_arrow(frame)
+        rows = self._rows(X)
         with self._watched("impute") as progress:
             if draws is None:
-                return fill_frame(frame, table, self._fitted().impute(table, progress))
-            filled = self._fitted().draw(table, draws, self.seed, progress)
-        frames = [fill_frame(frame, table, one) for one in filled]
-        for number, one in enumerate(frames, start=1):
-            one.insert(0, "draw", number)
-        return pd.concat(frames)
+                return rows.filled(self._fitted().impute(rows.table, progress))
+            return rows.drawn(self._fitted().draw(rows.table, draws, self.seed, progress))
 
-    def probabilities(self, X: Any, column: str) -> pd.DataFrame:
+    def probabilities(self, X: Any, column: str) -> Any:
         """How probable each value of a categorical column is; see ``Model.probabilities``."""
-        frame = self._frame(X)
-        table = self._fitted().probabilities(to_arrow(frame), column)
-        return table.to_pandas().set_index(frame.index)
+        rows = self._rows(X)
+        return rows.like(self._fitted().probabilities(rows.table, column))
 
     def generate(
         self,
@@ -224,8 +238,11 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         complete: bool = False,
         temperature: float = 1.0,
         seed: int | None = None,
-    ) -> pd.DataFrame:
-        """``n`` new rows; see ``Model.generate``."""
+    ) -> Any:
+        """``n`` new rows, as a frame of the kind fitted on; see ``Model.generate``.
+
+        Of a model that was fitted on a text file numbers are numbers, moments timestamps.
+        """
         with self._watched("generate") as progress:
             table = self._fitted().generate(
                 n,
@@ -236,14 +253,13 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 seed=self.seed if seed is None else seed,
                 progress=progress,
             )
-        return cast(pd.DataFrame, table.to_pandas())
+        return self._restored(table)
 
-    def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> pd.DataFrame:
-        """How odd each row is, and why, on the index of ``X``; see ``Model.detect``."""
-        frame = self._frame(X)
+    def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> Any:
+        """How odd each row is, and why, as a frame like ``X``; see ``Model.detect``."""
+        rows = self._rows(X)
         with self._watched("detect") as progress:
-            table = self._fitted().detect(to_arrow(frame), fpr, score, progress)
-        return table.to_pandas().set_index(frame.index)
+            return rows.like(self._fitted().detect(rows.table, fpr, score, progress))
 
     # files
 
@@ -336,10 +352,11 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "fitted_")
         return self.fitted_
 
-    def _frame(self, X: Any, reset: bool = False) -> pd.DataFrame:
-        """A frame as it is; an array, checked by scikit-learn, with the columns of ``fit``."""
-        if isinstance(X, pd.DataFrame):
-            return X
+    def _rows(self, X: Any, reset: bool = False) -> Rows:
+        """Those of a frame; of an array, checked by scikit-learn, with the columns of ``fit``."""
+        rows = rows_of(X)
+        if rows is not None:
+            return rows
         if not reset:
             self._fitted()
         array = validate_data(
@@ -352,9 +369,8 @@ class TabVAE(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             ensure_min_features=TableLimits.fewest_columns if reset else 1,
         )
         names = None if reset else getattr(self, "feature_names_in_", None)
-        return pd.DataFrame(
-            array, columns=[f"x{j}" for j in range(array.shape[1])] if names is None else names
-        )
+        names = [f"x{j}" for j in range(array.shape[1])] if names is None else names
+        return PandasRows(pd.DataFrame(array, columns=names))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -40,6 +40,7 @@ from tabvae.tasks.embed import (
 from tabvae.tasks.evaluate import Evaluation, evaluate, known_shares
 from tabvae.tasks.follow import breaking, follow, keep, missing_cells, with_gaps
 from tabvae.tasks.generate import generate, given_cells
+from tabvae.training.threads import few_threads
 from tabvae.values.arrow import Ints, Mask
 
 T = TypeVar("T")
@@ -113,6 +114,7 @@ class Model:
         trees = [array.nbytes for j, forest in forests for array in forest.arrays(j).values()]
         return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
 
+    @few_threads()
     def embed(self, table: pa.Table, progress: Progress = silent) -> pa.Table:
         """``z1..zk``, one row per input row."""
         # One array for all blocks: results kept between the blocks' working memory would leave
@@ -127,6 +129,7 @@ class Model:
             self._in_blocks(put, table, tell=tell)
         return write_coordinates(z)
 
+    @few_threads()
     def decode(self, latents: pa.Table) -> pa.Table:
         """The rows at coordinates ``z1..zk``: the way back from ``embed``.
 
@@ -173,6 +176,7 @@ class Model:
         decoded = self.decode(write_coordinates(path(z[0], z[1], t, spherical)))
         return decoded.add_column(0, "t", pa.array(t))
 
+    @few_threads()
     def impute(self, table: pa.Table, progress: Progress = silent, point: str = "mean") -> pa.Table:
         """The same table with its gaps filled.
 
@@ -266,6 +270,7 @@ class Model:
             return filled
         return keep(self.codec, filled, missing_cells(self.codec, block.rows))
 
+    @few_threads()
     def probabilities(self, table: pa.Table, name: str) -> pa.Table:
         """How probable each value of a categorical column is in each row.
 
@@ -292,6 +297,7 @@ class Model:
         values = coder.decode(np.arange(len(coder)), np.zeros(len(coder)))
         return pa.table({f"{name}={v}": probabilities[:, k] for k, v in enumerate(values)})
 
+    @few_threads()
     def draw(
         self, table: pa.Table, draws: int, seed: int = 0, progress: Progress = silent
     ) -> list[pa.Table]:
@@ -312,6 +318,7 @@ class Model:
             draws_of = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW, tell), strict=True)
             return [pa.concat_tables(one).unify_dictionaries() for one in draws_of]
 
+    @few_threads()
     def generate(
         self,
         n: int,
@@ -378,6 +385,7 @@ class Model:
             table = pa.concat_tables([table, again]).unify_dictionaries().take(places)
         return whole_table(self.schema, keep(self.codec, table, free))
 
+    @few_threads()
     def detect(
         self,
         table: pa.Table,
@@ -421,6 +429,7 @@ class Model:
         with phase(progress, "scoring") as tell:
             return pa.concat_tables(self._in_blocks(judged, table, tell=tell))
 
+    @few_threads()
     def encode(self, table: pa.Table) -> Codes:
         """Encode rows, with warnings for what the model has to work around."""
         (codes,) = self._in_blocks(lambda block: block.codes, table, table.num_rows)
@@ -481,6 +490,7 @@ class Model:
                     stacklevel=4,
                 )
 
+    @few_threads()
     def evaluate(
         self, table: pa.Table, samples: int = 50, seed: int = 0, progress: Progress = silent
     ) -> Evaluation:
@@ -488,9 +498,12 @@ class Model:
 
         Raises:
             ParameterError: ``samples`` is not positive.
+            DataError: there are no rows.
         """
         if samples < 1:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
+        if table.num_rows == 0:
+            raise DataError("the table has no rows to evaluate the model on")
         with phase(progress, "losses") as tell:
             return evaluate(self.predictor, self.encode(table), samples, seed, tell=tell)
 

@@ -54,7 +54,9 @@ def work(folder: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet"])
+@pytest.mark.parametrize(
+    "name", ["out.csv", "out.csv.gz", "out.parquet", "out.arrow", "out.jsonl.zst", "out.tsv.xz"]
+)
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(work: Path, name: str) -> None:
     (work / name).write_bytes(b"old")
     before = sorted(p.name for p in work.iterdir())

@@ -1,1 +1,1 @@
-"""Files read and written: CSV, Parquet, the container of models."""
+"""Files read and written: tables of several formats, the container of models."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import gzip
 import io
 import re
 import sys
@@ -35,7 +34,7 @@ from tabvae.files.sniffing import (
 class _Source:
     """A text file that can be read from its first record again and again."""
 
-    file: BinaryIO | gzip.GzipFile
+    file: BinaryIO
     encoding: str
     mark: bytes
     skipped: int = 0
@@ -75,7 +74,7 @@ class _Source:
 
 
 def read_csv(
-    file: BinaryIO | gzip.GzipFile,
+    file: BinaryIO,
     name: str,
     start: bytes,
     dialect: Dialect,
@@ -173,9 +172,7 @@ def _parse_csv(
             ) from error
     if isinstance(records, MendedRecords):
         _tell(records.bad, dialect, name)
-    if not chunks:
-        raise DataError(f"{shown(name)} has a header but no rows")
-    return pa.concat_tables(chunks)
+    return pa.concat_tables(chunks or [pa.schema([(c, pa.string()) for c in header]).empty_table()])
 
 
 def _header(records: Sequence[Sequence[str]], usual_width: int) -> list[str]:

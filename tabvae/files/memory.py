@@ -128,14 +128,27 @@ def _of_leaves(file: pa.NativeFile, paths: list[str], rows_per_batch: int) -> It
     source = pq.ParquetFile(file, read_dictionary=paths)
     for group in range(source.num_row_groups if paths else 0):
         for batch in source.iter_batches(rows_per_batch, row_groups=[group], columns=paths):
-            yield sum(_text_bytes(column) for column in batch.columns)
+            yield sum(text_bytes_of(column) for column in batch.columns)
 
 
-def _text_bytes(array: pa.Array) -> int:
+def text_bytes_of(array: pa.Array) -> int:
+    """Bytes of the texts of an array, those of a dictionary as often as they stand for cells."""
     if pa.types.is_dictionary(array.type):
         lengths = pc.binary_length(array.dictionary)
         return int(pc.sum(lengths.take(array.indices)).as_py() or 0)
-    return sum(_text_bytes(child) for child in _children(array))
+    return sum(text_bytes_of(child) for child in _children(array))
+
+
+def bytes_of_width(kind: pa.DataType) -> float:
+    """Of a cell, at the least.
+
+    >>> bytes_of_width(pa.int32()), bytes_of_width(pa.bool_()), bytes_of_width(pa.string())
+    (4.0, 0.125, 4.0)
+    """
+    try:
+        return float(kind.bit_width) / 8
+    except ValueError:  # Cells of any length, of which each has an offset at least.
+        return 4.0
 
 
 def _children(array: pa.Array) -> list[pa.Array]:

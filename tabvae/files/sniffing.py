@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from gzip import GzipFile
 from typing import BinaryIO
 
 from tabvae.errors import DataError, ParameterError, shown
@@ -75,7 +74,7 @@ def find_encoding(start: bytes, asked: str | None, name: str) -> tuple[str, byte
     return without_mark.get(plain_name, asked or "utf-8"), b""
 
 
-def undecodable_line(file: BinaryIO | GzipFile, encoding: str, bytes_per_read: int) -> int:
+def undecodable_line(file: BinaryIO, encoding: str, bytes_per_read: int) -> int:
     """The number of the first line that is no text in ``encoding``.
 
     >>> undecodable_line(io.BytesIO(b"a,b\\n1,2\\n\\xe9,3\\n"), "utf-8", bytes_per_read=4)

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from tabvae.columns.arrays import Document
 from tabvae.columns.from_json import from_json
+from tabvae.files.formats import names_of_formats
 from tabvae.files.records import Dialect
 from tabvae.values import arrow
 from tabvae.values.arrow import Ints
@@ -24,7 +25,7 @@ class Source:
 
     Attributes:
         paths: of its files, as they were named; ``-`` is standard input.
-        format: ``csv`` or ``parquet``.
+        format: of ``FORMATS``.
         delimiter: of a text table.
         encoding: the one that was asked for.
         fingerprint: of the table; ``None`` if the model was fitted before there was one.
@@ -58,7 +59,7 @@ class Source:
     def __post_init__(self) -> None:
         _ = self.dialect
         named = bool(self.paths) and not any("\0" in path for path in self.paths)
-        if not named or self.format not in ("csv", "parquet"):
+        if not named or self.format not in names_of_formats(written=False):
             raise ValueError("a table without a file, or in no known format")
         digests = [digest for digest in (self.fingerprint, self.unseen) if digest is not None]
         if not all(re.fullmatch("[0-9a-f]{64}", digest) for digest in digests):

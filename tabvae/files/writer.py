@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import csv
 import errno
-import gzip
 import io
 import os
 import re
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, BinaryIO, TextIO
+from typing import IO, BinaryIO, TextIO, cast
 
 import pyarrow as pa
 
-from tabvae.errors import OutputError, ReaderLeftError, one_line, shown
+from tabvae.errors import DataError, OutputError, ReaderLeftError, one_line, shown
+from tabvae.files.arrow_file import write_arrow
+from tabvae.files.compression import packing
+from tabvae.files.formats import FORMATS, compression_of_name, format_called, format_of_name
+from tabvae.files.json_lines import write_json_lines
+from tabvae.files.location import (
+    is_remote,
+    local,
+    parts_of,
+    plain_name,
+    remote_exists,
+    write_remote,
+)
 from tabvae.files.memory import ReadConfig
 from tabvae.files.reader import STDIN
 from tabvae.files.records import Dialect
@@ -33,25 +44,31 @@ rows to go by, in a table of one column."""
 
 
 def output_format(path: str | None, asked: str | None) -> str:
-    """``csv``, ``tsv`` or ``parquet``: what was asked for, else what the extension says.
+    """One of ``FORMATS``: what was asked for, else what the extension says.
 
     Raises:
-        OutputError: the extension says nothing.
+        OutputError: the extension says nothing, or names what cannot be written.
 
     >>> output_format("new.csv.gz", None), output_format("new.txt", "tsv")
     ('csv', 'tsv')
     """
+    path = None if path is None else plain_name(path)
+    if path is not None and _is_ordinary(path):
+        packed = compression_of_name(path)
+        if packed is not None and not packed.written:
+            what = f"{packed.name} files are read, not written: {shown(path)}"
+            raise OutputError(what, "end it in .gz or .zst")
     if asked is not None or path is None:
         return asked or "csv"
     if not _is_ordinary(path):
         return "csv"
-    name = path.lower().removesuffix(".gz")
-    for extension in ("csv", "tsv", "parquet"):
-        if name.endswith(f".{extension}"):
-            return extension
-    raise OutputError(
-        f"cannot tell the format of {shown(path)}", "end it in .csv, .tsv or .parquet, or --format"
-    )
+    found = format_of_name(path)
+    if found is None or not found.written or path.lower().endswith(".txt"):
+        known = ", ".join(each.extensions[0] for each in FORMATS if each.written)
+        raise OutputError(
+            f"cannot tell the format of {shown(path)}", f"end it in one of {known}, or --format"
+        )
+    return found.name
 
 
 def _is_ordinary(path: str) -> bool:
@@ -62,6 +79,7 @@ def _is_ordinary(path: str) -> bool:
 def destination(path: str) -> str:
     """Where ``path`` leads: through a link to the file it names, decided once, before any work. A
     link that comes into its way later is replaced, and what that names is not touched."""
+    path = local(path)
     return os.path.realpath(path) if Path(path).is_symlink() and _is_ordinary(path) else path
 
 
@@ -72,6 +90,10 @@ def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
         OutputError: it exists and ``force`` is not set, is an input, is a folder, or its folder
             is missing or not writable.
     """
+    if is_remote(path):
+        if not force and remote_exists(path):
+            raise OutputError(f"{shown(plain_name(path))} exists", "--force replaces it")
+        return
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"{shown(path)} is a folder", "name a file in it")
@@ -80,12 +102,20 @@ def check_output(path: str, force: bool, inputs: Sequence[str] = ()) -> None:
     if not _is_ordinary(path):
         return
     if target.exists():
-        if any(p != STDIN and Path(p).exists() and target.samefile(p) for p in inputs):
+        if any(target.samefile(p) for p in _files(inputs)):
             raise OutputError(f"{shown(path)} is an input", "write to another file")
         if not force:
             raise OutputError(f"{shown(path)} exists", "--force replaces it")
     if not os.access(target.parent, os.W_OK):
         raise OutputError(f"cannot write in folder {shown(target.parent)}")
+
+
+def _files(inputs: Sequence[str]) -> Iterator[str]:
+    """The files on this machine that are to be read."""
+    for path in inputs:
+        if path != STDIN and not is_remote(path):
+            with suppress(DataError):
+                yield from (part.path for part in parts_of(path) if Path(part.path).exists())
 
 
 @contextmanager
@@ -96,6 +126,12 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
     Raises:
         OutputError: the file system refuses.
     """
+    if is_remote(path):
+        with tempfile.TemporaryFile() as file:
+            yield cast(BinaryIO, file)
+            file.seek(0)
+            _upload(path, cast(BinaryIO, file))
+        return
     target = Path(path)
     try:
         if not _is_ordinary(path):
@@ -117,6 +153,15 @@ def whole_file(path: str) -> Iterator[BinaryIO]:
         raise _refused(path, error) from error
     finally:
         Path(temporary).unlink(missing_ok=True)
+
+
+def _upload(uri: str, file: BinaryIO) -> None:
+    try:
+        write_remote(uri, file, ReadConfig().bytes_per_read)
+    except DataError as error:
+        raise OutputError(
+            error.message.replace("cannot read", "cannot write"), error.hint
+        ) from error
 
 
 def _open_device(path: str) -> BinaryIO:
@@ -154,12 +199,12 @@ def write_table(
     dialect: Dialect | None = None,
     guarded: bool = False,
 ) -> None:
-    """Write ``table`` to ``path``, gzipped if that ends in ``.gz``, or to standard output.
+    """Write ``table`` to ``path``, packed as its extension says, or to standard output.
 
     Args:
         table: all rows.
         path: of the file; ``None`` for standard output.
-        fmt: ``csv``, ``tsv`` or ``parquet``.
+        fmt: one of ``FORMATS`` that is written.
         dialect: of a text file, or layout of a Parquet file.
         guarded: put an apostrophe before what a spreadsheet would run, in a text file.
 
@@ -167,21 +212,15 @@ def write_table(
         OutputError: the file system refuses, or the encoding lacks a character.
     """
     dialect = dialect or Dialect()
-    if guarded and fmt != "parquet":
+    if guarded and format_called(fmt).text:
         table = _guarded(table)
-    if fmt == "tsv":
-        dialect = replace(dialect, delimiter="\t")
     if path is None:
         with standard_output() as output:
-            _write_rows(table, output.buffer, fmt, dialect)
+            _WRITERS[fmt](table, output.buffer, dialect)
             output.buffer.flush()
         return
-    with whole_file(path) as file:
-        if path.lower().endswith(".gz"):
-            with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
-                _write_rows(table, packed, fmt, dialect)
-        else:
-            _write_rows(table, file, fmt, dialect)
+    with whole_file(path) as file, packing(file, compression_of_name(plain_name(path))) as packed:
+        _WRITERS[fmt](table, packed, dialect)
 
 
 @contextmanager
@@ -215,12 +254,23 @@ def _guarded(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, names=names)
 
 
-def _write_rows(
-    table: pa.Table, file: BinaryIO | gzip.GzipFile, fmt: str, dialect: Dialect
-) -> None:
-    if fmt == "parquet":
-        dialect.layout.write(table, pa.PythonFile(file, mode="w"))
-        return
+def _parquet(table: pa.Table, file: BinaryIO, dialect: Dialect) -> None:
+    dialect.layout.write(table, pa.PythonFile(file, mode="w"))
+
+
+def _arrow(table: pa.Table, file: BinaryIO, _: Dialect) -> None:
+    write_arrow(table, file)
+
+
+def _json_lines(table: pa.Table, file: BinaryIO, _: Dialect) -> None:
+    write_json_lines(table, file, ReadConfig().rows_per_chunk(table.num_columns))
+
+
+def _tsv(table: pa.Table, file: BinaryIO, dialect: Dialect) -> None:
+    _csv(table, file, replace(dialect, delimiter="\t"))
+
+
+def _csv(table: pa.Table, file: BinaryIO, dialect: Dialect) -> None:
     for field in table.schema:
         if not arrow.has_text(field.type):
             raise OutputError(
@@ -242,6 +292,16 @@ def _write_rows(
         ) from error
     finally:
         text.detach()
+
+
+_WRITERS: dict[str, Callable[[pa.Table, BinaryIO, Dialect], None]] = {
+    "csv": _csv,
+    "tsv": _tsv,
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "jsonl": _json_lines,
+}
+"""What writes each of ``FORMATS`` that is written."""
 
 
 def _write_csv(table: pa.Table, text: IO[str], dialect: Dialect) -> None:

@@ -211,14 +211,14 @@ class Ensemble:
 
 
 def batches(rows: int, size: int = ROWS_PER_BATCH) -> list[slice]:
-    """Slices that cover ``rows`` rows in order.
+    """Slices that cover ``rows`` rows in order; of no rows, one that holds none.
 
     **Examples**
 
     >>> batches(5, size=2)
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+    return [slice(start, min(start + size, rows)) for start in range(0, max(rows, 1), size)]
 
 
 def sample_bins(probabilities: Floats, uniforms: Floats) -> Ints:
