@@ -77,7 +77,7 @@ class Imputer:
         filled = codes.copy()
         gaps = np.flatnonzero(codes.missing.any(1))
         for part in batches(len(gaps)):
-            tell(part.start / len(gaps))
+            tell(part.start / max(len(gaps), 1))
             rows = gaps[part]
             block = codes[rows]
             if point == "mean":

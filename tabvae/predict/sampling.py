@@ -66,7 +66,7 @@ def sample(
         rng = np.random.default_rng([*seed, number])
         block = Sample(done.codes[rows], done.quantiles[rows])
         _sample_block(predictor, block, rng, gaps, temperature)
-        tell(rows.stop / len(codes))
+        tell(rows.stop / max(len(codes), 1))
     return done
 
 
