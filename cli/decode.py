@@ -6,14 +6,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import options
-from .console import say
+from . import commands, options
+from .console import conclude, say
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tabvae.estimator import TabVAE
+    from tabvae.tasks.evaluate import RestorationLosses
 
 
-@click.command("decode")
+@commands.command(
+    "decode",
+    guide="embed",
+    examples={
+        "tabvae embed -o places.csv && tabvae decode places.csv": "there and back",
+        "tabvae decode places.csv --compare data.csv -o back.csv": "and what it loses",
+    },
+)
 @click.argument("latents")
 @options.model_option
 @options.target_options
@@ -23,7 +33,6 @@ if TYPE_CHECKING:
     help="Say on standard error what is lost against the rows that were embedded.",
 )
 @options.reading_options
-@options.debug_option
 def command(
     latents: str,
     model: str | None,
@@ -43,26 +52,34 @@ def command(
     output = session.Output.checked(target, model, inputs)
     loaded = session.read_rows(estimator, [latents], reading, alike=False)
     result = estimator.fitted_.decode(loaded.table)
+    said: dict[str, object] = {"rows": len(result)} | output.document()
     if compare is not None:
-        say(loss_report(estimator, compare, reading, loaded.table))
+        original = session.read_rows(estimator, [compare], reading).table
+        losses = losses_against(estimator, original, loaded.table)
+        said |= {"rmse": losses.numbers, "changed": losses.categories}
+        say(loss_report(estimator, original, losses))
     table = session.same_kind_of_file(estimator, result, session.fitted_format(estimator), output)
     output.write(table, session.fitted_dialect(estimator))
+    conclude("decode", "", said, output.on_stdout)
 
 
-def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: object) -> str:
+def losses_against(model: TabVAE, original: pa.Table, latents: pa.Table) -> RestorationLosses:
+    """What is lost against the rows that were embedded."""
+    from tabvae.tasks.embed import read_coordinates
+    from tabvae.tasks.evaluate import restoration_losses
+
+    fitted = model.fitted_
+    z = read_coordinates(latents, fitted.networks.latent)
+    return restoration_losses(fitted.predictor, fitted.projection, fitted.encode(original), z)
+
+
+def loss_report(model: TabVAE, original: pa.Table, losses: RestorationLosses) -> str:
     """What is lost, column by column, and the size of both, in a few lines."""
     from tabvae.errors import shown
     from tabvae.files.exact import typed
-    from tabvae.tasks.embed import read_coordinates
-    from tabvae.tasks.evaluate import bytes_per_row, restoration_losses
+    from tabvae.tasks.evaluate import bytes_per_row
 
-    from . import session
-
-    original = session.read_rows(model, [compare], reading).table
     fitted, codec = model.fitted_, model.fitted_.codec
-    latent = fitted.networks.latent
-    z = read_coordinates(latents, latent)
-    losses = restoration_losses(fitted.predictor, fitted.projection, fitted.encode(original), z)
     lines = [
         f"{shown(name)[1:-1]}: RMSE {value:.3f} deviations"
         for name, value in losses.numbers.items()
@@ -72,6 +89,6 @@ def loss_report(model: TabVAE, compare: str, reading: options.Reading, latents: 
         for name, value in losses.categories.items()
     ]
     table = typed(original, fitted.schema, codec.na_values)
-    coordinates, parquet = bytes_per_row(codec, latent, table)
+    coordinates, parquet = bytes_per_row(codec, fitted.networks.latent, table)
     lines.append(f"{coordinates} bytes a row as float32 coordinates, {parquet:.1f} as Parquet")
     return "\n".join(lines)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import click
+from tabvae.progress import phase
 
-from . import options
+from . import commands, options
+from .console import conclude, progress
 
 
-@click.command("embed")
+@commands.command(
+    "embed",
+    guide="embed",
+    examples={
+        "tabvae embed -o places.csv": "coordinates of the rows fitted on",
+        "tabvae embed new.csv --keep id": "of other rows, with their column id",
+    },
+)
 @options.data_argument
 @options.model_option
 @options.target_options
 @options.keep_option
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     model: str | None,
@@ -24,11 +31,17 @@ def command(
     """Write the latent coordinates z1..zk of each row of DATA, in the same order."""
     from . import session
 
-    estimator = session.load_model(model)
-    output = session.Output.checked(target, model, session.inputs_of(estimator, data))
-    loaded = session.read_rows(estimator, data, reading)
-    result = session.keep_columns(loaded.table, keep, estimator.fitted_.embed(loaded.table))
+    with progress("embed") as watch:
+        with phase(watch, "loading"):
+            estimator = session.load_model(model)
+            output = session.Output.checked(target, model, session.inputs_of(estimator, data))
+        with phase(watch, "reading"):
+            loaded = session.read_rows(estimator, data, reading)
+        z = estimator.fitted_.embed(loaded.table, watch)
+    result = session.keep_columns(loaded.table, keep, z)
     output.write(
         session.same_kind_of_file(estimator, result, loaded.format, output),
         session.text_dialect(loaded),
     )
+    said = {"rows": len(z), "dimensions": z.num_columns} | output.document()
+    conclude("embed", "", said, output.on_stdout)

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
-from .console import literal, say
+from tabvae.progress import phase
+
+from . import commands, options
+from .console import literal, note, output_console, progress
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from tabvae.estimator import TabVAE
     from tabvae.tasks.evaluate import Evaluation
 
@@ -19,7 +23,14 @@ TIGHT_NATS = 0.5
 MATCHED_NATS = 0.1
 
 
-@click.command("evaluate")
+@commands.command(
+    "evaluate",
+    guide="models",
+    examples={
+        "tabvae evaluate": "how well each column is known from the others",
+        "tabvae evaluate holdout.csv --synthetic new.csv": "how near new rows are to real ones",
+    },
+)
 @options.data_argument
 @options.model_option
 @click.option(
@@ -35,7 +46,6 @@ MATCHED_NATS = 0.1
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @options.seed_option
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     model: str | None,
@@ -54,48 +64,73 @@ def command(
     DATA judges a synthetic table: how well it can be told from DATA, whether it repeats its rows.
     """
     from tabvae.files.writer import standard_output
+    from tabvae.tasks.synthetic import in_words
 
     from . import session
 
-    estimator = session.load_model(model)
-    fitted = estimator.fitted_
-    if data:
-        loaded, same = session.read_rows(estimator, data, reading), False
-    else:
-        loaded, same = session.read_fitted(estimator, reading)
-    real = loaded.table
-    if synthetic is not None:
-        from tabvae.columns.relations import judged
-        from tabvae.tasks.synthetic import compare, in_words, modelled_frame
-
-        made = session.read_rows(estimator, [synthetic], reading).table
-        frames = [modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, made)]
-        scores = compare(*frames)
-        schema, na_values = fitted.schema, fitted.codec.na_values
-        kept = [judged(schema, each, na_values) for each in (real, made)]
-        rules = [
-            {"text": ours.text, "real": ours.kept, "synthetic": theirs.kept}
-            for ours, theirs in zip(*kept, strict=True)
-        ]
-        with standard_output():
-            if as_json:
-                click.echo(json.dumps({**scores, "rules": rules}, indent=2))
-            else:
-                click.echo("\n".join((*in_words(scores), *map(rule_in_words, rules))))
-        return
-    if not data:
-        unseen = session.unseen_rows_of(estimator, real, same)
-        if unseen is None:
-            say("tabvae: note: all rows, also those that the networks may have trained on")
+    with progress("evaluate", "compare" if synthetic else None) as watch:
+        with phase(watch, "loading"):
+            estimator = session.load_model(model)
+        with phase(watch, "reading"):
+            real = rows_to_judge(estimator, data, reading, held_out=synthetic is None)
+            made = session.read_rows(estimator, [synthetic], reading).table if synthetic else None
+        if made is not None:
+            with phase(watch, "comparing"):
+                scores = compared(estimator, real, made)
         else:
-            say(f"tabvae: note: {len(unseen)} rows that the networks did not train on")
-            real = real.take(unseen)
-    found = fitted.evaluate(real, samples, estimator.seed if seed is None else seed)
+            seed = estimator.seed if seed is None else seed
+            found = estimator.fitted_.evaluate(real, samples, seed, watch)
     with standard_output():
-        if as_json:
+        if made is not None:
+            rules = rules_kept(estimator, real, made)
+            lines = (*in_words(scores), *map(rule_in_words, rules))
+            document = json.dumps({**scores, "rules": rules}, indent=2)
+            click.echo(document if as_json else "\n".join(lines))
+        elif as_json:
             click.echo(json.dumps(as_document(estimator, found), indent=2))
         else:
             show(estimator, found)
+
+
+def rows_to_judge(
+    model: TabVAE, data: tuple[str, ...], reading: options.Reading, held_out: bool
+) -> pa.Table:
+    """The rows of ``data``; without it those of the table fitted on, if ``held_out`` those that
+    no network trained on, where they are known."""
+    from . import session
+
+    if data:
+        return session.read_rows(model, data, reading).table
+    loaded, same = session.read_fitted(model, reading)
+    if not held_out:
+        return loaded.table
+    unseen = session.unseen_rows_of(model, loaded.table, same)
+    if unseen is None:
+        note("all rows, also those that the networks may have trained on")
+        return loaded.table
+    note(f"{len(unseen)} rows that the networks did not train on")
+    return loaded.table.take(unseen)
+
+
+def compared(model: TabVAE, real: pa.Table, made: pa.Table) -> dict[str, float]:
+    """Scores of a synthetic table."""
+    from tabvae.tasks.synthetic import compare, modelled_frame
+
+    fitted = model.fitted_
+    frames = [modelled_frame(fitted.codec, each, fitted.encode(each)) for each in (real, made)]
+    return compare(*frames)
+
+
+def rules_kept(model: TabVAE, real: pa.Table, made: pa.Table) -> list[dict[str, Any]]:
+    """What share of the rows of two tables keeps each rule."""
+    from tabvae.columns.relations import judged
+
+    schema, na_values = model.fitted_.schema, model.fitted_.codec.na_values
+    kept = [judged(schema, each, na_values) for each in (real, made)]
+    return [
+        {"text": ours.text, "real": ours.kept, "synthetic": theirs.kept}
+        for ours, theirs in zip(*kept, strict=True)
+    ]
 
 
 def as_document(model: TabVAE, found: Evaluation) -> dict[str, Any]:
@@ -125,12 +160,11 @@ def _number(value: float) -> float | None:
 
 def show(model: TabVAE, found: Evaluation) -> None:
     """A table of columns, then what is good and what is not, in words."""
-    from rich.console import Console
     from rich.table import Table
 
     from tabvae.errors import shown
 
-    console = Console(markup=False, emoji=False)
+    console = output_console()
     table = Table(title=f"{found.rows} rows, nats a cell", title_justify="left")
     for heading in ("column", "by itself", "given the others", "known of it"):
         table.add_column(heading, justify="left" if heading == "column" else "right")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import options
-from .console import literal
+from . import commands, options
+from .console import literal, output_console
 from .session import MODEL_SUFFIX, read_files
 
 if TYPE_CHECKING:
@@ -20,12 +20,18 @@ if TYPE_CHECKING:
     from tabvae.estimator import TabVAE
 
 
-@click.command("inspect")
+@commands.command(
+    "inspect",
+    guide="columns",
+    examples={
+        "tabvae inspect data.csv": "what each column is taken for, and why",
+        "tabvae inspect data.tabvae": "what a model has learned, and how",
+    },
+)
 @click.argument("file")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; for a table, a schema file.")
 @options.kind_options
 @options.reading_options
-@options.debug_option
 def command(
     file: str,
     as_json: bool,
@@ -33,8 +39,6 @@ def command(
     reading: options.Reading,
 ) -> None:
     """Show what each column of a table is taken for and why, or the card of a model."""
-    from rich.console import Console
-
     from tabvae.files.writer import standard_output
 
     if file.endswith(MODEL_SUFFIX):
@@ -45,7 +49,7 @@ def command(
             if as_json:
                 click.echo(json.dumps(card_json(model), indent=2))
             else:
-                show_card(Console(markup=False, emoji=False), model)
+                show_card(output_console(), model)
         return
     from tabvae.columns.infer import infer_schema
     from tabvae.columns.relations import RuleSearch, judged, with_rules
@@ -68,7 +72,7 @@ def command(
             document = {**schema.to_json(), "rules": [asdict(rule) for rule in found]}
             click.echo(json.dumps(document, indent=2))
         else:
-            console = Console(markup=False, emoji=False)
+            console = output_console()
             show_schema(console, schema, file)
             show_rules(console, found)
 

@@ -8,13 +8,21 @@ import click
 
 from tabvae.errors import DataError, ParameterError, SchemaError, shown, suggestion
 
-from . import options
+from . import commands, options
+from .console import conclude
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-@click.command("interpolate")
+@commands.command(
+    "interpolate",
+    guide="embed",
+    examples={
+        "tabvae interpolate --from 1 --to 20": "ten rows from the first to the twentieth",
+        "tabvae interpolate --id name=Ada --id name=Eve -n 5": "between two named rows",
+    },
+)
 @options.data_argument
 @options.model_option
 @options.target_options
@@ -39,7 +47,6 @@ if TYPE_CHECKING:
 )
 @click.option("--spherical", is_flag=True, help="Along an arc instead of a straight line.")
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     model: str | None,
@@ -74,6 +81,8 @@ def command(
     plain = session.same_kind_of_file(estimator, result.drop_columns("t"), loaded.format, output)
     table = plain.add_column(0, pa.field("t", pa.float64()), path)
     output.write(table, session.text_dialect(loaded))
+    said = {"rows": len(table), "from": start + 1, "to": end + 1} | output.document()
+    conclude("interpolate", "", said, output.on_stdout)
 
 
 def row_with(table: pa.Table, text: str) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import signal
 import sys
 import warnings
@@ -24,8 +25,9 @@ from tabvae.errors import (
     lacks_memory,
     printable,
     shown,
-    suggestion,
 )
+
+from . import commands, console
 
 COMMANDS = (
     "fit",
@@ -48,6 +50,12 @@ LEAST_ADDRESS_SPACE = 5 * 2**29
 class LazyGroup(click.Group):
     """A group whose commands are modules, imported when they are called."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Click looks here for the command that a wrong name may be meant for.
+        self.commands = dict.fromkeys(COMMANDS)  # type: ignore[assignment]
+        self.params += commands.voice_options()
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -58,14 +66,9 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if not name.startswith("-") and name not in COMMANDS:
-            hint = suggestion(name, COMMANDS, otherwise=f"commands: {', '.join(COMMANDS)}")
-            raise click.UsageError(f"no command {shown(name)} ({hint})", ctx)
-        return super().resolve_command(ctx, args)
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands.write_options(self, ctx, formatter)
+        self.format_commands(ctx, formatter)
 
 
 @click.group(
@@ -96,7 +99,8 @@ def tabvae(context: click.Context) -> None:
     $TABVAE_MODEL or the only .tabvae file in the folder; without DATA, the table the model was
     fitted on.
 
-    Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 bad data or failure, 2 wrong usage, 3 too many odd rows (detect
+    --fail-on), 130 interrupted, 143 terminated.
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
@@ -128,6 +132,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command; the exit code."""
     warnings.showwarning = _show_warning
+    console.voice = console.Voice()
     try:
         code = tabvae.main(args=arguments, prog_name="tabvae", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -149,7 +154,9 @@ def _phrased(error: Exception) -> tuple[str, int]:
     match error:
         case click.UsageError():
             where = error.ctx.command_path if error.ctx else where
-            message, code = error.format_message(), USAGE
+            # Click repeats what was given, however long it is.
+            message = re.sub(r"\S{80,}", lambda word: shown(word[0])[1:-1], error.format_message())
+            code = USAGE
         case click.ClickException():
             message = error.format_message()
         case ParameterError():
@@ -187,7 +194,7 @@ def _fail(line: str, code: int) -> int:
 
 def _show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
     if category.__name__ == "TabVAEWarning" or "--debug" in sys.argv:
-        click.echo(f"tabvae: note: {printable(str(message))}", err=True)
+        console.note(str(message))
 
 
 if __name__ == "__main__":

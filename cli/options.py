@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import reduce, wraps
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +13,15 @@ import click
 from tabvae.errors import ParameterError, shown
 from tabvae.files.formats import names_of_formats
 
+from . import complete
+from .console import note
+
 if TYPE_CHECKING:
     from tabvae.files.records import Dialect
 
 Decorator = Callable[[Any], Any]
 
+FAMILIES = ("vae", "ae", "dae")
 DEFAULT_NA_HELP = "the empty cell, NA, NaN, null, None, ?"
 
 
@@ -77,7 +81,8 @@ class Kinds:
 class Family:
     """Which autoencoder to train, and the weights of its terms."""
 
-    model: str
+    family: str
+    old_family: str | None
     latent: int | None
     beta: float
     warmup: float
@@ -85,6 +90,14 @@ class Family:
     noise: float
     likelihood: str
     grid: str | None
+
+    def parameters(self) -> dict[str, Any]:
+        """By the names that the estimator has for them."""
+        values = asdict(self)
+        family, old = values.pop("family"), values.pop("old_family")
+        if old is not None:
+            note("'fit --model' is called --family now: --model names a file everywhere else")
+        return {"model": old or family, **values}
 
 
 @dataclass(frozen=True)
@@ -132,9 +145,12 @@ def _bundle(name: str, kind: type[Any], *decorators: Decorator) -> Decorator:
     return decorate
 
 
-debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
-)
+def _column_option(name: str, text: str) -> Decorator:
+    """An option that takes names of columns."""
+    return click.option(
+        name, metavar="COL", multiple=True, shell_complete=complete.columns, help=text
+    )
+
 
 reading_options = _bundle(
     "reading",
@@ -195,15 +211,16 @@ reading_options = _bundle(
 kind_options = _bundle(
     "kinds",
     Kinds,
-    click.option("--categorical", metavar="COL", multiple=True, help="COL holds categories."),
-    click.option("--numeric", metavar="COL", multiple=True, help="COL holds numbers."),
+    _column_option("--categorical", "COL holds categories."),
+    _column_option("--numeric", "COL holds numbers."),
     click.option(
         "--datetime",
         metavar="COL[=FORMAT]",
         multiple=True,
+        shell_complete=complete.columns,
         help="COL holds dates or times, in FORMAT if given, such as day=%d/%m/%Y.",
     ),
-    click.option("--ignore", metavar="COL", multiple=True, help="Carry COL through, unmodelled."),
+    _column_option("--ignore", "Carry COL through, unmodelled."),
     click.option(
         "--decimal",
         metavar="[COL=]CHAR",
@@ -244,11 +261,17 @@ family_options = _bundle(
     "family",
     Family,
     click.option(
-        "--model",
-        type=click.Choice(["vae", "ae", "dae"]),
+        "--family",
+        type=click.Choice(FAMILIES),
         default="vae",
         show_default=True,
         help="Variational, plain or denoising autoencoder.",
+    ),
+    click.option(
+        "--model",
+        "old_family",
+        type=click.Choice(FAMILIES),
+        help="Old name of --family.",
     ),
     click.option(
         "--latent", type=click.IntRange(min=1), help="Dimensions of the embedding. [default: 8]"
@@ -341,10 +364,11 @@ model_option = click.option(
     "-m",
     "--model",
     metavar="MODEL",
+    shell_complete=complete.models,
     help="The model file. [default: $TABVAE_MODEL, else the only .tabvae here]",
 )
 
-data_argument = click.argument("data", nargs=-1)
+data_argument = click.argument("data", nargs=-1, type=click.Path())
 
 _force_option = click.option("--force", is_flag=True, help="Replace an output that exists.")
 
@@ -396,9 +420,7 @@ seed_option = click.option(
     help="Of all randomness; the same seed gives the same bytes.",
 )
 
-keep_option = click.option(
-    "--keep", metavar="COL", multiple=True, help="Carry COL along in front; repeatable."
-)
+keep_option = _column_option("--keep", "Carry COL along in front; repeatable.")
 
 
 def parse_size(text: str) -> int:
@@ -424,18 +446,3 @@ def split_assignment(option: str, text: str) -> tuple[str, str]:
     if not equals:
         raise ParameterError(f"{option} takes COL=VALUE, however: {shown(text)}")
     return name, value
-
-
-def parse_assignments(texts: tuple[str, ...]) -> dict[str, str]:
-    """``COL=VALUE`` texts as a mapping.
-
-    Raises:
-        ParameterError: a text has no equals sign, or a column is set twice.
-    """
-    cells: dict[str, str] = {}
-    for text in texts:
-        name, value = split_assignment("--where", text)
-        if name in cells:
-            raise ParameterError(f"--where sets column {shown(name)} twice")
-        cells[name] = value
-    return cells

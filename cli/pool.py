@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import click
 
-from . import options
+from . import commands, options
 
 
-@click.command("pool")
+@commands.command(
+    "pool",
+    guide="impute",
+    examples={
+        "tabvae impute --draws 20 -o draws.csv": "tables to run the regression on",
+        "tabvae pool 'total ~ price' draws.csv": "estimates over all of them",
+    },
+)
 @click.argument("formula")
 @click.argument("data")
 @click.option(
@@ -19,7 +26,6 @@ from . import options
 )
 @options.target_options
 @options.reading_options
-@options.debug_option
 def command(
     formula: str,
     data: str,

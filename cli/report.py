@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import options
+from . import commands, options
 from .console import say
 
 if TYPE_CHECKING:
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from tabvae.values.arrow import Ints
 
 
-@click.command("report")
+@commands.command(
+    "report",
+    guide="report",
+    examples={
+        "tabvae report -o report.html": "a page about the table fitted on",
+        "tabvae report new.csv --no-cells -o new.html": "one to pass on: no cell of NEW on it",
+    },
+)
 @options.data_argument
 @options.model_option
 @options.place_options
@@ -31,7 +38,6 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="The numbers of the page as JSON instead.")
 @options.seed_option
 @options.reading_options
-@options.debug_option
 def command(
     data: tuple[str, ...],
     model: str | None,

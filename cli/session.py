@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tabvae.errors import DataError, ModelFileError, SchemaError, shown, suggestion
 
-from .console import say
+from .console import note
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,6 +60,15 @@ class Output:
         chosen = output_format(target.output, target.fmt)
         path = free_path(target, inputs)
         return cls(path, chosen, target.force, target.safe_csv)
+
+    @property
+    def on_stdout(self) -> bool:
+        """A table goes to standard output."""
+        return self.path is None
+
+    def document(self) -> dict[str, object]:
+        """Where it goes, as JSON values."""
+        return {"output": self.path, "format": self.format}
 
     def write(self, table: pa.Table, dialect: Dialect | None = None) -> None:
         from tabvae.files.writer import check_output, write_table
@@ -225,11 +234,11 @@ def read_fitted(model: TabVAE, reading: Reading) -> tuple[Loaded, bool]:
     paths, source = inputs_of(model, ()), _source(model)
     assert source is not None
     listed = ", ".join(shown(path) for path in paths[:3])
-    say(f"tabvae: note: reading {listed}, which the model names as the table it was fitted on")
+    note(f"reading {listed}, which the model names as the table it was fitted on")
     loaded = _read(model, paths, reading, source.dialect)
     same = is_fitted(model, loaded.table)
     if source.fingerprint is not None and not same:
-        say("tabvae: note: it holds other names, cells or rows than then, or in another order")
+        note("it holds other names, cells or rows than then, or in another order")
     return loaded, same
 
 
@@ -240,8 +249,13 @@ def _read(model: TabVAE, paths: Sequence[str], reading: Reading, usual: Dialect)
     codec.set_params(na_values=reading.na_values(codec.na_values))
     loaded = read_tables(paths, reading.dialect(usual), reading.max_memory)
     if loaded.table.num_rows == 0:
-        say(f"tabvae: note: {', '.join(map(shown, paths[:3]))} has no rows")
+        note(f"{', '.join(map(shown, paths[:3]))} has no rows")
     return loaded
+
+
+def rows_of(table: pa.Table | None) -> int:
+    """How many rows there are."""
+    return 0 if table is None else int(table.num_rows)
 
 
 def same_kind_of_file(model: TabVAE, table: pa.Table, source: str, output: Output) -> pa.Table:
@@ -315,10 +329,10 @@ def _fitted_table(model: TabVAE, reading: Reading) -> pa.Table | None:
         loaded, same = read_fitted(model, reading)
     except DataError as error:
         # Nobody asked for this file: new rows need none.
-        say(f"tabvae: note: {error}; no copies are looked for")
+        note(f"{error}; no copies are looked for")
         return None
     if not same:
-        say("tabvae: note: no copies of its rows are looked for; --data FILE names a table")
+        note("no copies of its rows are looked for; --data FILE names a table")
         return None
     return loaded.table
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, Self, cast, get_type_hints
@@ -33,12 +35,13 @@ from tabvae.files.source import Source
 from tabvae.fit import fit, fit_privately
 from tabvae.model import Model
 from tabvae.network.objective import Objective
+from tabvae.progress import PhaseWeights, Progress, silent
+from tabvae.progress import shown as shown_bar
 from tabvae.tasks.embed import coordinate_names
 from tabvae.tasks.evaluate import Evaluation
 from tabvae.tasks.pool import pool
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings
-from tabvae.training.parallel import Progress
 from tabvae.values.arrow import DEFAULT_NA_VALUES, Floats
 
 if TYPE_CHECKING:
@@ -82,6 +85,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
     delta: float | None = None
     unit: str | None = None
     public: dict[str, Any] | None = None
+    verbose: bool = False
 
     @property
     def rules_(self) -> tuple[TableRule, ...]:
@@ -110,7 +114,8 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         named = rows is not None
         rows = rows or self._rows(X, reset=True)
         table = rows.table
-        self.fit_table(table)
+        with self._watched("fit") as progress:
+            self.fit_table(table, progress=progress)
         self.back_: Back = rows.back
         self.layout_ = FrameLayout.of(X) if isinstance(X, pd.DataFrame) else None
         if named:
@@ -140,7 +145,8 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
     def embed(self, X: Any) -> Any:
         """(rows, latent) coordinates ``z1..zk`` of each row, as a frame like ``X``."""
         rows = self._rows(X)
-        return rows.like(self._fitted().embed(rows.table))
+        with self._watched("embed") as progress:
+            return rows.like(self._fitted().embed(rows.table, progress))
 
     @checked
     def decode(self, latents: Any) -> Any:
@@ -166,7 +172,9 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
     @checked
     def evaluate(self, X: Any, samples: int = 50) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``."""
-        return self._fitted().evaluate(self._rows(X).table, samples, self.seed)
+        table = self._rows(X).table
+        with self._watched("evaluate") as progress:
+            return self._fitted().evaluate(table, samples, self.seed, progress)
 
     @checked
     def impute(self, X: Any, draws: int | None = None) -> Any:
@@ -179,11 +187,12 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         """
         rows = self._rows(X)
         table = rows.table
-        if draws is None:
-            return rows.filled(self._fitted().impute(table))
-        if "draw" in table.column_names:
+        if draws is not None and "draw" in table.column_names:
             raise SchemaError("the frame has a column 'draw' of its own", "rename it")
-        return rows.drawn(self._fitted().draw(table, draws, self.seed))
+        with self._watched("impute") as progress:
+            if draws is None:
+                return rows.filled(self._fitted().impute(table, progress))
+            return rows.drawn(self._fitted().draw(table, draws, self.seed, progress))
 
     @checked
     def pool(self, formula: str, draws: Any, family: str = "gaussian") -> pd.DataFrame:
@@ -205,7 +214,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         self,
         n: int,
         *,
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Sequence[str] | None = None,
         one_shot: bool = False,
         complete: bool = False,
         temperature: float = 1.0,
@@ -215,14 +224,16 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
 
         Of a model that was fitted on a text file numbers are numbers, moments timestamps.
         """
-        table = self._fitted().generate(
-            n,
-            where=where,
-            one_shot=one_shot,
-            complete=complete,
-            temperature=temperature,
-            seed=self.seed if seed is None else seed,
-        )
+        with self._watched("generate") as progress:
+            table = self._fitted().generate(
+                n,
+                where=where,
+                one_shot=one_shot,
+                complete=complete,
+                temperature=temperature,
+                seed=self.seed if seed is None else seed,
+                progress=progress,
+            )
         return self._restored(table)
 
     sample = generate
@@ -231,7 +242,8 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
     def detect(self, X: Any, fpr: float = 0.01, score: str | None = None) -> Any:
         """How odd each row is, and why, as a frame like ``X``; see ``Model.detect``."""
         rows = self._rows(X)
-        return rows.like(self._fitted().detect(rows.table, fpr, score))
+        with self._watched("detect") as progress:
+            return rows.like(self._fitted().detect(rows.table, fpr, score, progress))
 
     @checked
     def report(
@@ -299,7 +311,10 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
             OutputError: the file system refuses.
         """
         source = getattr(self, "source_", None)
-        saved = artifact.Saved(self._fitted(), self._checked().get_params(), source, self.layout_)
+        # How it is watched is nothing that a model knows.
+        own = self._checked().get_params()
+        parameters = {name: value for name, value in own.items() if name != "verbose"}
+        saved = artifact.Saved(self._fitted(), parameters, source, self.layout_)
         artifact.save(_path(path), saved)
 
     @classmethod
@@ -312,7 +327,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         path = _path(path)
         saved = artifact.load(path)
         with container.damage_told(path):
-            model = from_json(cls, saved.parameters)
+            model = from_json(cls, saved.parameters, verbose=False)
             model.settings()
             model.privacy()
         model.source_ = saved.source
@@ -325,7 +340,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         self,
         table: pa.Table,
         kinds: Mapping[str, ColumnKind] | None = None,
-        progress: Progress | None = None,
+        progress: Progress = silent,
         checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Learn an Arrow table; ``fit`` for tables that come from files.
@@ -333,7 +348,7 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         Args:
             table: text columns (CSV) or typed ones.
             kinds: kinds that are given, from a schema file; the parameters go before them.
-            progress: called several times while training.
+            progress: told each phase and how far it is.
             checkpoint: keeps the state of training in a file, and brings back that of an earlier
                 run.
         """
@@ -398,6 +413,15 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         delta = DELTA if own.delta is None else own.delta
         return Privacy(own.epsilon, delta, own.unit, public_columns(own.public or {}))
 
+    @contextmanager
+    def _watched(self, method: str) -> Iterator[Progress]:
+        """A bar for a method, if it is to be watched."""
+        if not self.verbose:
+            yield silent
+            return
+        with shown_bar(method, getattr(PhaseWeights(), method), otherwise=_told) as progress:
+            yield progress
+
     def _checked(self) -> BaseTabVAE:
         """The same parameters, each of the type that it is said to be."""
         hints = get_type_hints(BaseTabVAE)
@@ -436,6 +460,10 @@ class BaseTabVAE(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+def _told(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def _empty(names: Sequence[str]) -> pd.DataFrame:
@@ -481,9 +509,6 @@ class TabVAE(TransformerMixin, BaseTabVAE):  # type: ignore[misc]
         decimal: between whole and fraction of the numbers of a table of text, such as ``,``, or of
             one column, as ``name=,``; without it, it is found.
         thousands: the same between groups of three digits; empty for none.
-        decimal: between whole and fraction of the numbers of a table of text, such as ``,``, or of
-            one column, as ``name=,``; without it, it is found.
-        thousands: the same between groups of three digits; empty for none.
         na_values: texts that mean a missing cell; ``None`` for the usual ones.
         min_count: fewest cells behind any number or category the model keeps; see docs/privacy.md.
         rules: between columns, such as ``total = price * quantity``, ``begin <= end`` or
@@ -500,6 +525,8 @@ class TabVAE(TransformerMixin, BaseTabVAE):  # type: ignore[misc]
         public: what may be known of columns without looking, such as ``{"age": {"kind": "numeric",
             "minimum": 0, "maximum": 120}, "sex": {"kind": "categorical", "categories": ["f",
             "m"]}}``; with ``epsilon`` it saves budget.
+        verbose: show a bar while a method works, in a notebook or a terminal; elsewhere a line for
+            each phase.
 
     Attributes:
         fitted_: schema, codec, networks, trees and card, for use on Arrow tables.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -31,13 +31,14 @@ from tabvae.model import Model
 from tabvae.network.batch import Rows
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import sample
+from tabvae.progress import Progress, phase, silent
 from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import RowProjection, projecting
 from tabvae.tasks.leakage import Leakage
 from tabvae.training.checkpoint import Checkpoint
-from tabvae.training.config import Plan, Settings, hold_out
-from tabvae.training.parallel import Progress, Step, team_for, train
-from tabvae.training.state import Point, Record
+from tabvae.training.config import Settings, hold_out
+from tabvae.training.parallel import team_for, train
+from tabvae.training.state import Record
 from tabvae.values.arrow import DEFAULT_NA_VALUES
 from tabvae.values.notation import Separators
 
@@ -50,7 +51,7 @@ def fit(
     na_values: tuple[str, ...] = DEFAULT_NA_VALUES,
     kinds: Mapping[str, ColumnKind] | None = None,
     formats: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
     rules: RuleSearch = RuleSearch(),
     separators: Mapping[str, Separators] | None = None,
@@ -63,7 +64,7 @@ def fit(
         na_values: texts that mean a missing cell.
         kinds: kinds that are given.
         formats: datetime formats that are given.
-        progress: called several times while training.
+        progress: told each phase and how far it is.
         checkpoint: keeps the state of training, and brings back that of an earlier run.
         rules: between columns, that are given or looked for.
         separators: of numbers that are given, per column.
@@ -75,19 +76,21 @@ def fit(
             no rule of it.
     """
     axis, min_count = settings.objective.axis, settings.min_count
-    schema = describe(table, na_values, kinds, formats, settings.grid, min_count, separators)
-    rows, width, modelled = table.num_rows, len(schema.columns), len(schema.modelled)
-    LOG.info("table: %d rows, %d columns, %d of them modelled", rows, width, modelled)
-    codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
-    codes = codec.transform(table)
-    found = [] if settings.grid else labels(codec, codes, settings.seed)
-    if chosen := set(found) - set(kinds or {}):
-        schema = schema.with_labels(chosen)
+    with phase(progress, "kinds"):
+        schema = describe(table, na_values, kinds, formats, settings.grid, min_count, separators)
+        rows, width, modelled = table.num_rows, len(schema.columns), len(schema.modelled)
+        LOG.info("table: %d rows, %d columns, %d of them modelled", rows, width, modelled)
         codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
         codes = codec.transform(table)
-    if not settings.grid:
-        codec.schema = with_rules(schema, table, na_values, rules, min_count)
-        LOG.info("rules: %d", len(codec.schema.rules))
+        found = [] if settings.grid else labels(codec, codes, settings.seed)
+        if chosen := set(found) - set(kinds or {}):
+            schema = schema.with_labels(chosen)
+            codec = TableCodec(schema, na_values, axis=axis, min_count=min_count).fit(table)
+            codes = codec.transform(table)
+    with phase(progress, "rules"):
+        if not settings.grid:
+            codec.schema = with_rules(schema, table, na_values, rules, min_count)
+            LOG.info("rules: %d", len(codec.schema.rules))
     return learn(codec, codes, settings, progress, checkpoint)
 
 
@@ -95,7 +98,7 @@ def learn(
     codec: TableCodec,
     codes: Codes,
     settings: Settings,
-    progress: Progress | None = None,
+    progress: Progress = silent,
     checkpoint: Checkpoint | None = None,
 ) -> Model:
     """Train the networks, then trees on the table as they complete it.
@@ -104,31 +107,38 @@ def learn(
         codec: fitted to the table.
         codes: (N, columns) the table.
         settings: what the user chose.
-        progress: called at each point of a training curve.
+        progress: told each phase and how far it is.
         checkpoint: keeps the state of training.
     """
     held_out = validation_rows(len(codes), settings.seed)
-    team = team_for(codec, codes, held_out, settings)
-    if checkpoint is not None:
-        checkpoint.begin(codes, settings, team)
-    LOG.info("training: %d validation rows, effort %s", len(held_out), settings.effort)
-    nets, records = train(team, progress, checkpoint)
-    losses = ", ".join(f"{min(p.held_out for p in record.curve):.3f}" for record in records)
+    with phase(progress, "training") as tell:
+        team = team_for(codec, codes, held_out, settings)
+        if checkpoint is not None:
+            checkpoint.begin(codes, settings, team)
+        LOG.info("training: %d validation rows, effort %s", len(held_out), settings.effort)
+        nets, records = train(team, tell, checkpoint)
+    best = [min((p.held_out for p in record.curve), default=math.nan) for record in records]
+    losses = ", ".join(f"{loss:.3f}" for loss in best)
     LOG.info("trained: %d networks, held-out loss %s nats a cell", len(nets), losses)
     validation = codes[held_out.numpy()]
     training = codes[np.setdiff1d(np.arange(len(codes)), held_out.numpy())]
     predictor = Predictor.of(nets, codec)
     with projecting(predictor, codes, settings) as projection:
-        if settings.objective.variational:
-            predictor = predictor.with_missingness(training, validation, settings.seed)
+        with phase(progress, "missingness") as tell:
+            if settings.objective.variational:
+                seed = settings.seed
+                predictor = predictor.with_missingness(training, validation, seed, tell)
         imputer, trial = Imputer.fit(
-            predictor, training, validation, settings.seed, settings.leverage
+            predictor, training, validation, settings.seed, settings.leverage, progress
         )
         LOG.info("imputation: trees grown and weighed beside the networks")
-        leakage = Leakage.measure(predictor, training, validation, trial)
-        card = Card.measure(predictor, codes, training, validation, records, leakage)
+        with phase(progress, "privacy"):
+            leakage = Leakage.measure(predictor, training, validation, trial)
+        with phase(progress, "calibration") as tell:
+            card = Card.measure(predictor, codes, training, validation, records, leakage, tell)
         LOG.info("calibration: p-values of rows measured")
-        return Model(imputer, projection.result(), card)
+        with phase(progress, "map"):
+            return Model(imputer, projection.result(), card)
 
 
 def fit_privately(
@@ -138,7 +148,7 @@ def fit_privately(
     na_values: tuple[str, ...] = DEFAULT_NA_VALUES,
     kinds: Mapping[str, ColumnKind] | None = None,
     formats: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> Model:
     """Learn a table under differential privacy; see ``tabvae.dp.budget``.
 
@@ -153,7 +163,7 @@ def fit_privately(
         na_values: texts that mean a missing cell.
         kinds: kinds that are given.
         formats: datetime formats that are given.
-        progress: called several times while training; told nothing of the loss.
+        progress: told each phase and how far it is, and nothing of the loss.
 
     Raises:
         ParameterError: an option cannot be had under differential privacy, or the accountant is
@@ -163,28 +173,31 @@ def fit_privately(
     """
     require_private(settings)
     kinds, formats = kinds or {}, formats or {}
-    columns = looked_at(table, privacy, kinds)
-    table = one_row_a_unit(table, privacy.unit, na_values)
-    budget = Budget.of(privacy, unknown=sum(not column.categories for column in columns.values()))
-    rows = max(noise.noisy_count(table.num_rows, budget.epsilon_rows), TableLimits.fewest_rows)
-    described = describe_privately(table, na_values, columns, formats, budget, rows)
-    codec = described.codec
-    codes = codec.transform(table)
-
-    course = Course.of(settings, rows)
-    steps = course.plan.steps
-    multiplier = budget.gradients(course.rate, steps)
-    device = settings.torch_device
-    net = sgd.train(
-        sgd.begin(codec, settings, course.plan),
-        Rows.of(codes).to(device),
-        torch.from_numpy(codes.missing).to(device),
-        course,
-        multiplier,
-        _told(progress, course.plan),
-    )
-    predictor = Predictor.of([net], codec)
-    card, projection = _by_drawn_rows(predictor, codes, settings, rows, steps, budget)
+    with phase(progress, "kinds"):
+        columns = looked_at(table, privacy, kinds)
+        table = one_row_a_unit(table, privacy.unit, na_values)
+        unknown = sum(not column.categories for column in columns.values())
+        budget = Budget.of(privacy, unknown)
+        rows = max(noise.noisy_count(table.num_rows, budget.epsilon_rows), TableLimits.fewest_rows)
+        described = describe_privately(table, na_values, columns, formats, budget, rows)
+        codec = described.codec
+        codes = codec.transform(table)
+    with phase(progress, "training") as tell:
+        course = Course.of(settings, rows)
+        steps = course.plan.steps
+        multiplier = budget.gradients(course.rate, steps)
+        device = settings.torch_device
+        net = sgd.train(
+            sgd.begin(codec, settings, course.plan),
+            Rows.of(codes).to(device),
+            torch.from_numpy(codes.missing).to(device),
+            course,
+            multiplier,
+            lambda step: tell(step / steps),
+        )
+        predictor = Predictor.of([net], codec)
+    with phase(progress, "calibration"):
+        card, projection = _by_drawn_rows(predictor, codes, settings, rows, steps, budget)
     guarantee = budget.guarantee(privacy, multiplier, course.rate, steps, described.by_threshold)
     return Model(Imputer.alone(predictor), projection, replace(card, guarantee=guarantee))
 
@@ -207,19 +220,6 @@ def require_private(settings: Settings) -> None:
     for option, asked in refused.items():
         if asked:
             raise ParameterError(f"epsilon and {option} exclude each other", "leave one out")
-
-
-def _told(progress: Progress | None, plan: Plan) -> Callable[[int], None] | None:
-    """What tells how far training is, and nothing of the loss, which is private."""
-    if progress is None:
-        return None
-    report, every = progress, max(1, plan.steps // plan.evaluations)
-
-    def tell(step: int) -> None:
-        if step % every == 0:
-            report(Step(1, 1, plan.steps, Point(step, *[math.nan] * 5)))
-
-    return tell
 
 
 def _by_drawn_rows(

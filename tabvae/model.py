@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -25,7 +25,8 @@ from tabvae.errors import (
 from tabvae.imputation.impute import ROWS_TO_DRAW, Imputer
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
-from tabvae.tasks.assemble import fill, in_types_of, whole_table
+from tabvae.progress import Progress, Tell, parts, phase, silent, unheard
+from tabvae.tasks.assemble import between, fill, in_types_of, whole_table
 from tabvae.tasks.diagnostics import Card
 from tabvae.tasks.embed import (
     RowProjection,
@@ -36,11 +37,11 @@ from tabvae.tasks.embed import (
     read_coordinates,
     write_coordinates,
 )
-from tabvae.tasks.evaluate import Evaluation, evaluate
+from tabvae.tasks.evaluate import Evaluation, evaluate, known_shares
 from tabvae.tasks.follow import breaking, follow, keep, missing_cells, with_gaps
-from tabvae.tasks.generate import generate, rows_where
+from tabvae.tasks.generate import generate, given_cells
 from tabvae.training.threads import few_threads
-from tabvae.values.arrow import Mask
+from tabvae.values.arrow import Ints, Mask
 
 T = TypeVar("T")
 
@@ -52,11 +53,13 @@ class Block(NamedTuple):
         start: number of its first row in the table.
         rows: as they are in the table.
         codes: (n, columns) the same, encoded.
+        tell: how far the work on it is.
     """
 
     start: int
     rows: pa.Table
     codes: Codes
+    tell: Tell = unheard
 
 
 @dataclass(frozen=True)
@@ -112,7 +115,7 @@ class Model:
         return {"networks": sum(weights) / 1e6, "trees": sum(trees) / 1e6}
 
     @few_threads()
-    def embed(self, table: pa.Table) -> pa.Table:
+    def embed(self, table: pa.Table, progress: Progress = silent) -> pa.Table:
         """``z1..zk``, one row per input row."""
         # One array for all blocks: results kept between the blocks' working memory would leave
         # holes in it that nothing fits in again. Column by column, as Arrow has it.
@@ -122,7 +125,8 @@ class Model:
             stop = block.start + len(block.codes)
             z[block.start : stop] = embed(self.projection, self.predictor, block.codes)
 
-        self._in_blocks(put, table)
+        with phase(progress, "placing") as tell:
+            self._in_blocks(put, table, tell=tell)
         return write_coordinates(z)
 
     @few_threads()
@@ -173,14 +177,88 @@ class Model:
         return decoded.add_column(0, "t", pa.array(t))
 
     @few_threads()
-    def impute(self, table: pa.Table) -> pa.Table:
-        """The same table with its gaps filled."""
+    def impute(self, table: pa.Table, progress: Progress = silent, point: str = "mean") -> pa.Table:
+        """The same table with its gaps filled.
+
+        Args:
+            table: rows.
+            progress: told how far it is.
+            point: what a missing number becomes: the ``mean``, ``median`` or ``mode`` of what is
+                believed of it.
+
+        Raises:
+            ParameterError: ``point`` is none of these.
+        """
 
         def filled(block: Block) -> pa.Table:
             rows, codes = self._followed(block)
-            return self._kept(block, fill(self.codec, rows, codes, self.imputer.complete(codes)))
+            sample = self.imputer.complete(codes, block.tell, point)
+            return self._kept(block, fill(self.codec, rows, codes, sample))
 
-        return pa.concat_tables(self._in_blocks(filled, table)).unify_dictionaries()
+        with phase(progress, "filling") as tell:
+            done = self._in_blocks(filled, table, tell=tell)
+            return pa.concat_tables(done).unify_dictionaries()
+
+    def intervals(
+        self, table: pa.Table, filled: pa.Table, level: float, progress: Progress = silent
+    ) -> pa.Table:
+        """Between which numbers the missing ones lie.
+
+        Args:
+            table: rows with gaps.
+            filled: the same without; what it holds lies between its bounds.
+            level: probability that a number lies between them.
+            progress: told how far it is.
+
+        Returns:
+            ``price_lower`` and ``price_upper`` for each column of numbers or dates with gaps; of a
+            cell that is there, itself.
+
+        Raises:
+            ParameterError: ``level`` is not between 0 and 1.
+        """
+        if not 0 < level < 1:
+            raise ParameterError(f"an interval holds a share between 0 and 1, however: {level}")
+        gaps = self.missing(table)
+        modelled = self.codec.columns_
+        chosen = [j for j, c in enumerate(modelled) if c.kind.continuous and gaps[c.name].any()]
+
+        def bounded(block: Block) -> pa.Table:
+            _, codes = self._followed(block)
+            beliefs = self.imputer.beliefs(codes)
+            rows = filled.slice(block.start, len(codes))
+            return pa.table(
+                {
+                    f"{modelled[j].name}_{end}": cells
+                    for j in chosen
+                    for end, cells in between(self.codec, j, beliefs, rows, level).items()
+                }
+            )
+
+        with phase(progress, "intervals") as tell:
+            return pa.concat_tables(self._in_blocks(bounded, table, ROWS_TO_DRAW, tell))
+
+    def missing(self, table: pa.Table) -> dict[str, Mask]:
+        """(N,) by column of the model, which cells of ``table`` are missing."""
+        return missing_cells(self.codec, table, self.schema.columns)
+
+    def known(self, table: pa.Table, rows: Ints | None = None) -> dict[str, float]:
+        """How well each modelled column is known from the others, from 0 to 1, in all rows or in
+        those of these numbers; see ``tabvae.tasks.evaluate``."""
+        codes = self.codec.transform(table)
+        return known_shares(self.predictor, codes if rows is None else codes[rows])
+
+    def doubtful(self, table: pa.Table) -> dict[str, float]:
+        """Share of the missing cells of each modelled column that are little better than a guess
+        when they are filled, of all rows with gaps or a choice of them; columns without are left
+        out."""
+        table = in_types_of(self.codec, table)
+        before = self.codec.transform(table)
+        _, codes = self._followed(Block(0, table, before))
+        # What follows by a rule is certain.
+        gaps, rest = before.missing.sum(0), codes.missing.sum(0)
+        shares = self.imputer.doubtful(codes)
+        return {self.codec.columns_[j].name: s * rest[j] / gaps[j] for j, s in shares.items()}
 
     def _followed(self, block: Block) -> tuple[pa.Table, Codes]:
         """The rows with the cells that follow from others by rules, and their codes."""
@@ -221,7 +299,9 @@ class Model:
         return pa.table({f"{name}={v}": probabilities[:, k] for k, v in enumerate(values)})
 
     @few_threads()
-    def draw(self, table: pa.Table, draws: int, seed: int = 0) -> list[pa.Table]:
+    def draw(
+        self, table: pa.Table, draws: int, seed: int = 0, progress: Progress = silent
+    ) -> list[pa.Table]:
         """``draws`` completed tables.
 
         Raises:
@@ -235,29 +315,35 @@ class Model:
             samples = self.imputer.draw(codes, draws, seed, block.start)
             return [self._kept(block, fill(self.codec, rows, codes, one)) for one in samples]
 
-        parts = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW), strict=True)
-        return [pa.concat_tables(part).unify_dictionaries() for part in parts]
+        with phase(progress, "filling") as tell:
+            draws_of = zip(*self._in_blocks(drawn, table, ROWS_TO_DRAW, tell), strict=True)
+            return [pa.concat_tables(one).unify_dictionaries() for one in draws_of]
 
     @few_threads()
     def generate(
         self,
         n: int,
         *,
-        where: Mapping[str, Any] | None = None,
+        where: Mapping[str, Any] | Sequence[str] | None = None,
         one_shot: bool = False,
         complete: bool = False,
         temperature: float = 1.0,
         seed: int = 0,
+        progress: Progress = silent,
+        rows: pa.Table | None = None,
     ) -> pa.Table:
         """``n`` new rows with the columns, types and formats of the table fitted on.
 
         Args:
             n: how many rows.
-            where: cells to set, by column; the others are drawn given them.
+            where: cells to set, by column, or conditions such as ``price > 5000``; see
+                ``tabvae.tasks.conditions``. The others are drawn given them.
             one_shot: draw z from the prior and decode all cells at once: faster, less faithful.
             complete: leave no gaps; by default gaps come as often as in the table fitted on.
             temperature: below 1 gives more typical rows, above 1 more varied ones.
             seed: of the draws.
+            progress: told how far it is.
+            rows: (n,) instead of ``where``, cells to set in each row.
 
         Raises:
             ParameterError: ``n`` or ``temperature`` is not positive, or the model is ``ae`` or
@@ -273,36 +359,50 @@ class Model:
         if not self.networks.objective.variational:
             raise ParameterError(
                 "a plain autoencoder has no distribution over its latent space to draw rows from",
-                "fit with --model vae, the default",
+                "fit with --family vae, the default",
             )
 
-        def drawn(rows: int, seed: int) -> tuple[pa.Table, dict[str, Mask]]:
-            given = rows_where(self.codec, rows, where or {})
-            sample = generate(self.predictor, given, seed, not complete, one_shot, temperature)
+        def drawn(
+            n: int, rows: pa.Table | None, seed: int, tell: Tell = unheard
+        ) -> tuple[pa.Table, dict[str, Mask]]:
+            given = given_cells(self.predictor, n, where, rows, seed)
+            sample = generate(
+                self.predictor, given.codes, seed, not complete, one_shot, temperature, tell
+            )
+            sample, free = given.completed(sample), given.free(self.codec)
             modelled = self.codec.inverse_transform(sample.codes, sample.quantiles)
-            free = {name: np.full(rows, name not in (where or {})) for name in self.schema.names}
             kept = keep(self.codec, modelled, free, bounds=False)
             return kept if complete else with_gaps(self.codec, kept, free), free
 
-        table, free = drawn(n, seed)
+        with phase(progress, "drawing") as tell:
+            table, free = drawn(n, rows, seed, tell)
         for attempt in range(1, self.most_redraws + 1):
             broken = np.flatnonzero(breaking(self.codec, table))
             if not len(broken):
                 break
-            again, _ = drawn(len(broken), seed + attempt)
+            again, _ = drawn(
+                len(broken), None if rows is None else rows.take(broken), seed + attempt
+            )
             places = np.arange(n)
             places[broken] = n + np.arange(len(broken))
             table = pa.concat_tables([table, again]).unify_dictionaries().take(places)
         return whole_table(self.schema, keep(self.codec, table, free))
 
     @few_threads()
-    def detect(self, table: pa.Table, fpr: float = 0.01, score: str | None = None) -> pa.Table:
+    def detect(
+        self,
+        table: pa.Table,
+        fpr: float = 0.01,
+        score: str | None = None,
+        progress: Progress = silent,
+    ) -> pa.Table:
         """How odd each row is, and which cells make it so.
 
         Args:
             table: rows.
             fpr: share of ordinary rows that may be called outliers.
             score: one of ``tabvae.tasks.scores.SCORES``; ``None`` for the one that suits the model.
+            progress: told how far it is.
 
         Returns:
             ``score`` (by default the root mean square of the surprise of the row's cells, in nats),
@@ -329,7 +429,8 @@ class Model:
         def judged(block: Block) -> pa.Table:
             return self.card.judge(self.predictor, block.rows, block.codes, chosen, fpr)
 
-        return pa.concat_tables(self._in_blocks(judged, table))
+        with phase(progress, "scoring") as tell:
+            return pa.concat_tables(self._in_blocks(judged, table, tell=tell))
 
     @few_threads()
     def encode(self, table: pa.Table) -> Codes:
@@ -338,13 +439,17 @@ class Model:
         return codes
 
     def _in_blocks(
-        self, work: Callable[[Block], T], table: pa.Table, size: int | None = None
+        self,
+        work: Callable[[Block], T],
+        table: pa.Table,
+        size: int | None = None,
+        tell: Tell = unheard,
     ) -> list[T]:
         """What ``work`` makes of each block of a table, with warnings for the whole of it."""
         self.check(table)
         table = in_types_of(self.codec, table)
         results, unknown = [], np.zeros(len(self.codec.columns_), dtype=np.int64)
-        for block in self.blocks(table, self.rows_per_block if size is None else size):
+        for block in self.blocks(table, self.rows_per_block if size is None else size, tell):
             results.append(work(block))
             unknown += block.codes.unknown.sum(0)
         self.warn_unknown(unknown)
@@ -365,11 +470,13 @@ class Model:
                 f"carried through, not in the model: {listed}", TabVAEWarning, stacklevel=4
             )
 
-    def blocks(self, table: pa.Table, size: int) -> Iterator[Block]:
+    def blocks(self, table: pa.Table, size: int, tell: Tell = unheard) -> Iterator[Block]:
         """Runs of ``size`` rows with their codes; of an empty table, one without rows."""
-        for start in range(0, max(table.num_rows, 1), max(size, 1)):
+        starts = range(0, max(table.num_rows, 1), max(size, 1))
+        for start, part in zip(starts, parts(tell, *[1.0] * len(starts)), strict=True):
             rows = table.slice(start, max(size, 1))
-            yield Block(start, rows, self.codec.transform(rows))
+            part(0.0)
+            yield Block(start, rows, self.codec.transform(rows), part)
 
     def warn_unknown(self, counts: Iterable[int]) -> None:
         """Warn of columns with more cells that cannot be read than in the table fitted on.
@@ -388,7 +495,9 @@ class Model:
                 )
 
     @few_threads()
-    def evaluate(self, table: pa.Table, samples: int = 50, seed: int = 0) -> Evaluation:
+    def evaluate(
+        self, table: pa.Table, samples: int = 50, seed: int = 0, progress: Progress = silent
+    ) -> Evaluation:
         """How well the model knows rows; see ``tabvae.tasks.evaluate``.
 
         Raises:
@@ -399,8 +508,8 @@ class Model:
             raise ParameterError(f"samples must be at least 1, however: {samples}", "--samples 50")
         if table.num_rows == 0:
             raise DataError("the table has no rows to evaluate the model on")
-        codes = self.encode(table)
-        return evaluate(self.predictor, codes, samples, seed)
+        with phase(progress, "losses") as tell:
+            return evaluate(self.predictor, self.encode(table), samples, seed, tell=tell)
 
     def arrays(self) -> Arrays:
         """The numbers of all parts, by the names they have in a model file."""

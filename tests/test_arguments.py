@@ -174,9 +174,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
             3,
             [("a", 1)],
             {3: 4},
-            {"b": None},
             {"a": "x"},
-            {"b": ["x"]},
             {"a": np.nan},
         )
     ),

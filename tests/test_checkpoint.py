@@ -16,6 +16,7 @@ from tabvae import TabVAE
 from tabvae.errors import DataError, ModelFileError
 from tabvae.files import container
 from tabvae.files.frames import to_arrow
+from tabvae.progress import Step
 from tabvae.training.checkpoint import Checkpoint
 
 from .conftest import make_frame
@@ -32,9 +33,9 @@ def killed_fit(path: Path, frame: pd.DataFrame, after: int, seed: int = 0) -> Pa
     """The checkpoint of a fit that ends without warning after so many evaluations."""
     seen = 0
 
-    def progress(_: object) -> None:
+    def progress(step: Step) -> None:
         nonlocal seen
-        seen += 1
+        seen += bool(step.note)
         if seen > after:
             raise KilledError
 
@@ -49,18 +50,18 @@ def test_a_killed_fit_goes_on_to_the_same_bytes(tmp_path: Path, after: int) -> N
     frame = make_frame(120)
     TabVAE(effort="fast").fit_table(to_arrow(frame)).save(str(tmp_path / "whole.tabvae"))
     checkpoint = killed_fit(tmp_path / "checkpoint", frame, after)
-    steps: list[int] = []
+    losses: list[str] = []
     model = TabVAE(effort="fast").fit_table(
         to_arrow(frame),
         None,
-        lambda step: steps.append(step.point.step),
+        lambda step: losses.extend([step.note] * bool(step.note)),
         Checkpoint(str(checkpoint), resume=True),
     )
     model.save(str(tmp_path / "resumed.tabvae"))
     whole = (tmp_path / "whole.tabvae").read_bytes()
     assert (tmp_path / "resumed.tabvae").read_bytes() == whole
     curve = model.fitted_.card.records[0].curve
-    assert len(steps) == len(curve) - after
+    assert len(losses) == len(curve) - after
 
 
 def test_a_checkpoint_of_another_table_is_refused(tmp_path: Path) -> None:

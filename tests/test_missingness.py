@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from tabvae_cli.fit import summary
+from tabvae_cli.fit import Learned
 
 from tabvae import TabVAE
 from tabvae.columns.bins import ContinuousBins
@@ -74,7 +74,7 @@ def test_gaps_that_say_nothing_are_let_be(why: Why) -> None:
 def test_the_user_is_told_what_is_withheld(tmp_path: Path) -> None:
     model = fitted(by_itself)[2]
     model.save(str(tmp_path / "m.tabvae"))
-    said = summary(model, str(tmp_path / "m.tabvae"), 1.0)
+    said = Learned(model, str(tmp_path / "m.tabvae"), 1.0, {}, ()).words(["a.csv"])
     assert "income where it is large, word where it is 'rich'" in said
     assert "MB (networks" in said
     card = json.loads(tabvae(tmp_path, "inspect", "m.tabvae", "--json").out)

@@ -27,7 +27,7 @@ from .test_architecture import LIBRARY, ORDER
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-MOST_LINES, WIDEST, WIDEST_ROW, MOST_WORDS = 120, 100, 160, 12
+MOST_LINES, WIDEST, WIDEST_ROW, MOST_WORDS = 141, 100, 160, 12
 FEWEST_SHOWN, MOST_SHOWN = 3, 6
 TERMINAL = "96"
 """Columns of the terminal: README's lines, which are indented by four, have 100 at most."""

@@ -195,6 +195,53 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             deviations[:, j] = coder.deviations_within(codes.values[:, j])
         return deviations
 
+    def position(self, name: str) -> int:
+        """The number of a modelled column.
+
+        Raises:
+            SchemaError: there is no such column, or it is not modelled.
+        """
+        names = [column.name for column in self.columns_]
+        if name in names:
+            return names.index(name)
+        problem = (
+            f"column {shown(name)} is {self.schema[name].kind} and cannot be set"
+            if name in self.schema.names
+            else f"no column {shown(name)}"
+        )
+        raise SchemaError(problem, suggestion(name, names))
+
+    def word(self, j: int, text: str) -> str:
+        """The category of modelled column ``j`` that is written so, blanks around it aside.
+
+        Raises:
+            SchemaError: there is none.
+        """
+        vocabulary = self.bins_[j].texts.to_pylist()
+        if self.columns_[j].kind is ColumnKind.BOOLEAN:
+            text = spelled(pa.array([text]), vocabulary)[0].as_py()
+        word = next((w for w in vocabulary if text in (w, w.strip())), None)
+        if word is None:
+            raise SchemaError(
+                f"column {shown(self.columns_[j].name)} has no value {shown(text)}",
+                suggestion(text, [w.strip() for w in vocabulary]),
+            )
+        return str(word)
+
+    def number(self, j: int, text: str) -> float:
+        """The number or date of modelled column ``j`` that is written so, in its own way or plain.
+
+        Raises:
+            SchemaError: it is none.
+        """
+        column = self.columns_[j]
+        value = column.values(pa.array([text]))
+        if column.kind is ColumnKind.NUMERIC and not np.isfinite(value[0]):
+            value = arrow.to_numbers(pa.array([text]))  # plain, whatever the column writes
+        if not np.isfinite(value[0]):
+            raise SchemaError(f"column {shown(column.name)} is {column.kind}, not {shown(text)}")
+        return float(value[0])
+
     def encode_cell(self, j: int, text: str) -> tuple[int, float, float]:
         """Bin, score and value of one cell of modelled column ``j``, given as text.
 
@@ -203,20 +250,8 @@ class TableCodec(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         column, coder = self.columns_[j], self.bins_[j]
         if isinstance(coder, CategoricalBins):
-            if column.kind is ColumnKind.BOOLEAN:
-                text = spelled(pa.array([text]), coder.vocabulary)[0].as_py()
-            word = next((w for w in coder.vocabulary if text in (w, w.strip())), None)
-            if word is None:
-                raise SchemaError(
-                    f"column {shown(column.name)} has no value {shown(text)}",
-                    suggestion(text, [w.strip() for w in coder.vocabulary]),
-                )
-            return int(coder.encode(pa.array([word]))[0]), 0.0, float("nan")
-        value = column.values(pa.array([text]))
-        if column.kind is ColumnKind.NUMERIC and not np.isfinite(value[0]):
-            value = arrow.to_numbers(pa.array([text]))  # plain, whatever the column writes
-        if not np.isfinite(value[0]):
-            raise SchemaError(f"column {shown(column.name)} is {column.kind}, not {shown(text)}")
+            return int(coder.encode(pa.array([self.word(j, text)]))[0]), 0.0, float("nan")
+        value = np.array([self.number(j, text)])
         if not np.array_equal(self.snap(j, value), value):
             low, high = coder.ends
             raise SchemaError(

@@ -15,7 +15,7 @@ from tabvae.errors import ParameterError, SchemaError, shown, suggestion
 from tabvae.rules.arithmetic import Formula
 from tabvae.rules.cells import Cells, Texts
 from tabvae.rules.config import RuleConfig
-from tabvae.rules.decisions import Dependency, Presence
+from tabvae.rules.decisions import Dependency, Presence, Ranges
 from tabvae.rules.dependencies import decided
 from tabvae.rules.discover import discover
 from tabvae.rules.expression import moments_of
@@ -150,7 +150,14 @@ def with_rules(
         known = {(type(rule), frozenset(rule.columns)) for rule in rules}
         found = discover(cells, tolerances, days, min_count, config)
         rules += tuple(rule for rule in found if (type(rule), frozenset(rule.columns)) not in known)
-    return replace(schema, rules=rules)
+    return replace(schema, rules=tuple(_with_step(rule, schema) for rule in rules))
+
+
+def _with_step(rule: AnyRule, schema: Schema) -> AnyRule:
+    """Ranges with the distance of numbers of their column."""
+    if not isinstance(rule, Ranges):
+        return rule
+    return replace(rule, step=2 * tolerance(schema[rule.number]))
 
 
 def given_rules(

@@ -11,6 +11,8 @@ import numpy as np
 
 from tabvae.columns.arrays import Arrays
 from tabvae.columns.codes import Codes
+from tabvae.errors import require_one_of
+from tabvae.imputation.beliefs import POINTS, BeliefConfig, Beliefs
 from tabvae.imputation.draws import Recalibration, sharpened
 from tabvae.imputation.refiner import Refiner
 from tabvae.imputation.stacking import Trial
@@ -18,6 +20,7 @@ from tabvae.predict.ensemble import batches
 from tabvae.predict.guess import Guess, NetworkGuess, network_guess
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample
+from tabvae.progress import Progress, Tell, phase, silent, unheard
 from tabvae.values.arrow import Floats
 
 ROWS_TO_DRAW = 4 * ROWS_PER_BLOCK
@@ -60,18 +63,27 @@ class Imputer:
     refiner: Refiner | None
     recalibration: Recalibration
 
-    def impute(self, codes: Codes) -> Codes:
+    def impute(self, codes: Codes, tell: Tell = unheard, point: str = "mean") -> Codes:
         """Every missing cell at its point estimate given the observed cells of its row.
 
-        A number is its predictive mean in data units, a category its most probable value. Observed
-        cells, and cells that could not be understood, stay as they are.
+        A number is its predictive mean in data units, or another ``point`` of its distribution, a
+        category its most probable value. Observed cells, and cells that could not be understood,
+        stay as they are.
+
+        Raises:
+            ParameterError: ``point`` is none of ``POINTS``.
         """
+        require_one_of("point", point, POINTS)
         filled = codes.copy()
         gaps = np.flatnonzero(codes.missing.any(1))
         for part in batches(len(gaps)):
+            tell(part.start / max(len(gaps), 1))
             rows = gaps[part]
             block = codes[rows]
-            self._guess(block).fill(self.predictor.codec, block)
+            if point == "mean":
+                self._guess(block).fill(self.predictor.codec, block)
+            else:
+                self.beliefs(block).fill(self.predictor.codec, block, point)
             filled.put(rows, block)
         return filled
 
@@ -99,13 +111,7 @@ class Imputer:
             yield self._drawn(codes, (seed, number), start)
         if self.refiner is None:
             return
-        distributions = list(self.predictor.distributions(codes))
-        guess = self.refiner.refine(codec, codes, NetworkGuess.of(codec, distributions))
-        networks = [as_missing for _, as_missing in distributions]
-        errors = self.refiner.stacking.errors_in(codes)
-        better = [
-            sharpened(*column) for column in zip(codec.bins_, networks, guess, errors, strict=True)
-        ]
+        networks, better = self._believed(codes)
         for number in range(draws):
             drawn = self._drawn(codes, (seed, number), start)
             yield self.recalibration.moved(codec, codes, drawn, networks, better)
@@ -113,6 +119,34 @@ class Imputer:
     def _drawn(self, codes: Codes, seed: tuple[int, ...], start: int) -> Sample:
         first = start // ROWS_PER_BLOCK
         return sample(self.predictor, codes, seed, gaps=False, first=first)
+
+    def beliefs(self, codes: Codes) -> Beliefs:
+        """Of each unobserved cell its distribution, by network and trees together."""
+        return Beliefs(codes, self._believed(codes)[1])
+
+    def doubtful(self, codes: Codes, config: BeliefConfig | None = None) -> dict[int, float]:
+        """By number of each column with gaps, the share of these that are little better than a
+        guess, in rows with gaps or a choice of them."""
+        config = config or BeliefConfig()
+        gaps = codes[np.flatnonzero(codes.missing.any(1))].at_most(config.most_rows, seed=0)
+        beliefs, codec = self.beliefs(gaps), self.predictor.codec
+        columns = map(int, np.flatnonzero(gaps.missing.any(0)))
+        doubtful = {j: beliefs.doubtful(codec, j, config).sum() for j in columns}
+        return {j: float(cells / gaps.missing[:, j].sum()) for j, cells in doubtful.items()}
+
+    def _believed(self, codes: Codes) -> tuple[list[Floats], list[Floats]]:
+        """(n, bins) a column, the distributions of its unobserved cells: the network's, and those
+        of network and trees together."""
+        codec = self.predictor.codec
+        distributions = list(self.predictor.distributions(codes))
+        if self.refiner is None:
+            networks = [as_missing for _, as_missing in distributions]
+            return networks, networks
+        guess = self.refiner.refine(codec, codes, NetworkGuess.of(codec, distributions))
+        networks = [as_missing for _, as_missing in distributions]
+        errors = self.refiner.stacking.errors_in(codes)
+        columns = zip(codec.bins_, networks, guess, errors, strict=True)
+        return networks, [sharpened(*column) for column in columns]
 
     def _guess(self, codes: Codes) -> Guess:
         """Of the unobserved cells, network and trees together, or the network alone."""
@@ -128,17 +162,27 @@ class Imputer:
 
     @classmethod
     def fit(
-        cls, predictor: Predictor, training: Codes, validation: Codes, seed: int, leverage: float
+        cls,
+        predictor: Predictor,
+        training: Codes,
+        validation: Codes,
+        seed: int,
+        leverage: float,
+        progress: Progress = silent,
     ) -> tuple[Imputer, Trial | None]:
         """Grow the trees and learn how draws are corrected; see ``Refiner.fit``."""
         guess = partial(network_guess, predictor)
-        refiner, trial = Refiner.fit(predictor.codec, training, validation, guess, seed, leverage)
-        recalibration = Recalibration.fit(predictor, refiner.stacking, trial, seed)
+        with phase(progress, "trees") as tell:
+            refiner, trial = Refiner.fit(
+                predictor.codec, training, validation, guess, seed, leverage, tell=tell
+            )
+        with phase(progress, "draws"):
+            recalibration = Recalibration.fit(predictor, refiner.stacking, trial, seed)
         return cls(predictor, refiner, recalibration), trial
 
-    def complete(self, codes: Codes) -> Sample:
+    def complete(self, codes: Codes, tell: Tell = unheard, point: str = "mean") -> Sample:
         """As ``impute``; of pooled categories the most frequent."""
-        imputed = self.impute(codes)
+        imputed = self.impute(codes, tell, point)
         return Sample(imputed, np.zeros(imputed.bins.shape))
 
     def arrays(self) -> Arrays:

@@ -30,6 +30,7 @@ from tabvae.imputation.linear import Features, telling
 from tabvae.imputation.stacking import StackingWeights, Trial, fit_weights, hide
 from tabvae.predict.guess import Guess, Guesser, NetworkGuess
 from tabvae.predict.missingness import LEAST
+from tabvae.progress import Tell, parts, unheard
 from tabvae.values.arrow import Mask
 
 
@@ -72,6 +73,7 @@ class Refiner:
         seed: int,
         leverage: float = 1.0,
         config: TreeConfig | None = None,
+        tell: Tell = unheard,
     ) -> tuple[Refiner, Trial | None]:
         """Grow the trees, round by round; and what was tried to know whom to trust, if it was.
 
@@ -84,21 +86,26 @@ class Refiner:
             seed: of the choice of rows and of the splits.
             leverage: see ``tabvae.training.config.Settings``.
             config: of the trees.
+            tell: how far it is.
         """
         config = config or TreeConfig()
         codes = Codes.joined(seen.at_most(config.most_rows, seed), unseen)
         columns = codes.bins.shape[1]
         growth = config.growth(int(codes.observed.sum()), columns, codec.min_count, leverage)
-        guesses = _rounds(codec, codes, guess(codes), growth, seed)
+        rounds = config.rounds_for(gaps=1 - float(codes.observed.mean()))
+        quick, tried, kept = parts(tell, config.quick_share * rounds, 1.0, 1.0)
+        guesses = _rounds(codec, codes, guess(codes), growth, rounds, seed, quick)
         stacking, trial = StackingWeights.before(columns), None
         learned = len(codes) - len(unseen)
         # A column of few cells may have none that trees on trial could learn from.
         can_learn = bool(codes.observed[:learned].any(0).all())
         if len(unseen) and can_learn and columns <= config.most_features:
-            on_trial = cls(_grow(codec, codes, guesses, growth, learned, seed), stacking, config)
+            grown = _grow(codec, codes, guesses, growth, learned, seed, tried)
+            on_trial = cls(grown, stacking, config)
             trial = on_trial.try_on_hidden(codec, hide(unseen, seed), guess, guesses, growth.trees)
             stacking = trial.stacking
-        return cls(_grow(codec, codes, guesses, growth, len(codes), seed), stacking, config), trial
+        forests = _grow(codec, codes, guesses, growth, len(codes), seed, kept)
+        return cls(forests, stacking, config), trial
 
     def try_on_hidden(
         self,
@@ -181,13 +188,19 @@ class Refiner:
 
 
 def _rounds(
-    codec: TableCodec, codes: Codes, first: NetworkGuess, growth: Growth, seed: int
+    codec: TableCodec,
+    codes: Codes,
+    first: NetworkGuess,
+    growth: Growth,
+    rounds: int,
+    seed: int,
+    tell: Tell,
 ) -> Guess:
     """The network's ``first`` guesses after rounds of quick trees."""
     guesses, stacking = first.missing, StackingWeights.before(codes.bins.shape[1])
     shares = stacking.shares_in(codes)
-    for number in range(growth.config.rounds_for(gaps=1 - float(codes.observed.mean()))):
-        forests = _grow(codec, codes, guesses, growth.quick, len(codes), seed + number)
+    for number, part in enumerate(parts(tell, *[1.0] * rounds)):
+        forests = _grow(codec, codes, guesses, growth.quick, len(codes), seed + number, part)
         trees = Refiner(forests, stacking)._predict(codec, codes, first, guesses)
         latest = trees.mixed(first.missing, shares)
         guesses = latest if number == 0 else guesses.mean(latest)
@@ -211,6 +224,7 @@ def _grow(
     growth: Growth,
     rows: int,
     seed: int,
+    tell: Tell,
 ) -> tuple[Forest, ...]:
     """A forest for each column, from the first ``rows`` rows, on a core each.
 
@@ -241,4 +255,8 @@ def _grow(
         ThreadPoolExecutor(os.cpu_count(), initializer=alone) as pool,
     ):
         warnings.simplefilter("ignore")
-        return tuple(pool.map(forest, range(len(codec.bins_))))
+        forests: list[Forest] = []
+        for one in pool.map(forest, range(len(codec.bins_))):
+            forests.append(one)
+            tell(len(forests) / len(codec.bins_))
+        return tuple(forests)

@@ -35,6 +35,7 @@ from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import Ensemble, batches
 from tabvae.predict.odds import GapModel, Odds, log_likelihood, rate_log_likelihood
+from tabvae.progress import Tell, unheard
 from tabvae.values.arrow import Floats, Mask
 
 LEAST = 1e-12
@@ -105,6 +106,7 @@ class MissingnessModel:
         unseen: Codes,
         seed: int,
         config: MissingnessConfig | None = None,
+        tell: Tell = unheard,
     ) -> MissingnessModel:
         """Judge every column.
 
@@ -115,6 +117,7 @@ class MissingnessModel:
             unseen: (H, columns) rows they did not train on.
             seed: of the choice among ``seen``.
             config: how they are judged.
+            tell: how far it is.
         """
         config = config or MissingnessConfig()
         codes = Codes.joined(unseen, seen.at_most(config.most_rows, seed))
@@ -133,6 +136,7 @@ class MissingnessModel:
                 probabilities = _given_others(ensemble, states[counted], j)
                 rows = codes[counted], validation[counted]
                 tilts[j] = judge(codec, *rows, j, probabilities, config).applied(tilts[j])
+            tell((j + 1) / len(tilts))
         return cls(tuple(tilts))
 
     def most_withheld(self, codec: TableCodec) -> dict[str, str]:

@@ -14,6 +14,7 @@ from tabvae.columns.codes import Codes
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.missingness import MissingnessModel
+from tabvae.progress import Tell, unheard
 from tabvae.values.arrow import Floats, Ints
 
 
@@ -49,9 +50,13 @@ class Predictor:
         """Trained networks, as if gaps said nothing."""
         return cls(Ensemble(nets), codec, MissingnessModel.none(codec))
 
-    def with_missingness(self, training: Codes, validation: Codes, seed: int) -> Predictor:
+    def with_missingness(
+        self, training: Codes, validation: Codes, seed: int, tell: Tell = unheard
+    ) -> Predictor:
         """These networks, and what the gaps of ``training`` and ``validation`` say."""
-        fitted = MissingnessModel.fit(self.networks, self.codec, training, validation, seed)
+        fitted = MissingnessModel.fit(
+            self.networks, self.codec, training, validation, seed, tell=tell
+        )
         return replace(self, missingness=fitted)
 
     def distributions(self, codes: Codes) -> Iterator[tuple[Floats, Floats]]:

@@ -16,6 +16,7 @@ from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.predictor import Predictor
+from tabvae.progress import Tell, unheard
 from tabvae.values.arrow import Floats, Ints, Mask
 
 ROWS_PER_BLOCK = 512
@@ -47,6 +48,7 @@ def sample(
     gaps: bool,
     temperature: float = 1.0,
     first: int = 0,
+    tell: Tell = unheard,
 ) -> Sample:
     """Sample every cell that is not observed, given those that are.
 
@@ -57,12 +59,14 @@ def sample(
         gaps: whether a cell may come out as missing, as often as in the training table.
         temperature: divides the logits; below 1 gives more typical rows.
         first: number of the first block.
+        tell: how far it is.
     """
     done = Sample(codes.copy(), np.zeros(codes.bins.shape))
     for number, rows in enumerate(batches(len(codes), ROWS_PER_BLOCK), start=first):
         rng = np.random.default_rng([*seed, number])
         block = Sample(done.codes[rows], done.quantiles[rows])
         _sample_block(predictor, block, rng, gaps, temperature)
+        tell(rows.stop / max(len(codes), 1))
     return done
 
 

@@ -117,6 +117,7 @@ class Ranges:
         dependent: the other.
         edges: between ranges, ascending; an edge belongs to the range above it.
         labels: of the ranges, one more than edges.
+        step: between numbers of the column.
         share: of the rows fitted on that keep it.
 
     Raises:
@@ -134,6 +135,7 @@ class Ranges:
     dependent: str
     edges: tuple[float, ...]
     labels: tuple[str, ...]
+    step: float = 0.0
     share: float = 1.0
 
     def __post_init__(self) -> None:
@@ -180,15 +182,16 @@ class Ranges:
     def repairs(self, cells: Cells) -> Iterator[tuple[str, Texts | Floats]]:
         """Of one column after the other, (N,) the cells that keep the rule beside the others."""
         yield from self.follows(cells)
-        yield self.number, self._inside(cells)
+        yield self.number, self._nearest(cells)
 
-    def _inside(self, cells: Cells) -> Floats:
-        """(N,) the middle of the range of the label that is there; NaN where there is none."""
-        edges = np.array(self.edges)
-        width = np.diff(edges) if len(edges) > 1 else np.abs(edges) + (edges == 0)
-        middles = [edges[0] - width[0] / 2, *(edges[:-1] + np.diff(edges) / 2)]
-        place = dict(zip(self.labels, [*middles, edges[-1] + width[-1] / 2], strict=True))
-        return np.array([place.get(label, np.nan) for label in cells.texts[self.dependent]])
+    def _nearest(self, cells: Cells) -> Floats:
+        """(N,) the number within the range of the label that is nearest to the one that is there;
+        NaN without a label."""
+        low, high = np.array([-np.inf, *self.edges]), np.array([*self.edges, np.inf]) - self.step
+        place = {label: k for k, label in enumerate(self.labels)}
+        ranges = np.array([place.get(label, -1) for label in cells.texts[self.dependent]])
+        numbers = cells.numbers[self.number].clip(low[ranges], high[ranges])
+        return np.where(ranges < 0, np.nan, numbers)
 
     def demand(self, cells: Cells) -> tuple[str, str, Texts]:
         """The column, sign and (N,) cells that the rule asks for."""

@@ -30,9 +30,10 @@ def rule_from_document(document: Mapping[str, Any]) -> AnyRule:
         ValueError, KeyError, TypeError: it is of no rule.
     """
     values = {name: _tuples(value) for name, value in document.items() if name != "kind"}
-    numbers = [values[name] for name in ("share", "tolerance") if name in values]
+    single = ("share", "tolerance", "step")
+    numbers = [values[name] for name in single if name in values]
     numbers += values.get("edges", ())
-    texts = [value for name, value in values.items() if name not in ("share", "tolerance", "edges")]
+    texts = [value for name, value in values.items() if name not in (*single, "edges")]
     if not all(type(text) is str for text in _leaves(texts)):
         raise ValueError("values that are no texts")
     if not all(type(number) in (int, float) and number == number for number in numbers):

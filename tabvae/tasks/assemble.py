@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pyarrow as pa
 
+from tabvae.columns.bins import ContinuousBins
 from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
 from tabvae.columns.schema import Column, ColumnKind, Schema
 from tabvae.errors import DataError, SchemaError, shown
+from tabvae.imputation.beliefs import Beliefs
 from tabvae.predict.sampling import Sample
 from tabvae.values import arrow
 from tabvae.values.identifiers import IdentifierPattern, fresh_identifiers
@@ -106,6 +109,37 @@ def _identifiers(pattern: IdentifierPattern, rows: int, target: pa.DataType, nam
             f"from {shown(pattern.first)} on",
             "generate fewer rows, or fit with the column as text",
         ) from error
+
+
+def between(
+    codec: TableCodec, j: int, beliefs: Beliefs, filled: pa.Table, level: float
+) -> dict[str, pa.Array]:
+    """``lower`` and ``upper`` bound (n,) of each cell of a number, in the format of its column.
+
+    Args:
+        codec: knows the column.
+        j: which modelled column.
+        beliefs: of the rows.
+        filled: (n,) the rows without gaps; a rule may have moved a cell out of its bounds.
+        level: probability that a number lies between them.
+    """
+    column, bins = codec.columns_[j], codec.bins_[j]
+    assert isinstance(bins, ContinuousBins)
+    low, high = beliefs.bounds(bins, j, level)
+    cells = arrow.flat(filled.column(column.name))
+    values = column.values(cells)
+    ends = {"lower": np.fmin(low, values), "upper": np.fmax(high, values)}
+    unobserved = ~beliefs.codes.observed[:, j]
+    zeros, some = np.zeros(len(values)), np.isfinite(values)
+    none = zeros.astype(np.int64)  # a number asks for no bin
+    return {
+        end: arrow.choose(
+            unobserved,
+            codec.write_column(j, none, numbers, zeros, some, cells.type),
+            cells,
+        )
+        for end, numbers in ends.items()
+    }
 
 
 def whole_table(schema: Schema, modelled: pa.Table, given: pa.Table | None = None) -> pa.Table:

@@ -49,7 +49,8 @@ class BrokenRules:
         cells = cells_of(schema.ruled, table, codec.na_values)
         rules = sorted((r for r in schema.rules if covers(cells, r)), key=lambda r: -r.share)
         least = 1 / (min(schema.rows, RuleConfig().most_rows) + 1)
-        p_values = np.cumsum([max(1 - rule.share, least) for rule in rules]).clip(max=1)
+        # Of rows like those fitted on, no more break one of some rules than break each in sum.
+        p_values = (np.cumsum([1 - rule.share for rule in rules]) + least).clip(max=1)
         number = np.full(table.num_rows, len(rules))
         asked = np.full(table.num_rows, None, object)
         for k, rule in enumerate(rules):

@@ -41,7 +41,9 @@ class DetectConfig:
         others_weight: of what a cell does to the others, in its attribution.
         rows_borrowed: weight, in rows, of a column's deviation under other masks beside that under
             one mask, which is noisy where the rows are few.
-        cells_shown: of each row, those with most attribution.
+        cells_shown: of each row, those with most attribution, as far as they differ from what is
+            expected there.
+        cells_asked: of each row, those among which they are; each costs a pass for some rows.
         samples: of z, for the bound on a row's likelihood, one of ``tabvae.tasks.scores.SCORES``;
             more hardly change the order of rows.
         least_score: that has a logarithm.
@@ -59,6 +61,7 @@ class DetectConfig:
     others_weight: float = 4.0
     rows_borrowed: int = 2
     cells_shown: int = 3
+    cells_asked: int = 6
     samples: int = 16
     least_score: float = 1e-9
     least_width: float = 1e-6
@@ -252,7 +255,8 @@ def explain(
     attribution: Floats,
     config: DetectConfig = DetectConfig(),
 ) -> dict[str, pa.Array]:
-    """The cells of each row with most ``attribution``, with observed and expected value as text.
+    """The cells of each row with most ``attribution``, with observed and expected value as text;
+    only those that differ, so that some may be missing.
 
     Args:
         predictor: networks and codec.
@@ -264,17 +268,22 @@ def explain(
     codec = predictor.codec
     names = np.array([c.name for c in codec.columns_], dtype=object)
     ranked = np.where(np.isnan(attribution), np.inf, -attribution)
-    order = np.argsort(ranked, axis=1, kind="stable")[:, : config.cells_shown]
+    asked = np.argsort(ranked, axis=1, kind="stable")[:, : config.cells_asked]
     named = np.zeros(attribution.shape, dtype=np.bool_)
-    np.put_along_axis(named, order, True, axis=1)
+    np.put_along_axis(named, asked, True, axis=1)
     likely = _texts(codec.inverse_transform(expected(predictor, codes, named)))
     observed = _texts(table.select(list(names)))
     rows = np.arange(len(codes))
+    # What is as expected explains nothing, whatever it accounts for.
+    alike = np.take_along_axis(likely == observed, asked, axis=1)
+    last = np.argsort(alike, axis=1, kind="stable")[:, : config.cells_shown]
+    order = np.take_along_axis(asked, last, axis=1)
+    unnamed = np.take_along_axis(alike, last, axis=1)
     columns: dict[str, pa.Array] = {}
-    for rank, j in enumerate(order.T, start=1):
-        columns[f"column_{rank}"] = pa.array(names[j], pa.string())
-        columns[f"observed_{rank}"] = pa.array(observed[rows, j], pa.string())
-        columns[f"expected_{rank}"] = pa.array(likely[rows, j], pa.string())
+    for rank, (j, none) in enumerate(zip(order.T, unnamed.T, strict=True), start=1):
+        columns[f"column_{rank}"] = pa.array(names[j], pa.string(), mask=none)
+        columns[f"observed_{rank}"] = pa.array(observed[rows, j], pa.string(), mask=none)
+        columns[f"expected_{rank}"] = pa.array(likely[rows, j], pa.string(), mask=none)
     return columns
 
 

@@ -19,6 +19,7 @@ from tabvae.predict.calibration import Calibration, CalibrationConfig, as_of_new
 from tabvae.predict.density import Density
 from tabvae.predict.ensemble import Ensemble
 from tabvae.predict.predictor import Predictor
+from tabvae.progress import Tell, parts, unheard
 from tabvae.tasks.broken import BrokenRules
 from tabvae.tasks.detect import UNITS, DetectConfig, explain, residual_scales
 from tabvae.tasks.leakage import Leakage
@@ -101,6 +102,7 @@ class Card:
         validation: Codes,
         records: Sequence[Record],
         leakage: Leakage | None = None,
+        tell: Tell = unheard,
     ) -> Card:
         """Measure the networks on the rows they did not train on; where these are few, on all.
 
@@ -111,13 +113,16 @@ class Card:
             validation: (H, columns) the rows that no network trained on.
             records: of each network's training.
             leakage: what they and the trees give away.
+            tell: how far it is.
         """
+        before, after = parts(tell, 1.0, 4.0)
         networks = predictor.networks
         ordinary = ordinary_rows(codes, validation)
         density = None
         if networks.nets[0].sizes.grid is None:
             density = Density.fit(predictor, training, validation, ordinary)
-        scales, calibrations = _calibrated(predictor, ordinary, validation, density)
+        before(1.0)
+        scales, calibrations = _calibrated(predictor, ordinary, validation, density, tell=after)
         variational = networks.objective.variational
         kl = networks.kl(validation if len(validation) else codes).mean(0) if variational else []
         kl = np.asarray(kl, np.float64)
@@ -244,6 +249,7 @@ def _calibrated(
     validation: Codes,
     density: Density | None,
     config: CalibrationConfig = CalibrationConfig(),
+    tell: Tell = unheard,
 ) -> tuple[Floats, dict[str, Calibration]]:
     """Residual deviations, and the calibration of each score, by its name; that of ``combined``
     comes last, for it asks for those of others."""
@@ -251,7 +257,9 @@ def _calibrated(
     calibrations: dict[str, Calibration] = {}
     examined = Examined(predictor, ordinary, scales, density, calibrations)
     beside = Examined(predictor, validation, scales, density, calibrations)
-    for name, score in known_scores(predictor.networks, density).items():
+    known = known_scores(predictor.networks, density)
+    for number, (name, score) in enumerate(known.items()):
+        tell((number + 1) / (len(known) + 1))
         scores = examined.score(name)
         if ordinary is not validation and len(validation):
             scores = as_of_new_rows(scores, beside.score(name), score.shift, config)

@@ -16,6 +16,7 @@ from tabvae.columns.codes import Codes
 from tabvae.errors import DataError
 from tabvae.predict.ensemble import batches
 from tabvae.predict.predictor import Predictor
+from tabvae.progress import Tell, parts, unheard
 from tabvae.tasks.embed import decode
 from tabvae.tasks.projection import Projection
 from tabvae.values.arrow import Floats
@@ -133,6 +134,7 @@ def evaluate(
     samples: int,
     seed: int,
     config: EvaluateConfig = EvaluateConfig(),
+    tell: Tell = unheard,
 ) -> Evaluation:
     """Evaluate the networks on rows, or on a choice of them if there are many.
 
@@ -142,7 +144,9 @@ def evaluate(
         samples: of z for each row.
         seed: of the choice of rows and of the draws.
         config: how many rows to look at.
+        tell: how far it is.
     """
+    of_bounds, of_losses = parts(tell, 1.0, 1.0)
     codes = codes.at_most(config.most_rows, seed)
     networks = predictor.networks
     mean, _ = networks.posterior(codes)
@@ -156,13 +160,31 @@ def evaluate(
             kl=networks.kl(codes).mean(0),
             aggregate=networks.aggregate_kl(codes),
         )
-    loss, entropy = _column_losses(predictor, codes, config.least_probability)
+    of_bounds(1.0)
+    loss, entropy = _column_losses(predictor, codes, config.least_probability, of_losses)
     names = tuple(column.name for column in predictor.codec.columns_)
     return Evaluation(len(codes), loss, entropy, mean.var(0), bounds, names)
 
 
+def known_shares(
+    predictor: Predictor, codes: Codes, config: EvaluateConfig = EvaluateConfig()
+) -> dict[str, float]:
+    """By name, the share of what there is to know of a cell that the others of its row tell, from
+    0 to 1; columns that do not vary in the rows are left out.
+
+    Args:
+        predictor: networks and codec.
+        codes: (N, columns) rows.
+        config: how many rows to look at.
+    """
+    codes = codes.at_most(config.most_rows, seed=0)
+    losses = _column_losses(predictor, codes, config.least_probability)
+    columns = zip(predictor.codec.columns_, *losses, strict=True)
+    return {c.name: max(0.0, 1 - loss / entropy) for c, loss, entropy in columns if entropy > 0}
+
+
 def _column_losses(
-    predictor: Predictor, codes: Codes, least_probability: float
+    predictor: Predictor, codes: Codes, least_probability: float, tell: Tell = unheard
 ) -> tuple[Floats, Floats]:
     """(columns,) loss of each column given the others, and by its own frequencies."""
     loss, entropy = np.full((2, len(predictor.codec.bins_)), np.nan)
@@ -178,6 +200,7 @@ def _column_losses(
             likelihood = probabilities[np.arange(len(probabilities)), truth[part]]
             total -= float(np.log(likelihood.clip(least_probability)).sum())
         loss[j] = total / len(rows)
+        tell((j + 1) / len(loss))
     return loss, entropy
 
 

@@ -6,7 +6,7 @@ that was there is touched: where rules and cells contradict each other, the cell
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,11 +125,14 @@ class _Work:
         return arrow.from_text(words, kind, column.levels)
 
 
-def missing_cells(codec: TableCodec, table: pa.Table) -> dict[str, Mask]:
-    """(N,) by column that a rule speaks of, the cells that are missing."""
+def missing_cells(
+    codec: TableCodec, table: pa.Table, columns: Iterable[Column] | None = None
+) -> dict[str, Mask]:
+    """(N,) by column that a rule speaks of, or of ``columns``, the cells that are missing."""
     return {
         c.name: c.missing_mask(arrow.flat(table.column(c.name)), codec.na_values)
-        for c in codec.schema.ruled
+        for c in (codec.schema.ruled if columns is None else columns)
+        if c.name in table.column_names
     }
 
 

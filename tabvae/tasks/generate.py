@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
-
 import numpy as np
+import pyarrow as pa
 
-from tabvae.columns.codec import TableCodec
 from tabvae.columns.codes import Codes
-from tabvae.errors import SchemaError, shown, suggestion
 from tabvae.predict.ensemble import batches, sample_bins
 from tabvae.predict.predictor import Predictor
 from tabvae.predict.sampling import ROWS_PER_BLOCK, Sample, sample, set_column
+from tabvae.progress import Tell, unheard
+from tabvae.tasks.conditions import Given, Where, rows_given, rows_under
 
 
 def generate(
@@ -22,6 +20,7 @@ def generate(
     gaps: bool = True,
     one_shot: bool = False,
     temperature: float = 1.0,
+    tell: Tell = unheard,
 ) -> Sample:
     """Complete the rows of ``given``, in which nothing, or the cells asked for, is observed.
 
@@ -32,10 +31,11 @@ def generate(
         gaps: leave cells missing as often as the training table does.
         one_shot: sample z from the prior and decode all cells at once (Kingma & Welling 2014).
         temperature: divides the logits.
+        tell: how far it is.
     """
     if one_shot:
         return _one_shot(predictor, given, seed, gaps, temperature)
-    return sample(predictor, given, (seed,), gaps, temperature)
+    return sample(predictor, given, (seed,), gaps, temperature, tell=tell)
 
 
 def _one_shot(
@@ -64,37 +64,21 @@ def _one_shot(
     return Sample(done, levels)
 
 
-def rows_where(codec: TableCodec, rows: int, where: Mapping[str, Any]) -> Codes:
-    """``rows`` rows in which only the cells asked for are observed.
+def given_cells(
+    predictor: Predictor, n: int, where: Where | None, rows: pa.Table | None, seed: int
+) -> Given:
+    """The cells of ``n`` new rows that are not free: set row by row, or under conditions.
 
     Args:
-        codec: knows the columns.
-        rows: how many.
-        where: values by column.
+        predictor: networks and codec.
+        n: how many rows.
+        where: conditions on every row.
+        rows: (n,) cells of each row.
+        seed: of what is drawn.
 
     Raises:
-        SchemaError: there is no such column, it is not modelled, or it has no such value.
+        ParameterError, SchemaError: see ``tabvae.tasks.conditions``.
     """
-    codes = Codes.empty(rows, len(codec.sizes))
-    for j, (bin_, score, value) in _given(codec, where):
-        codes.bins[:, j], codes.scores[:, j], codes.values[:, j] = bin_, score, value
-        codes.observed[:, j] = True
-    return codes
-
-
-def _given(
-    codec: TableCodec, where: Mapping[str, Any]
-) -> Iterator[tuple[int, tuple[int, float, float]]]:
-    """The modelled column, bin, score and value of each cell that is asked for."""
-    names = [c.name for c in codec.columns_]
-    for name, value in where.items():
-        if name not in names:
-            exists = name in codec.schema.names
-            raise SchemaError(
-                f"column {shown(name)} is {codec.schema[name].kind} and cannot be set"
-                if exists
-                else f"no column {shown(name)}",
-                suggestion(name, names),
-            )
-        j = names.index(name)
-        yield j, codec.encode_cell(j, str(value))
+    if rows is not None:
+        return rows_given(predictor.codec, rows)
+    return rows_under(predictor, n, where or {}, seed)

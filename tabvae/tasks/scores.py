@@ -203,7 +203,7 @@ def chosen_score(ensemble: Ensemble, density: Density | None, name: str | None) 
         )
     raise ParameterError(
         f"a plain autoencoder has no score {shown(name)}: its latent space has no distribution",
-        "--score surprise or reconstruction, or fit with --model vae",
+        "--score surprise or reconstruction, or fit with --family vae",
     )
 
 

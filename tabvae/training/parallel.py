@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -18,32 +18,13 @@ from tabvae.columns.codes import Codes
 from tabvae.columns.images import grid_of
 from tabvae.network.autoencoder import Autoencoder
 from tabvae.network.batch import NetworkSizes, Rows
+from tabvae.progress import Tell, unheard
 from tabvae.training.checkpoint import Checkpoint
 from tabvae.training.config import Settings, plan_for
 from tabvae.training.initial import bin_counts, initial_network
 from tabvae.training.masking import TrainingData
 from tabvae.training.state import Point, Record
 from tabvae.training.trainer import Trainer
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where learning is, for a progress display.
-
-    Attributes:
-        net: which network is trained, from 1.
-        nets: how many there are.
-        steps: planned steps of this network.
-        point: the newest point of its training curve.
-    """
-
-    net: int
-    nets: int
-    steps: int
-    point: Point
-
-
-Progress = Callable[[Step], None]
 
 
 def team_for(
@@ -79,7 +60,7 @@ def team_for(
 
 
 def train(
-    team: list[Trainer], progress: Progress | None, checkpoint: Checkpoint | None
+    team: list[Trainer], tell: Tell = unheard, checkpoint: Checkpoint | None = None
 ) -> tuple[list[Autoencoder], list[Record]]:
     """Train every network on a thread of its own with one core, or with one for each part of its
     batches.
@@ -89,15 +70,17 @@ def train(
 
     Args:
         team: the trainers.
-        progress: called at each point of a training curve.
+        tell: called at each point of a training curve with the share of all steps.
         checkpoint: keeps the states of the networks.
     """
     stop = threading.Event()
+    steps = [0] * len(team)
 
     def run(net: int) -> tuple[Autoencoder, Record]:
         def report(point: Point) -> None:
-            if progress is not None:
-                progress(Step(net + 1, len(team), team[net].plan.steps, point))
+            steps[net] = point.step
+            done = sum(steps) / sum(trainer.plan.steps for trainer in team)
+            tell(done, f"held-out loss {point.held_out:.3f}")
 
         torch.set_num_threads(1)
         keep = None if checkpoint is None else partial(checkpoint.keep, net)

@@ -296,7 +296,11 @@ def from_numbers(values: Floats, target: pa.DataType, numbers: NumberFormat) -> 
     if not is_whole(target):
         return pc.cast(pa.array(values), target, safe=False)
     integers = target if pa.types.is_integer(target) else pa.int64()
-    return pc.cast(pc.cast(pa.array(np.round(values)), integers), target)
+    whole = np.round(values)
+    # The largest number of 64 bits is no float64; the next one above it is.
+    limit = 2.0**64 if pa.types.is_unsigned_integer(integers) else 2.0**63
+    whole = np.where(whole == limit, np.nextafter(limit, 0), whole)
+    return pc.cast(pc.cast(pa.array(whole), integers), target)
 
 
 def read_format(datetime_format: str) -> str:
