@@ -183,12 +183,14 @@ class Filled:
         cells: how many in each column.
         left: gaps that are still there.
         doubtful: of ``cells``, those that are little better than a guess.
+        followed: of ``cells``, those that follow from others by a rule.
     """
 
     mask: pa.Table
     cells: dict[str, int]
     left: dict[str, int]
     doubtful: dict[str, int]
+    followed: dict[str, int]
 
     @classmethod
     def of(cls, fitted: Model, table: pa.Table, filled: pa.Table, doubts: bool = True) -> Filled:
@@ -204,7 +206,8 @@ class Filled:
         left = {name: int(mask.sum()) for name, mask in after.items()}
         shares = fitted.doubtful(table) if doubts and any(cells.values()) else {}
         doubtful = {name: round(share * cells[name]) for name, share in shares.items()}
-        return cls(pa.table(masks), *map(_positive, (cells, left, doubtful)))
+        followed = fitted.followed(table) if doubts else {}
+        return cls(pa.table(masks), *map(_positive, (cells, left, doubtful, followed)))
 
     def names(self, column: str) -> pa.Table:
         """One column: the names of the columns filled in each row."""
@@ -224,6 +227,8 @@ class Filled:
             return f"no gaps that could be filled{left}"
         total = sum(self.cells.values())
         lines = [f"filled {total} cell{'s' * (total > 1)}: {_listed(self.cells)}"]
+        if self.followed:
+            lines.append(f"follow from rules: {_listed(self.followed)}")
         if self.doubtful:
             lines.append(f"little better than a guess: {_listed(self.doubtful)}")
         if self.left:
@@ -235,6 +240,7 @@ class Filled:
         return {
             "rows": len(self.mask),
             "filled": self.cells,
+            "follow_from_rules": self.followed,
             "little_better_than_a_guess": self.doubtful,
             "left": self.left,
         }

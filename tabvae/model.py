@@ -260,6 +260,15 @@ class Model:
         shares = self.imputer.doubtful(codes)
         return {self.codec.columns_[j].name: s * rest[j] / gaps[j] for j, s in shares.items()}
 
+    def followed(self, table: pa.Table) -> dict[str, int]:
+        """How many missing cells of each column follow from cells that are there, by a rule."""
+        table = in_types_of(self.codec, table)
+        before = self.codec.transform(table)
+        _, after = self._followed(Block(0, table, before))
+        counts = before.missing.sum(0) - after.missing.sum(0)
+        names = (column.name for column in self.codec.columns_)
+        return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
+
     def _followed(self, block: Block) -> tuple[pa.Table, Codes]:
         """The rows with the cells that follow from others by rules, and their codes."""
         rows = follow(self.codec, block.rows)

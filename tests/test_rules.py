@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -182,7 +183,9 @@ def test_every_kind_of_rule_fills_what_follows(forms: tuple[Path, TabVAE]) -> No
         gaps.loc[::2, name] = None
     gaps.loc[gaps["reason"].notna(), "refused"] = None
     gaps.to_csv(folder / "gaps.csv", index=False)
-    filled = tabvae(folder, "impute", "gaps.csv").frame()
+    done = tabvae(folder, "impute", "gaps.csv")
+    assert re.search("follow from rules: .*month 30, desk 30, group 30\\n", done.err)
+    filled = done.frame()
     for name in ("month", "desk", "group", "refused"):
         assert list(filled[name]) == list(frame[name].astype(str))
     with pytest.raises(SchemaError, match="level"):

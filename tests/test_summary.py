@@ -27,7 +27,7 @@ def given(folder: Path) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("line", "keys"),
     [
-        ("impute", {"rows", "filled", "little_better_than_a_guess", "left"}),
+        ("impute", {"rows", "filled", "follow_from_rules", "little_better_than_a_guess", "left"}),
         ("embed", {"rows", "dimensions"}),
         ("detect", {"rows", "outliers", "fpr", "break_a_rule", "named_first", "failed"}),
         ("generate -n 9", {"rows", "copies", "twins"}),
