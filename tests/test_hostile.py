@@ -415,7 +415,7 @@ def test_tables_that_are_nearly_empty_or_nearly_constant_work_or_say_why(tmp_pat
     }
     for name, (table, code, words) in tables.items():
         table.to_csv(tmp_path / f"{name}.csv", index=False)
-        result = tabvae(tmp_path, "fit", f"{name}.csv", "--effort", "fast")
+        result = tabvae(tmp_path, "fit", f"{name}.csv", "--effort", "fast", "--force-small")
         assert (result.code, words in result.err) == (code, True), (name, result.err)
         if code:
             assert_one_line_error(result, 1, words)
