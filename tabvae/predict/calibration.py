@@ -91,8 +91,9 @@ class Calibration:
     def rarity(self, scores: Floats) -> Floats:
         """(N,) minus the logarithm of the p-value, in nats; of the oddest tenth as if excesses over
         its threshold were exponential, so that no two odd rows are the same."""
-        start = self.quantiles[int((1 - TAIL_SHARE) * (QUANTILES - 1))]
-        excess = float((self.quantiles[self.quantiles >= start] - start).mean())
+        quantiles, scores = self._to_a_billionth(self.quantiles), self._to_a_billionth(scores)
+        start = quantiles[int((1 - TAIL_SHARE) * (QUANTILES - 1))]
+        excess = float((quantiles[quantiles >= start] - start).mean())
         least = np.finfo(float).eps * max(abs(start), 1.0)
         beyond = np.minimum((scores - start) / max(excess, least), self.farthest)
         in_tail = beyond - np.log(TAIL_SHARE)
@@ -107,13 +108,23 @@ class Calibration:
         """(N,) the share of ordinary rows that score at least as high, the row itself counted among
         them: one over one more than the rows it was measured on at the least (Vovk et al. 2005)."""
         shares = np.linspace(0, 1, QUANTILES)
-        below = np.interp(scores, self.quantiles, shares, left=0.0, right=1.0)
+        quantiles, scores = self._to_a_billionth(self.quantiles), self._to_a_billionth(scores)
+        below = np.interp(scores, quantiles, shares, left=0.0, right=1.0)
         p_values: Floats = (1 + self.rows * (1 - below)) / (1 + self.rows)
         if self.tail is None:
             return p_values
         shape, start, scale = self.tail
         in_tail = TAIL_SHARE * genpareto.sf(scores - start, shape, loc=0, scale=scale)
         return cast(Floats, np.where(scores > start, in_tail, p_values))
+
+    def _to_a_billionth(self, scores: Floats) -> Floats:
+        """Scores without the last bits of a sum, which depend on the batch: where many rows score
+        the same, these bits would decide on which side of all of them a row lies."""
+        low, middle, high = np.quantile(self.quantiles, (0.25, 0.5, 0.75))
+        unit = 1e-9 * float(high - low or abs(middle) or 1.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            rounded = np.round(scores / unit) * unit
+        return cast(Floats, np.where(np.isfinite(rounded), rounded, scores))
 
     def threshold(self, p_value: float) -> float:
         """The score from which on rows have that p-value or less; where so few rows tell none that

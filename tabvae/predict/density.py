@@ -149,15 +149,13 @@ class Mixture:
         return cls(center, scale, best.weights_, best.means_, factors, best.covariance_type)
 
     def log_density(self, rows: Floats) -> Floats:
-        """(N,) of rows (N, G), in nats, to the billionth: like rows that a calibration knows are as
-        rare as these, whatever the last bits of a sum are."""
+        """(N,) of rows (N, G), in nats."""
         from sklearn.mixture import GaussianMixture  # Most commands of a model need none.
 
         mixture = GaussianMixture(len(self.weights), covariance_type=self.covariance)
         mixture.weights_, mixture.means_ = self.weights, self.means
         mixture.precisions_cholesky_ = self.factors
-        logs = cast(Floats, mixture.score_samples((rows - self.center) / self.scale))
-        return logs.round(9)
+        return cast(Floats, mixture.score_samples((rows - self.center) / self.scale))
 
     def arrays(self) -> Arrays:
         """Its numbers, by name."""
