@@ -204,9 +204,10 @@ class Filled:
         }
         cells = {name: int(mask.sum()) for name, mask in masks.items() if name in before}
         left = {name: int(mask.sum()) for name, mask in after.items()}
-        shares = fitted.doubtful(table) if doubts and any(cells.values()) else {}
+        followed, shares = (
+            fitted.surely_filled(table) if doubts and any(cells.values()) else ({}, {})
+        )
         doubtful = {name: round(share * cells[name]) for name, share in shares.items()}
-        followed = fitted.followed(table) if doubts else {}
         return cls(pa.table(masks), *map(_positive, (cells, left, doubtful, followed)))
 
     def names(self, column: str) -> pa.Table:

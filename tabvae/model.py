@@ -248,26 +248,23 @@ class Model:
         codes = self.codec.transform(table)
         return known_shares(self.predictor, codes if rows is None else codes[rows])
 
-    def doubtful(self, table: pa.Table) -> dict[str, float]:
-        """Share of the missing cells of each modelled column that are little better than a guess
-        when they are filled, of all rows with gaps or a choice of them; columns without are left
-        out."""
+    def surely_filled(self, table: pa.Table) -> tuple[dict[str, int], dict[str, float]]:
+        """How sure what ``impute`` fills is, by column with gaps.
+
+        Returns:
+            How many missing cells follow from cells that are there, by a rule; and the share of
+            missing cells that are little better than a guess, of all rows with gaps or a choice of
+            them.
+        """
         table = in_types_of(self.codec, table)
         before = self.codec.transform(table)
         _, codes = self._followed(Block(0, table, before))
-        # What follows by a rule is certain.
         gaps, rest = before.missing.sum(0), codes.missing.sum(0)
+        names = [column.name for column in self.codec.columns_]
+        followed = {names[j]: int(gaps[j] - rest[j]) for j in np.flatnonzero(gaps)}
+        # What follows by a rule is certain.
         shares = self.imputer.doubtful(codes)
-        return {self.codec.columns_[j].name: s * rest[j] / gaps[j] for j, s in shares.items()}
-
-    def followed(self, table: pa.Table) -> dict[str, int]:
-        """How many missing cells of each column follow from cells that are there, by a rule."""
-        table = in_types_of(self.codec, table)
-        before = self.codec.transform(table)
-        _, after = self._followed(Block(0, table, before))
-        counts = before.missing.sum(0) - after.missing.sum(0)
-        names = (column.name for column in self.codec.columns_)
-        return {name: int(count) for name, count in zip(names, counts, strict=True) if count}
+        return followed, {names[j]: share * rest[j] / gaps[j] for j, share in shares.items()}
 
     def _followed(self, block: Block) -> tuple[pa.Table, Codes]:
         """The rows with the cells that follow from others by rules, and their codes."""

@@ -15,12 +15,12 @@ from tabvae.errors import ParameterError, SchemaError, shown, suggestion
 from tabvae.rules.arithmetic import Formula
 from tabvae.rules.cells import Cells, Texts
 from tabvae.rules.config import RuleConfig
-from tabvae.rules.decisions import Dependency, Presence, Ranges
+from tabvae.rules.decisions import Dependency, Ranges
 from tabvae.rules.dependencies import decided
 from tabvae.rules.discover import discover
 from tabvae.rules.expression import moments_of
 from tabvae.rules.ranges import ranges_of
-from tabvae.rules.rules import AnyRule, parse_rule, with_share
+from tabvae.rules.rules import AnyRule, lacking, parse_rule, with_share
 from tabvae.values import arrow
 from tabvae.values.arrow import Floats, Mask
 
@@ -179,11 +179,8 @@ def _fitted(rule: AnyRule, schema: Schema, cells: Cells, min_count: int) -> AnyR
             raise SchemaError(f"no column {shown(name)}", suggestion(name, schema.names))
     if isinstance(rule, Dependency) and len(rule.determinants) == 1:
         rule = _of_ranges(rule, schema, cells, min_count)
-    for name in rule.columns:
-        known = cells.numbers if name in rule.numeric else cells.texts
-        if name not in known and not (isinstance(rule, Presence) and name in cells.numbers):
-            kind = schema[name].kind
-            raise SchemaError(f"column {shown(name)} is {kind}: no rule can be of it")
+    for name in lacking(cells, rule):
+        raise SchemaError(f"column {shown(name)} is {schema[name].kind}: no rule can be of it")
     if isinstance(rule, Formula):
         for name in moments_of(rule.expression):
             if schema[name].kind is not ColumnKind.DATETIME:

@@ -54,14 +54,21 @@ def _leaves(values: Iterable[Any]) -> Iterable[Any]:
 
 
 def covers(cells: Cells, rule: AnyRule) -> bool:
-    """All columns of ``rule`` are there."""
-    numeric = set(rule.numeric)
-    return all(
-        name in cells.numbers
-        if name in numeric
-        else name in cells.texts or (isinstance(rule, Presence) and name in cells.numbers)
-        for name in rule.columns
-    )
+    """All columns of ``rule`` are there, as what it looks at."""
+    return not lacking(cells, rule)
+
+
+def lacking(cells: Cells, rule: AnyRule) -> list[str]:
+    """The columns of ``rule`` of which ``cells`` lack what it looks at: numbers, or texts, or of a
+    condition on gaps either."""
+    either = rule.column if isinstance(rule, Presence) else None
+
+    def known(name: str) -> bool:
+        if name in rule.numeric:
+            return name in cells.numbers
+        return name in cells.texts or (name == either and name in cells.numbers)
+
+    return [name for name in rule.columns if not known(name)]
 
 
 def with_share(rule: AnyRule, cells: Cells) -> AnyRule:
